@@ -1,0 +1,13 @@
+module github.com/seed-50e21e88/cookiesession
+
+go 1.25.0
+
+require (
+	github.com/vmihailenco/msgpack/v5 v5.4.1
+	golang.org/x/crypto v0.55.0
+)
+
+require (
+	github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect
+	golang.org/x/sys v0.47.0 // indirect
+)
