@@ -1,0 +1,345 @@
+package cookiesession
+
+import (
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// A Keyring holds the keys that seal and open cookies. The active key with the latest ActivateAt seals; every key
+// opens from the moment it is known until its RetireAt.
+//
+// A Keyring is safe for concurrent use and may be shared by several Managers, whose cookies don't open for each other
+// unless their names and scopes are equal.
+type Keyring struct {
+	current      atomic.Pointer[ring]
+	refuseBefore atomic.Int64 // Unix seconds; 0: none
+	replacing    sync.Mutex   // held while a new ring is made, so that two changes don't undo each other
+	file         *keyFile     // nil unless it came from OpenKeyFile
+	now          func() time.Time
+}
+
+// A ring is one generation of a Keyring. It never changes.
+type ring struct {
+	keys      []ringKey // latest ActivateAt first, then as listed
+	notBefore int64     // Unix seconds, from the key file; 0: none
+}
+
+type ringKey struct {
+	Key
+	fingerprint string
+}
+
+// NewKeyring returns a Keyring of the given keys. Of several keys with the same ActivateAt the first listed seals, if
+// active. It is an error if a secret is weak (see [ParseSecret]), a label or a secret occurs twice, a label
+// is missing, or no key is active now.
+func NewKeyring(keys ...Key) (*Keyring, error) {
+	k := &Keyring{now: time.Now}
+	if err := k.Replace(keys...); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// Replace swaps all keys at once; requests in flight finish with the keys they found. On an error, as from
+// [NewKeyring], the old keys stay in force. What [Keyring.RefuseBefore] or the key file said of not-before stays.
+// A file-backed Keyring goes back to its file's keys at the next reload.
+func (k *Keyring) Replace(keys ...Key) error {
+	k.replacing.Lock()
+	defer k.replacing.Unlock()
+	var notBefore int64
+	if old := k.current.Load(); old != nil {
+		notBefore = old.notBefore
+	}
+	next, err := newRing(keys, notBefore, k.now())
+	if err != nil {
+		return err
+	}
+	k.current.Store(next)
+	return nil
+}
+
+// newRing checks keys and orders them. It keeps copies of the secrets.
+func newRing(keys []Key, notBefore int64, now time.Time) (*ring, error) {
+	r := &ring{notBefore: notBefore}
+	labels := make(map[string]bool, len(keys))
+	owners := make(map[string]string, len(keys)) // fingerprint → label
+	for _, key := range keys {
+		if err := key.check(); err != nil {
+			return nil, err
+		}
+		if labels[key.Label] {
+			return nil, fmt.Errorf("cookiesession: key %s: its label is listed twice", key.Label)
+		}
+		key.Secret = slices.Clone(key.Secret)
+		fingerprint := key.fingerprint()
+		if other, ok := owners[fingerprint]; ok {
+			return nil, fmt.Errorf("cookiesession: key %s: has the same secret as %s", key.Label, other)
+		}
+		labels[key.Label] = true
+		owners[fingerprint] = key.Label
+		r.keys = append(r.keys, ringKey{key, fingerprint})
+	}
+	slices.SortStableFunc(r.keys, func(a, b ringKey) int { return b.ActivateAt.Compare(a.ActivateAt) })
+	if r.sealing(now) < 0 {
+		return nil, errNoActiveKey
+	}
+	return r, nil
+}
+
+var errNoActiveKey = errors.New("cookiesession: no key is active now; give one key an ActivateAt that has passed and no RetireAt that has")
+
+// sealing returns the index of the key that seals, or -1.
+func (r *ring) sealing(now time.Time) int {
+	return slices.IndexFunc(r.keys, func(k ringKey) bool { return !k.ActivateAt.After(now) && !k.retired(now) })
+}
+
+func (k *ringKey) retired(now time.Time) bool { return !k.RetireAt.IsZero() && !now.Before(k.RetireAt) }
+
+// RefuseBefore makes every session created before t refused with ReasonRevoked: everybody is logged out who hasn't
+// started or regenerated a session since. Fractions of a second round up. The latest call counts, and the zero Time takes it back;
+// the later of it and the key file's not_before is in force.
+func (k *Keyring) RefuseBefore(t time.Time) { k.refuseBefore.Store(unixCeil(t)) }
+
+// notBefore returns, in Unix seconds, when a session must have been created at the earliest.
+func (k *Keyring) notBefore() int64 {
+	return max(k.current.Load().notBefore, k.refuseBefore.Load())
+}
+
+// unixCeil returns t in Unix seconds, fractions rounded up, and 0 for the zero Time.
+func unixCeil(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	seconds := t.Unix()
+	if t.Nanosecond() > 0 {
+		seconds++
+	}
+	return max(seconds, 0)
+}
+
+// KeyState is what a key does at the moment.
+type KeyState int
+
+// A key's states, in the order in which it goes through them.
+const (
+	KeyPending KeyState = iota // opens; seals from its ActivateAt on
+	KeySealing                 // opens and seals
+	KeyOpening                 // opens only: a newer key seals
+	KeyRetired                 // does nothing: its RetireAt has passed
+)
+
+// String returns pending, sealing, opening or retired.
+func (s KeyState) String() string {
+	if s < KeyPending || s > KeyRetired {
+		return fmt.Sprintf("KeyState(%d)", int(s))
+	}
+	return [...]string{"pending", "sealing", "opening", "retired"}[s]
+}
+
+// MarshalText returns String.
+func (s KeyState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// KeyInfo says what may be told of a key.
+type KeyInfo struct {
+	Label                string
+	State                KeyState
+	ActivateAt, RetireAt time.Time
+	Fingerprint          string // 16 hexadecimal digits that depend on the secret alone
+}
+
+// Keys lists the keys, latest ActivateAt first, then in the order in which they were given.
+func (k *Keyring) Keys() []KeyInfo {
+	r, now := k.current.Load(), k.now()
+	sealing := r.sealing(now)
+	infos := make([]KeyInfo, len(r.keys))
+	for i := range r.keys {
+		key := &r.keys[i]
+		state := KeyOpening
+		switch {
+		case key.retired(now):
+			state = KeyRetired
+		case i == sealing:
+			state = KeySealing
+		case key.ActivateAt.After(now):
+			state = KeyPending
+		}
+		infos[i] = KeyInfo{key.Label, state, key.ActivateAt, key.RetireAt, key.fingerprint}
+	}
+	return infos
+}
+
+// Fingerprint returns 16 hexadecimal digits that are equal on all servers whose rings hold the same secrets in the same order, with the
+// same times and the same not-before. It reveals nothing of the secrets.
+func (k *Keyring) Fingerprint() string {
+	r := k.current.Load()
+	h := sha256.New()
+	for _, key := range r.keys {
+		fmt.Fprintf(h, "%s %d %d\n", key.fingerprint, unixNano(key.ActivateAt), unixNano(key.RetireAt))
+	}
+	fmt.Fprintf(h, "%d\n", k.notBefore())
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+func unixNano(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// String returns the ring's fingerprint in a form that shows it isn't the ring.
+func (k *Keyring) String() string { return "cookiesession.Keyring(" + k.Fingerprint() + ")" }
+
+// Format writes String for every verb.
+func (k *Keyring) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) }
+
+// A token is version ‖ key ID ‖ nonce ‖ ciphertext and tag (FORMAT.md, 4).
+const (
+	version      = 0x01
+	keyIDLen     = 16
+	headerLen    = 1 + keyIDLen                             // what the AEAD authenticates beside the payload
+	payloadStart = headerLen + chacha20poly1305.NonceSizeX  // where the ciphertext begins
+	overhead     = payloadStart + chacha20poly1305.Overhead // token bytes beyond the payload's
+	tagStart     = headerLen                                // the set tag is made of the nonce's first bytes
+	tagBytes     = 3
+)
+
+type keyID [keyIDLen]byte
+
+// A sealer seals and opens the tokens of one compartment of one Manager.
+type sealer struct {
+	ring     *Keyring
+	info     []byte // of the derivation: purpose, scope and cookie name
+	counters *keyCounters
+	nonce    func([]byte) // nil: crypto/rand; golden vectors fix it
+
+	deriving sync.Mutex
+	derived  atomic.Pointer[derivedRing]
+}
+
+// A derivedRing holds what a ring's keys come to in one compartment, derived once.
+type derivedRing struct {
+	of   *ring
+	keys []*derivedKey // as in of.keys
+	byID map[keyID]*derivedKey
+}
+
+type derivedKey struct {
+	*ringKey
+	id      keyID
+	aead    cipher.AEAD
+	counter *keyCounter
+}
+
+func newSealer(k *Keyring, purpose, scope, name string, counters *keyCounters) *sealer {
+	var info []byte
+	for _, part := range []string{purpose, scope, name} {
+		info = binary.BigEndian.AppendUint16(info, uint16(len(part)))
+		info = append(info, part...)
+	}
+	s := &sealer{ring: k, info: info, counters: counters}
+	s.current()
+	return s
+}
+
+// current returns the derived keys of the ring in force, deriving those that are new.
+func (s *sealer) current() *derivedRing {
+	r := s.ring.current.Load()
+	if d := s.derived.Load(); d != nil && d.of == r {
+		return d
+	}
+	s.deriving.Lock()
+	defer s.deriving.Unlock()
+	r = s.ring.current.Load()
+	old := s.derived.Load()
+	if old != nil && old.of == r {
+		return old
+	}
+	d := &derivedRing{of: r, byID: make(map[keyID]*derivedKey, len(r.keys))}
+	for i := range r.keys {
+		key := s.derive(&r.keys[i])
+		d.keys = append(d.keys, key)
+		d.byID[key.id] = key
+	}
+	s.derived.Store(d)
+	return d
+}
+
+func (s *sealer) derive(key *ringKey) *derivedKey {
+	okm := expand(key.Secret, s.info, chacha20poly1305.KeySize+keyIDLen)
+	aead, err := chacha20poly1305.NewX(okm[:chacha20poly1305.KeySize])
+	if err != nil {
+		panic("cookiesession: internal error: " + err.Error())
+	}
+	d := &derivedKey{ringKey: key, aead: aead, counter: s.counters.of(key.Label)}
+	copy(d.id[:], okm[chacha20poly1305.KeySize:])
+	clear(okm)
+	return d
+}
+
+// seal turns buf, whose first payloadStart bytes are room for the header and whose rest is the payload, into a token.
+func (s *sealer) seal(now time.Time, buf []byte) (token []byte, err error) {
+	d := s.current()
+	i := d.of.sealing(now)
+	if i < 0 {
+		return nil, errNoActiveKey
+	}
+	key := d.keys[i]
+	buf[0] = version
+	copy(buf[1:], key.id[:])
+	nonce := buf[headerLen:payloadStart]
+	if s.nonce == nil {
+		rand.Read(nonce)
+	} else {
+		s.nonce(nonce)
+	}
+	token = key.aead.Seal(buf[:payloadStart], nonce, buf[payloadStart:], buf[:headerLen])
+	key.counter.sealed(now)
+	return token, nil
+}
+
+// open returns what token holds, overwriting its bytes. It tries the one key that the token names. The error's
+// reason is ReasonMalformed, ReasonUnknownKey or ReasonForged.
+func (s *sealer) open(now time.Time, token []byte) (opened, *RejectError) {
+	if len(token) < overhead || token[0] != version {
+		return opened{}, &RejectError{Reason: ReasonMalformed}
+	}
+	id := keyID(token[1:])
+	key := s.current().byID[id]
+	if key == nil || key.retired(now) {
+		lookErr := s.ring.lookAgain()
+		key = s.current().byID[id]
+		if key == nil || key.retired(now) {
+			refused := &RejectError{Reason: ReasonUnknownKey, Err: lookErr}
+			if key != nil {
+				refused.KeyLabel = key.Label
+			}
+			return opened{}, refused
+		}
+	}
+	sealed := token[payloadStart:]
+	payload, openErr := key.aead.Open(sealed[:0], token[headerLen:payloadStart], sealed, token[:headerLen])
+	if openErr != nil {
+		return opened{}, &RejectError{Reason: ReasonForged, KeyLabel: key.Label}
+	}
+	key.counter.opened(now)
+	return opened{payload, key.Label}, nil
+}
+
+// opened is what a token held and the label of the key that sealed it.
+type opened struct {
+	payload []byte
+	label   string
+}

@@ -1,0 +1,97 @@
+package cookiesession
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Stats are a Manager's counters since New.
+type Stats struct {
+	Keys       map[string]KeyStats // by label; tokens of every compartment: session, flash, lease
+	Rejected   map[string]uint64   // refused cookies of every compartment, by Reason.String()
+	Saved      uint64              // responses that wrote cookies
+	SaveErrors uint64              // responses that could not
+	Late       uint64              // sessions changed after the response header was sent
+}
+
+// KeyStats are the counters of one key.
+type KeyStats struct {
+	Opened, Sealed         uint64
+	LastOpened, LastSealed time.Time // to the second; zero: never
+}
+
+// counters are what Stats is read from. Each is an atomic of its own: requests share no lock.
+type counters struct {
+	keys       keyCounters
+	rejected   [ReasonFuture + 1]atomic.Uint64
+	saved      atomic.Uint64
+	saveErrors atomic.Uint64
+	late       atomic.Uint64
+}
+
+// keyCounters has the counters of every key ever seen, by label, so that a reload of the ring loses none.
+type keyCounters struct {
+	mu      sync.Mutex
+	byLabel map[string]*keyCounter
+}
+
+type keyCounter struct {
+	nOpened, nSealed       atomic.Uint64
+	lastOpened, lastSealed atomic.Int64 // Unix seconds; 0: never
+}
+
+func (c *keyCounters) of(label string) *keyCounter {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byLabel == nil {
+		c.byLabel = make(map[string]*keyCounter)
+	}
+	counter := c.byLabel[label]
+	if counter == nil {
+		counter = new(keyCounter)
+		c.byLabel[label] = counter
+	}
+	return counter
+}
+
+func (c *keyCounter) opened(now time.Time) { c.nOpened.Add(1); storeLater(&c.lastOpened, now.Unix()) }
+func (c *keyCounter) sealed(now time.Time) { c.nSealed.Add(1); storeLater(&c.lastSealed, now.Unix()) }
+
+// storeLater writes only when the second changes, so that cores don't fight for the cache line.
+func storeLater(last *atomic.Int64, seconds int64) {
+	if last.Load() < seconds {
+		last.Store(seconds)
+	}
+}
+
+func (c *counters) read() Stats {
+	s := Stats{
+		Keys:       make(map[string]KeyStats),
+		Rejected:   make(map[string]uint64),
+		Saved:      c.saved.Load(),
+		SaveErrors: c.saveErrors.Load(),
+		Late:       c.late.Load(),
+	}
+	c.keys.mu.Lock()
+	byLabel := maps.Clone(c.keys.byLabel)
+	c.keys.mu.Unlock()
+	for label, k := range byLabel {
+		s.Keys[label] = KeyStats{k.nOpened.Load(), k.nSealed.Load(), timeOf(k.lastOpened.Load()), timeOf(k.lastSealed.Load())}
+	}
+	for r := ReasonMalformed; r <= ReasonFuture; r++ {
+		if n := c.rejected[r].Load(); n > 0 {
+			s.Rejected[r.String()] = n
+		}
+	}
+	return s
+}
+
+// timeOf returns the time of Unix seconds, and the zero Time for 0.
+func timeOf(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
+}
