@@ -55,8 +55,8 @@ func AppendEncode(dst, src []byte) []byte {
 	return dst
 }
 
-// encode fills out, which has exactly the length of src's text. Like decode it is a function of its own because the compiler
-// then keeps what the loop needs in registers.
+// encode fills out, which has exactly the length of src's text. Like decode, it is a function of its own because the
+// compiler then keeps what the loop needs in registers.
 func encode(out, src []byte) {
 	t := &pairs
 	// Each load takes eight bytes and uses six. Two at a time keep the processor busier than one.
