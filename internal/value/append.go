@@ -1,0 +1,315 @@
+package value
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"reflect"
+	"slices"
+	"time"
+)
+
+// maxCost bounds the work and memory that one value may take, so that a few pointers shared many times over, or a cycle,
+// can't unfold without end. A node costs 1, and 128 bytes of text cost 1 more: 131,072 nodes, or 16 MiB of text.
+const maxCost = 1 << 17
+
+var errNoList = errors.New("cookiesession: the stored value is not a list")
+
+// Append appends the canonical encoding of v to dst: a snapshot that shares no memory with v. depth is that of the
+// container that holds the value, 0 for none; at MaxDepth no list or map is accepted. On an error dst comes back
+// unchanged, and the error's text names v's type, never its content.
+func Append(dst []byte, v any, depth int) ([]byte, error) {
+	e := encoder{budget: maxCost}
+	out, err := e.append(dst, v, depth)
+	switch err := err.(type) {
+	case nil:
+		return out, nil
+	case reason:
+		return dst, &storeError{typ: reflect.TypeOf(v), why: err}
+	default:
+		return dst, err
+	}
+}
+
+// AppendElement appends to dst the encoded list with v as its new last element. depth is that of the container that
+// holds the list, 0 for none. dst must not overlap list. On an error dst comes back unchanged.
+func AppendElement(dst, list []byte, v any, depth int) ([]byte, error) {
+	count, n, ok := ReadArrayHeader(list)
+	if !ok {
+		return dst, errNoList
+	}
+	out := AppendArrayHeader(dst, count+1)
+	out = append(out, list[n:]...)
+	out, err := Append(out, v, depth+1)
+	if err != nil {
+		return dst, err
+	}
+	return out, nil
+}
+
+// AppendUint appends v as an integer.
+func AppendUint(dst []byte, v uint64) []byte {
+	switch {
+	case v < 0x80:
+		return append(dst, byte(v))
+	case v <= math.MaxUint8:
+		return append(dst, 0xcc, byte(v))
+	case v <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(dst, 0xcd), uint16(v))
+	case v <= math.MaxUint32:
+		return binary.BigEndian.AppendUint32(append(dst, 0xce), uint32(v))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, 0xcf), v)
+}
+
+// AppendInt appends v as an integer.
+func AppendInt(dst []byte, v int64) []byte {
+	switch {
+	case v >= 0:
+		return AppendUint(dst, uint64(v))
+	case v >= -32:
+		return append(dst, byte(v))
+	case v >= math.MinInt8:
+		return append(dst, 0xd0, byte(v))
+	case v >= math.MinInt16:
+		return binary.BigEndian.AppendUint16(append(dst, 0xd1), uint16(v))
+	case v >= math.MinInt32:
+		return binary.BigEndian.AppendUint32(append(dst, 0xd2), uint32(v))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, 0xd3), uint64(v))
+}
+
+// AppendBin appends data as a byte string.
+func AppendBin(dst, data []byte) []byte {
+	if n := len(data); n <= math.MaxUint8 {
+		dst = append(dst, 0xc4, byte(n))
+	} else {
+		dst = appendLength(dst, 0xc5, n)
+	}
+	return append(dst, data...)
+}
+
+// AppendString appends s as a string.
+func AppendString[S string | []byte](dst []byte, s S) []byte {
+	switch n := len(s); {
+	case n < 32:
+		dst = append(dst, 0xa0|byte(n))
+	case n <= math.MaxUint8:
+		dst = append(dst, 0xd9, byte(n))
+	default:
+		dst = appendLength(dst, 0xda, n)
+	}
+	return append(dst, s...)
+}
+
+// AppendArrayHeader appends the header of a list; count elements must follow.
+func AppendArrayHeader(dst []byte, count int) []byte {
+	if count < 16 {
+		return append(dst, 0x90|byte(count))
+	}
+	return appendLength(dst, 0xdc, count)
+}
+
+// AppendMapHeader appends the header of a map; count pairs must follow, in ascending order of their keys.
+func AppendMapHeader(dst []byte, count int) []byte {
+	if count < 16 {
+		return append(dst, 0x80|byte(count))
+	}
+	return appendLength(dst, 0xde, count)
+}
+
+// appendLength appends code and a 16-bit length, or the code after it and a 32-bit length.
+func appendLength(dst []byte, code byte, n int) []byte {
+	if n <= math.MaxUint16 {
+		return binary.BigEndian.AppendUint16(append(dst, code), uint16(n))
+	}
+	return binary.BigEndian.AppendUint32(append(dst, code+1), uint32(n))
+}
+
+// appendTime appends a timestamp in the shortest of its three forms.
+func appendTime(dst []byte, sec int64, nsec uint32) []byte {
+	switch {
+	case nsec == 0 && sec>>32 == 0:
+		return binary.BigEndian.AppendUint32(append(dst, 0xd6, 0xff), uint32(sec))
+	case sec>>34 == 0:
+		return binary.BigEndian.AppendUint64(append(dst, 0xd7, 0xff), uint64(nsec)<<34|uint64(sec))
+	}
+	return appendWideTime(dst, sec, nsec)
+}
+
+// appendWideTime appends a timestamp in its 12-byte form.
+func appendWideTime(dst []byte, sec int64, nsec uint32) []byte {
+	dst = binary.BigEndian.AppendUint32(append(dst, 0xc7, 12, 0xff), nsec)
+	return binary.BigEndian.AppendUint64(dst, uint64(sec))
+}
+
+// encoder appends one value, however many calls that takes.
+type encoder struct {
+	budget int // what is left of maxCost
+}
+
+// spend takes the cost of a node with a text of n bytes from the budget and tells whether there was enough.
+func (e *encoder) spend(n int) bool {
+	e.budget -= 1 + n>>7
+	return e.budget >= 0
+}
+
+// append writes plain values without reflection and hands all others on.
+func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
+	switch v := v.(type) {
+	case string:
+		return e.text(dst, v)
+	case []byte:
+		if v == nil {
+			return append(dst, 0xc0), nil
+		}
+		if !e.spend(len(v)) {
+			return nil, tooMuch
+		}
+		return AppendBin(dst, v), nil
+	case []string:
+		return e.texts(dst, v, depth)
+	case []any:
+		return e.list(dst, v, depth)
+	case map[string]string:
+		return e.textMap(dst, v, depth)
+	case map[string]any:
+		return e.anyMap(dst, v, depth)
+	}
+	if !e.spend(0) {
+		return nil, tooMuch
+	}
+	switch v := v.(type) {
+	case nil:
+		return append(dst, 0xc0), nil
+	case bool:
+		if v {
+			return append(dst, 0xc3), nil
+		}
+		return append(dst, 0xc2), nil
+	case int:
+		return AppendInt(dst, int64(v)), nil
+	case int8:
+		return AppendInt(dst, int64(v)), nil
+	case int16:
+		return AppendInt(dst, int64(v)), nil
+	case int32:
+		return AppendInt(dst, int64(v)), nil
+	case int64:
+		return AppendInt(dst, v), nil
+	case uint:
+		return AppendUint(dst, uint64(v)), nil
+	case uint8:
+		return AppendUint(dst, uint64(v)), nil
+	case uint16:
+		return AppendUint(dst, uint64(v)), nil
+	case uint32:
+		return AppendUint(dst, uint64(v)), nil
+	case uint64:
+		return AppendUint(dst, v), nil
+	case float32:
+		return binary.BigEndian.AppendUint32(append(dst, 0xca), math.Float32bits(v)), nil
+	case float64:
+		return binary.BigEndian.AppendUint64(append(dst, 0xcb), math.Float64bits(v)), nil
+	case time.Duration:
+		return AppendInt(dst, int64(v)), nil
+	case time.Time:
+		return appendTime(dst, v.Unix(), uint32(v.Nanosecond())), nil
+	}
+	return e.other(dst, v, depth)
+}
+
+func (e *encoder) text(dst []byte, s string) ([]byte, error) {
+	if !e.spend(len(s)) {
+		return nil, tooMuch
+	}
+	return AppendString(dst, s), nil
+}
+
+func (e *encoder) texts(dst []byte, list []string, depth int) (_ []byte, err error) {
+	switch {
+	case list == nil:
+		return append(dst, 0xc0), nil
+	case depth >= MaxDepth:
+		return nil, tooDeep
+	case !e.spend(0):
+		return nil, tooMuch
+	}
+	dst = AppendArrayHeader(dst, len(list))
+	for _, s := range list {
+		if dst, err = e.text(dst, s); err != nil {
+			return nil, err
+		}
+	}
+	return dst, nil
+}
+
+func (e *encoder) list(dst []byte, list []any, depth int) (_ []byte, err error) {
+	switch {
+	case list == nil:
+		return append(dst, 0xc0), nil
+	case depth >= MaxDepth:
+		return nil, tooDeep
+	case !e.spend(0):
+		return nil, tooMuch
+	}
+	dst = AppendArrayHeader(dst, len(list))
+	for _, v := range list {
+		if dst, err = e.append(dst, v, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return dst, nil
+}
+
+func (e *encoder) textMap(dst []byte, m map[string]string, depth int) (_ []byte, err error) {
+	var buf [16]string
+	switch {
+	case m == nil:
+		return append(dst, 0xc0), nil
+	case depth >= MaxDepth:
+		return nil, tooDeep
+	case !e.spend(0):
+		return nil, tooMuch
+	}
+	dst = AppendMapHeader(dst, len(m))
+	for _, key := range sortedKeys(buf[:0], m) {
+		if dst, err = e.text(dst, key); err != nil {
+			return nil, err
+		}
+		if dst, err = e.text(dst, m[key]); err != nil {
+			return nil, err
+		}
+	}
+	return dst, nil
+}
+
+func (e *encoder) anyMap(dst []byte, m map[string]any, depth int) (_ []byte, err error) {
+	var buf [16]string
+	switch {
+	case m == nil:
+		return append(dst, 0xc0), nil
+	case depth >= MaxDepth:
+		return nil, tooDeep
+	case !e.spend(0):
+		return nil, tooMuch
+	}
+	dst = AppendMapHeader(dst, len(m))
+	for _, key := range sortedKeys(buf[:0], m) {
+		if dst, err = e.text(dst, key); err != nil {
+			return nil, err
+		}
+		if dst, err = e.append(dst, m[key], depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return dst, nil
+}
+
+func sortedKeys[V any](keys []string, m map[string]V) []string {
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

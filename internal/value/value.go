@@ -1,0 +1,104 @@
+// Package value turns Go values into canonical msgpack and back.
+//
+// Equal values have equal bytes: integers, lengths and timestamps are written in their shortest form, floats keep their
+// width, and every map has string keys in strictly ascending byte order, whatever Go type it came from. A time.Time is
+// the timestamp extension, type -1. Strings may hold any bytes.
+//
+// Scalars and the plain containers of them are written and read here. Everything else goes through
+// github.com/vmihailenco/msgpack/v5, whose tags and interfaces therefore apply, but which never sees a value that it
+// can't survive and whose output is checked before it counts.
+//
+// All functions are safe for concurrent use. Specification: https://github.com/msgpack/msgpack/blob/master/spec.md
+package value
+
+import "reflect"
+
+// MaxDepth is the number of lists and maps that may be nested in each other, the outermost included.
+const MaxDepth = 32
+
+// kind is a family of msgpack codes. A value of one family never turns into one of another.
+type kind uint8
+
+const (
+	kindUnknown kind = iota
+	kindNil
+	kindBool
+	kindInt
+	kindFloat
+	kindString
+	kindBytes
+	kindTime
+	kindList
+	kindMap
+)
+
+// String names k for people.
+func (k kind) String() string {
+	return [...]string{"unknown", "nil", "bool", "int", "float", "string", "bytes", "time", "list", "map"}[k]
+}
+
+// kindOf returns the family of the value at the start of b. All extensions count as times: readTime tells them apart.
+func kindOf(b []byte) kind {
+	if len(b) == 0 {
+		return kindUnknown
+	}
+	switch c := b[0]; {
+	case c < 0x80, c >= 0xe0, c >= 0xcc && c <= 0xd3:
+		return kindInt
+	case c < 0x90, c == 0xde, c == 0xdf:
+		return kindMap
+	case c < 0xa0, c == 0xdc, c == 0xdd:
+		return kindList
+	case c < 0xc0, c >= 0xd9:
+		return kindString
+	case c == 0xc0:
+		return kindNil
+	case c == 0xc2, c == 0xc3:
+		return kindBool
+	case c >= 0xc4 && c <= 0xc6:
+		return kindBytes
+	case c == 0xca, c == 0xcb:
+		return kindFloat
+	case c == 0xc1:
+		return kindUnknown
+	}
+	return kindTime
+}
+
+// reason says in a few words why a value can't be stored.
+type reason string
+
+func (r reason) Error() string { return "cookiesession: " + string(r) }
+
+const (
+	tooDeep reason = "it is nested too deeply, or cyclic"
+	tooMuch reason = "it is too large, or cyclic"
+)
+
+// storeError is a value that can't be stored. Its text names the type and never the value; what a method of the type
+// returned is reachable by Unwrap alone, since that text may quote the value.
+type storeError struct {
+	typ   reflect.Type
+	why   reason
+	cause error
+}
+
+func (e *storeError) Error() string {
+	return "cookiesession: a value of type " + e.typ.String() + " can't be stored: " + string(e.why)
+}
+
+func (e *storeError) Unwrap() error { return e.cause }
+
+// fitError is a stored value that doesn't fit the type that was asked for. Its text is as discreet as a storeError's.
+type fitError struct {
+	stored kind
+	want   reflect.Type
+	why    reason
+	cause  error
+}
+
+func (e *fitError) Error() string {
+	return "cookiesession: the stored " + e.stored.String() + " doesn't fit " + e.want.String() + ": " + string(e.why)
+}
+
+func (e *fitError) Unwrap() error { return e.cause }
