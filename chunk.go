@@ -1,0 +1,267 @@
+package cookiesession
+
+import (
+	"iter"
+	"strings"
+
+	"github.com/seed-50e21e88/cookiesession/internal/base64url"
+)
+
+// One text is spread over up to nine cookies: NAME holds one digit, their number, and the first part; NAME.1 to NAME.8
+// hold a tag, by which parts of one write know each other, and a part each (FORMAT.md, 5).
+const (
+	maxChunks     = 9
+	tagLen        = 4    // characters of base64url, of tagBytes bytes
+	minTagged     = 28   // characters of text in cookie 0 from which the tag can be read
+	maxLine       = 3900 // bytes of a Set-Cookie line: Safari counts attributes and keeps 4,093, so leave room
+	maxCandidates = 4    // texts that may be tried per compartment and request
+	maxNumbered   = 64   // numbered cookies of one compartment that are looked at
+)
+
+// ownCookies yields the cookies of a request whose name is name or starts with name and a dot: what follows name, and
+// the value. It reads the header as net/http does, but takes a quoted value as it is: no cookie of ours is quoted.
+func ownCookies(lines []string, name string) iter.Seq2[string, string] {
+	return func(yield func(suffix, value string) bool) {
+		for _, line := range lines {
+			for line != "" {
+				pair := line
+				if i := strings.IndexByte(line, ';'); i >= 0 {
+					pair, line = line[:i], line[i+1:]
+				} else {
+					line = ""
+				}
+				pair = trimSpace(pair)
+				if !strings.HasPrefix(pair, name) {
+					continue
+				}
+				suffix, value, _ := strings.Cut(pair[len(name):], "=")
+				suffix = trimSpace(suffix)
+				if suffix != "" && suffix[0] != '.' {
+					continue
+				}
+				if !yield(suffix, value) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// trimSpace cuts the white space that net/http cuts from cookies.
+func trimSpace(s string) string {
+	for s != "" && isSpace(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isSpace(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
+// A chunkSet is what a request brought of one compartment. Everything in it comes from the visitor.
+type chunkSet struct {
+	heads    [maxCandidates]string // distinct values of cookie 0, in the order in which they came
+	nHeads   int
+	numbered []numbered // in the order in which they came
+	came     nameSet
+	tooMany  bool // more heads or numbered cookies than are looked at
+	siblings bool // other cookies came whose names start with this compartment's and a dot
+	store    [maxChunks]numbered
+}
+
+// numbered is cookie i, for i from 1 to 8.
+type numbered struct {
+	i     int
+	value string
+}
+
+// A nameSet has bit i set if cookie i of a compartment is meant.
+type nameSet uint16
+
+func (s nameSet) has(i int) bool { return s>>i&1 != 0 }
+
+// collect finds the cookies of the compartment called name. It does a bounded amount of work for each cookie and keeps a bounded number.
+func (c *chunkSet) collect(lines []string, name string) {
+	c.numbered = c.store[:0]
+	for suffix, value := range ownCookies(lines, name) {
+		switch {
+		case suffix == "":
+			c.came |= 1
+			c.addHead(value)
+		case len(suffix) == 2 && suffix[1] >= '1' && suffix[1] < '0'+maxChunks:
+			i := int(suffix[1] - '0')
+			c.came |= 1 << i
+			if len(c.numbered) < maxNumbered {
+				c.numbered = append(c.numbered, numbered{i, value})
+			} else {
+				c.tooMany = true
+			}
+		default:
+			c.siblings = true
+		}
+	}
+}
+
+func (c *chunkSet) addHead(value string) {
+	for _, head := range c.heads[:c.nHeads] {
+		if head == value {
+			return
+		}
+	}
+	if c.nHeads == maxCandidates {
+		c.tooMany = true
+		return
+	}
+	c.heads[c.nHeads] = value
+	c.nHeads++
+}
+
+// A joined text is in parts that follow one another. All but the last hold whole groups of four characters.
+type joined struct {
+	parts  [maxChunks]string
+	n      int
+	choice int // how many texts the head can be joined to: more than one if parts with its tag differ
+}
+
+// join puts the parts together that belong to head. Where several parts of one number carry the head's tag, which
+// picks among them. The reason is 0, ReasonMalformed or ReasonTorn.
+func (c *chunkSet) join(head string, which int) (j joined, reason Reason) {
+	if head == "" || head[0] < '1' || head[0] > '0'+maxChunks {
+		return j, ReasonMalformed
+	}
+	j.n, j.choice = int(head[0]-'0'), 1
+	j.parts[0] = head[1:]
+	if j.n == 1 {
+		return j, 0
+	}
+	tag, ok := readTag(j.parts[0])
+	if !ok {
+		return j, ReasonMalformed
+	}
+	for i := 1; i < j.n; i++ {
+		fits := c.tagged(i, tag)
+		if fits.n == 0 {
+			return j, ReasonTorn
+		}
+		j.parts[i] = fits.parts[which%fits.n]
+		which /= fits.n
+		j.choice = min(j.choice*fits.n, maxCandidates+1)
+		if j.parts[i] == "" || i < j.n-1 && len(j.parts[i])%4 != 0 {
+			return j, ReasonMalformed
+		}
+	}
+	return j, 0
+}
+
+// alternatives are distinct parts of one number that carry one tag.
+type alternatives struct {
+	parts [maxCandidates + 1]string
+	n     int
+}
+
+func (c *chunkSet) tagged(i int, tag [tagLen]byte) (a alternatives) {
+next:
+	for _, cookie := range c.numbered {
+		if cookie.i != i || len(cookie.value) < tagLen || cookie.value[:tagLen] != string(tag[:]) {
+			continue
+		}
+		part := cookie.value[tagLen:]
+		for _, known := range a.parts[:a.n] {
+			if known == part {
+				continue next
+			}
+		}
+		if a.n < len(a.parts) {
+			a.parts[a.n] = part
+			a.n++
+		}
+	}
+	return a
+}
+
+// readTag returns the tag that the other parts of the text beginning with first carry.
+func readTag(first string) (tag [tagLen]byte, ok bool) {
+	if len(first) < minTagged || len(first)%4 != 0 {
+		return tag, false
+	}
+	var token [minTagged / 4 * 3]byte
+	if _, ok := base64url.AppendDecode(token[:0], first[:minTagged]); !ok {
+		return tag, false
+	}
+	return tagOf(token[:]), true
+}
+
+func tagOf(token []byte) (tag [tagLen]byte) {
+	base64url.AppendEncode(tag[:0], token[tagStart:tagStart+tagBytes])
+	return tag
+}
+
+// decode returns the token that the text stands for. It allocates no more than what came.
+func (j *joined) decode() (token []byte, ok bool) {
+	length := 0
+	for _, part := range j.parts[:j.n] {
+		length += len(part)
+	}
+	token = make([]byte, 0, length/4*3+2)
+	for _, part := range j.parts[:j.n] {
+		if token, ok = base64url.AppendDecode(token, part); !ok {
+			return nil, false
+		}
+	}
+	return token, true
+}
+
+// A splitter knows how much of a text fits into each cookie of one compartment.
+type splitter struct {
+	name        string
+	head, other int // characters of text in cookie 0 and in cookies 1 to 8, whole groups of four
+}
+
+// newSplitter leaves room bytes of each Set-Cookie line to what follows name and value.
+func newSplitter(name string, room int) splitter {
+	text := maxLine - room - len(name) - len("=")
+	return splitter{name, (text - 1) &^ 3, (text - len(".1") - tagLen) &^ 3}
+}
+
+// count returns how many cookies a token of n bytes takes, and what they add to the Cookie header with "; " counted once a cookie.
+func (s *splitter) count(n int) (cookies, size int) {
+	text := base64url.EncodedLen(n)
+	cookies = 1
+	if text > s.head {
+		cookies += (text - s.head + s.other - 1) / s.other
+	}
+	size = cookies*(len(s.name)+len("=; ")) + len("1") + text + (cookies-1)*(len(".1")+tagLen)
+	return cookies, size
+}
+
+// full returns what the largest token in maxChunks cookies adds to the Cookie header.
+func (s *splitter) full() int {
+	_, size := s.count((s.head + (maxChunks-1)*s.other) / 4 * 3)
+	return size
+}
+
+// appendChunk appends name and value of cookie i of n that token is split over.
+func (s *splitter) appendChunk(dst, token []byte, i, n int) []byte {
+	dst = appendName(dst, s.name, i)
+	dst = append(dst, '=')
+	from, bytes := 0, s.head/4*3
+	if i == 0 {
+		dst = append(dst, byte('0'+n))
+	} else {
+		tag := tagOf(token)
+		dst = append(dst, tag[:]...)
+		from, bytes = bytes+(i-1)*(s.other/4*3), s.other/4*3
+	}
+	return base64url.AppendEncode(dst, token[from:min(from+bytes, len(token))])
+}
+
+// appendName appends the name of cookie i.
+func appendName(dst []byte, name string, i int) []byte {
+	dst = append(dst, name...)
+	if i > 0 {
+		dst = append(dst, '.', byte('0'+i))
+	}
+	return dst
+}

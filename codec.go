@@ -1,0 +1,145 @@
+package cookiesession
+
+import (
+	"math"
+
+	"github.com/seed-50e21e88/cookiesession/internal/value"
+)
+
+// A sessionID is 8 random bytes that Regenerate keeps, the origin, and 8 that it draws anew.
+type sessionID [16]byte
+
+// An origin is what all sessions that come of one another by Regenerate have in common.
+type origin [8]byte
+
+func (id sessionID) origin() origin { return origin(id[:8]) }
+
+// A secret of a session's CSRF tokens; the zero value means that there is none.
+type csrfSecret [16]byte
+
+// A mode says what ends a session beside its expiry.
+type mode uint8
+
+const (
+	modeBrowser    mode = iota // ends with the browser
+	modePersistent             // stays in the browser until it expires
+	modeRemembered             // likewise, and no idle timeout ends it
+)
+
+// sessionData is the payload of a session cookie beside its values (FORMAT.md, 6.1). Times are Unix seconds.
+type sessionData struct {
+	id      sessionID
+	created int64
+	sealed  int64
+	expires int64
+	mode    mode
+	csrf    csrfSecret
+}
+
+const (
+	sessionFields = 7
+	flashFields   = 2
+	leaseFields   = 2
+)
+
+// appendSession encodes a session's payload.
+func appendSession(dst []byte, d *sessionData, v *values) []byte {
+	dst = value.AppendArrayHeader(dst, sessionFields)
+	dst = value.AppendBin(dst, d.id[:])
+	dst = value.AppendUint(dst, uint64(d.created))
+	dst = value.AppendUint(dst, uint64(d.sealed))
+	dst = value.AppendUint(dst, uint64(d.expires))
+	dst = value.AppendUint(dst, uint64(d.mode))
+	if d.csrf == (csrfSecret{}) {
+		dst = value.AppendBin(dst, nil)
+	} else {
+		dst = value.AppendBin(dst, d.csrf[:])
+	}
+	return v.append(dst)
+}
+
+// decodeSession is appendSession's reverse. The values stay spans of payload. It returns false for a payload that breaks the
+// format anywhere.
+func decodeSession(payload []byte, d *sessionData, v *values) bool {
+	r := reader{rest: payload}
+	r.array(sessionFields)
+	r.bin(d.id[:])
+	d.created, d.sealed, d.expires = r.time(), r.time(), r.time()
+	d.mode = mode(r.uint(uint64(modeRemembered)))
+	r.optionalBin(d.csrf[:])
+	return !r.failed && v.read(r.rest)
+}
+
+// appendFlash encodes a flash payload.
+func appendFlash(dst []byte, expires int64, v *values) []byte {
+	dst = value.AppendArrayHeader(dst, flashFields)
+	dst = value.AppendUint(dst, uint64(expires))
+	return v.append(dst)
+}
+
+func decodeFlash(payload []byte, v *values) (expires int64, ok bool) {
+	r := reader{rest: payload}
+	r.array(flashFields)
+	expires = r.time()
+	return expires, !r.failed && v.read(r.rest)
+}
+
+// appendLease encodes a lease payload.
+func appendLease(dst []byte, id sessionID, seen int64) []byte {
+	dst = value.AppendArrayHeader(dst, leaseFields)
+	dst = value.AppendBin(dst, id[:])
+	return value.AppendUint(dst, uint64(seen))
+}
+
+func decodeLease(payload []byte) (id sessionID, seen int64, ok bool) {
+	r := reader{rest: payload}
+	r.array(leaseFields)
+	r.bin(id[:])
+	seen = r.time()
+	return id, seen, !r.failed && len(r.rest) == 0
+}
+
+// A reader takes one field after another from a payload. Once something doesn't fit, failed stays set.
+type reader struct {
+	rest   []byte
+	failed bool
+}
+
+func (r *reader) array(want int) {
+	count, n, ok := value.ReadArrayHeader(r.rest)
+	r.advance(n, ok && count == want)
+}
+
+func (r *reader) bin(dst []byte) {
+	data, n, ok := value.ReadBin(r.rest)
+	if r.advance(n, ok && len(data) == len(dst)) {
+		copy(dst, data)
+	}
+}
+
+// optionalBin leaves dst as it is if the field is empty.
+func (r *reader) optionalBin(dst []byte) {
+	data, n, ok := value.ReadBin(r.rest)
+	if r.advance(n, ok && (len(data) == len(dst) || len(data) == 0)) {
+		copy(dst, data)
+	}
+}
+
+func (r *reader) uint(most uint64) uint64 {
+	v, n, ok := value.ReadUint(r.rest)
+	if !r.advance(n, ok && v <= most) {
+		return 0
+	}
+	return v
+}
+
+func (r *reader) time() int64 { return int64(r.uint(math.MaxInt64 / 4)) }
+
+func (r *reader) advance(n int, ok bool) bool {
+	if r.failed || !ok {
+		r.failed = true
+		return false
+	}
+	r.rest = r.rest[n:]
+	return true
+}

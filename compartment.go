@@ -1,0 +1,171 @@
+package cookiesession
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// A compartment is one sealed payload with a cookie name and a purpose of its own. All are read and written here:
+// join and open on the way in, seal and split on the way out.
+type compartment struct {
+	*sealer
+	splitter
+	attributes *attributes
+}
+
+// The purposes, which go into the derivation of keys (FORMAT.md, 3).
+const (
+	purposeSession = "session"
+	purposeFlash   = "flash"
+	purposeLease   = "lease"
+)
+
+func (m *Manager) newCompartment(purpose string) *compartment {
+	c := &m.config
+	name := m.name
+	if purpose != purposeSession {
+		name += "." + purpose
+	}
+	return &compartment{
+		sealer:     newSealer(c.Keys, purpose, c.Scope, m.name, &m.counters.keys),
+		splitter:   newSplitter(name, m.attributes.room()),
+		attributes: &m.attributes,
+	}
+}
+
+// openEach hands what opens to accept, which returns 0 or the reason to refuse it after all. The result is nil if accept took
+// something, or nothing came; otherwise it says why the first candidate was refused, or that there were too many.
+func (c *compartment) openEach(now time.Time, came *chunkSet, accept func(opened) Reason) *RejectError {
+	if came.tooMany {
+		return c.reject(ReasonAmbiguous)
+	}
+	var refused *RejectError
+	tried, accepted := 0, false
+	refuse := func(err *RejectError) {
+		if refused == nil {
+			refused = err
+		}
+	}
+	for _, head := range came.heads[:came.nHeads] {
+		for which, choice := 0, 1; which < choice; which++ {
+			if tried++; tried > maxCandidates {
+				return c.reject(ReasonAmbiguous)
+			}
+			text, reason := came.join(head, which)
+			if reason != 0 {
+				refuse(c.reject(reason))
+				break
+			}
+			choice = text.choice
+			token, ok := text.decode()
+			if !ok {
+				refuse(c.reject(ReasonMalformed))
+				continue
+			}
+			got, err := c.open(now, token)
+			if err != nil {
+				err.Cookie = c.name
+				refuse(err)
+				continue
+			}
+			if reason := accept(got); reason != 0 {
+				refuse(&RejectError{Reason: reason, Cookie: c.name, KeyLabel: got.label})
+				continue
+			}
+			accepted = true
+		}
+	}
+	if accepted {
+		return nil
+	}
+	return refused
+}
+
+func (c *compartment) reject(reason Reason) *RejectError {
+	return &RejectError{Reason: reason, Cookie: c.name}
+}
+
+// write seals the payload that buf holds behind payloadStart bytes of room and appends its Set-Cookie lines, and
+// those that delete what came beyond them. maxAge is as in attributes.append.
+func (c *compartment) write(w *lineWriter, now time.Time, buf []byte, maxAge int64, came nameSet) error {
+	token, err := c.seal(now, buf)
+	if err != nil {
+		return err
+	}
+	n, _ := c.count(len(token))
+	for i := range n {
+		w.buf = c.appendChunk(w.buf, token, i, n)
+		w.buf = c.attributes.append(w.buf, maxAge)
+		w.endLine()
+	}
+	c.delete(w, came>>n<<n)
+	return nil
+}
+
+// delete appends lines that delete the named cookies.
+func (c *compartment) delete(w *lineWriter, names nameSet) {
+	for i := range maxChunks {
+		if names.has(i) {
+			w.buf = appendName(w.buf, c.name, i)
+			w.buf = append(w.buf, '=')
+			w.buf = c.attributes.append(w.buf, deleteCookie)
+			w.endLine()
+		}
+	}
+}
+
+// attributes are what every Set-Cookie line of a Manager ends with, but for Max-Age.
+type attributes struct {
+	before, after string
+}
+
+// Values of Max-Age that aren't seconds.
+const (
+	untilBrowserCloses = -1
+	deleteCookie       = 0
+)
+
+const maxAgeLimit = 400 * 24 * time.Hour // RFC 6265bis, 5.5: what browsers cut a longer Max-Age to
+
+func newAttributes(c *Config) attributes {
+	var a attributes
+	a.before = "; Path=" + c.Path
+	if c.Domain != "" {
+		a.before += "; Domain=" + c.Domain
+	}
+	a.after = "; HttpOnly"
+	if !c.Insecure {
+		a.after += "; Secure"
+	}
+	switch c.SameSite {
+	case http.SameSiteStrictMode:
+		a.after += "; SameSite=Strict"
+	case http.SameSiteNoneMode:
+		a.after += "; SameSite=None"
+	default:
+		a.after += "; SameSite=Lax"
+	}
+	if c.Partitioned {
+		a.after += "; Partitioned"
+	}
+	return a
+}
+
+// append appends the attributes. maxAge is in seconds, untilBrowserCloses for none, or deleteCookie, which sets Expires too.
+func (a *attributes) append(dst []byte, maxAge int64) []byte {
+	dst = append(dst, a.before...)
+	switch {
+	case maxAge == deleteCookie:
+		dst = append(dst, "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"...)
+	case maxAge > 0:
+		dst = append(dst, "; Max-Age="...)
+		dst = strconv.AppendInt(dst, maxAge, 10)
+	}
+	return append(dst, a.after...)
+}
+
+// room returns what append adds at most to a line that sets a cookie.
+func (a *attributes) room() int {
+	return len(a.append(nil, int64(maxAgeLimit/time.Second)))
+}

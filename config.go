@@ -1,0 +1,227 @@
+package cookiesession
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Config says how a Manager keeps sessions. But for Keys, the zero value of every field is its safest setting.
+type Config struct {
+	// Keys seal and open the cookies. Required.
+	Keys *Keyring
+
+	// Name is the session cookie's name without prefix, "session" if empty: at most 64 characters that a cookie name may
+	// have (RFC 6265, 4.1.1), without a dot. It is sent as "__Host-session"; as "__Secure-session" if Domain or another Path than "/" is set;
+	// and as "session" if Insecure (RFC 6265bis, 4.1.3). The other cookies' names start with it and a dot.
+	Name string
+
+	// Scope tells applications and environments apart that share keys: a cookie of one scope doesn't open in another. At most 65,535
+	// bytes.
+	Scope string
+
+	// Domain makes the cookies go to all hosts of a domain, every one of which can then replace them. Empty, the default,
+	// keeps them to the host that set them.
+	Domain string
+
+	// Path limits the cookies to requests below it; "/" if empty. It is no protection from other paths of the host.
+	Path string
+
+	// SameSite is http.SameSiteLaxMode if zero. Strict also withholds the session from a visitor who follows a link from
+	// another site; None is for pages that other sites embed.
+	SameSite http.SameSite
+
+	// Partitioned gives an embedded page a session for each site that embeds it (CHIPS). MaxSize is then at most 9,600.
+	Partitioned bool
+
+	// Insecure drops the Secure attribute and the name's prefix, for plain HTTP away from localhost.
+	Insecure bool
+
+	// Lifetime is how long a session lasts from its start or from Regenerate, used or not: 24 hours if zero, at least a second, at most 400
+	// days (what browsers keep a cookie, RFC 6265bis, 5.5).
+	Lifetime time.Duration
+
+	// IdleTimeout ends a session that hasn't been used for so long. Zero means never; otherwise at least a second and at most
+	// Lifetime. Its resolution is a second, and of min(IdleTimeout/10, one minute) in what counts as use.
+	IdleTimeout time.Duration
+
+	// Persistent keeps the session when the browser is closed.
+	Persistent bool
+
+	// FlashLifetime is how long a flash message waits to be read: 10 minutes if zero, at least a second, at most 400 days.
+	FlashLifetime time.Duration
+
+	// MaxSize is how many bytes session and flash may add to a request's Cookie header, "; " counted once a cookie: 6,144 if zero, at least 512, at
+	// most what nine cookies hold, about 34,000. Beyond it saving fails with a *SizeError. Common proxies
+	// refuse a Cookie line above 8,182 bytes.
+	MaxSize int
+
+	// Revoked, if set, is asked once for each session that opens and is valid otherwise. The Session is a copy to read.
+	// True, or an error, refuses the session with ReasonRevoked.
+	Revoked func(ctx context.Context, s *Session) (bool, error)
+
+	// Import, if set, is asked for the values of a visitor who has no session cookie nor part of one, and hasn't logged out in
+	// this browser, when the session is first used: for instance what another library's cookie holds. The first response then saves them. After
+	// an error, which is logged, the visitor has an empty session.
+	Import func(r *http.Request) (map[string]any, error)
+
+	// ImportCookies name the other library's cookies, which are deleted, with Domain and Path of this Config, when
+	// an imported session is first saved, and by Destroy. A response that imports and arrives after one that logged out
+	// brings the import back, as long as those cookies are there.
+	ImportCookies []string
+
+	// OnReject, if set, is told of every cookie that is refused.
+	OnReject func(r *http.Request, err *RejectError)
+
+	// ErrorHandler, if set, answers a request whose session could not be saved. The default, and what follows if it writes no
+	// header, is status 500. Whatever the application's handler writes from then on is discarded.
+	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
+
+	// CSRF is what ProtectCSRF asks first; nil means its zero value, which trusts no other origin.
+	CSRF *http.CrossOriginProtection
+
+	// CSRFFailure answers requests that ProtectCSRF refuses; nil means status 403.
+	CSRFFailure http.Handler
+
+	// Logger is slog.Default() if nil. It never gets cookie contents, values or secrets.
+	Logger *slog.Logger
+}
+
+const (
+	defaultName          = "session"
+	defaultLifetime      = 24 * time.Hour
+	defaultFlashLifetime = 10 * time.Minute
+	defaultMaxSize       = 6144
+	minMaxSize           = 512
+	partitionedMaxSize   = 9600 // browsers give a site 10,240 bytes there, lease and markers included
+	maxNameLength        = 64
+	maxAttributeLength   = 1024 // RFC 6265bis, 5.6: a longer attribute value is ignored
+)
+
+// complete fills in the defaults and returns an error for what doesn't fit together. What depends on the size of cookies, New
+// checks.
+func (c *Config) complete() error {
+	if c.Name == "" {
+		c.Name = defaultName
+	}
+	if c.Path == "" {
+		c.Path = "/"
+	}
+	if c.Lifetime == 0 {
+		c.Lifetime = defaultLifetime
+	}
+	if c.FlashLifetime == 0 {
+		c.FlashLifetime = defaultFlashLifetime
+	}
+	if c.MaxSize == 0 {
+		c.MaxSize = defaultMaxSize
+	}
+	if c.CSRF == nil {
+		c.CSRF = http.NewCrossOriginProtection()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return errors.Join(c.checkCookie(), c.checkTimes())
+}
+
+func (c *Config) checkCookie() error {
+	if c.Keys == nil {
+		return errors.New("cookiesession: Config.Keys is missing; make a Keyring with NewKeyring, ParseKeyring or OpenKeyFile")
+	}
+	if len(c.Name) > maxNameLength {
+		return fmt.Errorf("cookiesession: Config.Name has %d characters, want at most %d", len(c.Name), maxNameLength)
+	}
+	if strings.Contains(c.Name, ".") {
+		return errors.New("cookiesession: Config.Name has a dot; dots separate the session's own cookies")
+	}
+	if strings.HasPrefix(c.Name, "__") {
+		return errors.New("cookiesession: Config.Name starts with two underscores; leave the prefix out, it follows from Domain, Path and Insecure")
+	}
+	if (&http.Cookie{Name: c.Name}).Valid() != nil {
+		return errors.New("cookiesession: Config.Name has a character that a cookie name may not have")
+	}
+	if len(c.Scope) > 1<<16-1 {
+		return fmt.Errorf("cookiesession: Config.Scope has %d bytes, want at most %d", len(c.Scope), 1<<16-1)
+	}
+	if c.Domain != "" && (strings.HasPrefix(c.Domain, ".") || len(c.Domain) > maxAttributeLength || (&http.Cookie{Name: "n", Domain: c.Domain}).Valid() != nil) {
+		return errors.New("cookiesession: Config.Domain is not a host name; write it without scheme, port and leading dot")
+	}
+	if !strings.HasPrefix(c.Path, "/") || len(c.Path) > maxAttributeLength || (&http.Cookie{Name: "n", Path: c.Path}).Valid() != nil {
+		return errors.New("cookiesession: Config.Path must start with / and have no semicolon or control character")
+	}
+	switch c.SameSite {
+	case 0, http.SameSiteDefaultMode, http.SameSiteLaxMode, http.SameSiteStrictMode:
+	case http.SameSiteNoneMode:
+		if c.Insecure {
+			return errors.New("cookiesession: Config.SameSite None needs Secure; browsers drop the cookie under Insecure (RFC 6265bis, 5.7)")
+		}
+	default:
+		return fmt.Errorf("cookiesession: Config.SameSite %d is not one of package http's", c.SameSite)
+	}
+	if c.Partitioned && c.Insecure {
+		return errors.New("cookiesession: Config.Partitioned needs Secure; browsers drop the cookie under Insecure")
+	}
+	for _, name := range c.ImportCookies {
+		if (&http.Cookie{Name: name}).Valid() != nil {
+			return fmt.Errorf("cookiesession: Config.ImportCookies: %q can't be a cookie's name", name)
+		}
+		if rest, ok := strings.CutPrefix(name, c.cookieName()); ok && (rest == "" || rest[0] == '.') {
+			return fmt.Errorf("cookiesession: Config.ImportCookies: %q is this Manager's own; choose another Name", name)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkTimes() error {
+	for _, setting := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"Lifetime", c.Lifetime},
+		{"IdleTimeout", c.IdleTimeout},
+		{"FlashLifetime", c.FlashLifetime},
+	} {
+		if off := setting.name == "IdleTimeout" && setting.value == 0; off {
+			continue
+		}
+		if setting.value < time.Second || setting.value > maxAgeLimit {
+			return fmt.Errorf("cookiesession: Config.%s is %v, want a second to 400 days (%v)", setting.name, setting.value, maxAgeLimit)
+		}
+	}
+	if c.IdleTimeout > c.Lifetime {
+		return fmt.Errorf("cookiesession: Config.IdleTimeout %v is longer than Lifetime %v and would never be reached", c.IdleTimeout, c.Lifetime)
+	}
+	return nil
+}
+
+// cookieName returns Name with the strictest prefix that the other settings allow.
+func (c *Config) cookieName() string {
+	switch {
+	case c.Insecure:
+		return c.Name
+	case c.Domain != "" || c.Path != "/":
+		return "__Secure-" + c.Name
+	}
+	return "__Host-" + c.Name
+}
+
+// checkSize needs to know how cookies are split.
+func (m *Manager) checkSize() error {
+	limit, most := m.config.MaxSize, m.session.full()
+	if m.config.Partitioned {
+		most = min(most, partitionedMaxSize)
+	}
+	if limit < minMaxSize || limit > most {
+		return fmt.Errorf("cookiesession: Config.MaxSize is %d, want %d to %d with this Name, Domain and Path", limit, minMaxSize, most)
+	}
+	var empty values
+	if _, size := m.session.count(overhead + len(appendSession(nil, &sessionData{created: 1 << 32, sealed: 1 << 32, expires: 1 << 32}, &empty))); size > limit {
+		return fmt.Errorf("cookiesession: Config.MaxSize is %d, but an empty session takes %d bytes", limit, size)
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package cookiesession
+
+import (
+	"fmt"
+
+	"github.com/seed-50e21e88/cookiesession/internal/value"
+)
+
+// A Field is the key of a value of type T, so that reads need no type assertion:
+//
+//	const views = cookiesession.Field[int]("views")
+//
+// T may be any type that [Session.Put] takes.
+type Field[T any] string
+
+// Get returns the value, or T's zero value if there is none or it doesn't fit T.
+func (f Field[T]) Get(s *Session) T {
+	v, _ := f.Lookup(s)
+	return v
+}
+
+// Or returns the value, or def if there is none or it doesn't fit T.
+func (f Field[T]) Or(s *Session, def T) T {
+	v, err := f.Lookup(s)
+	if err != nil {
+		return def
+	}
+	return v
+}
+
+// Lookup returns the value. The error is [ErrNoValue] if there is none, and else says why it doesn't fit T: 300 doesn't
+// fit an int8, and no string fits an int.
+func (f Field[T]) Lookup(s *Session) (T, error) { return f.decode(s.encoded(string(f))) }
+
+func (f Field[T]) decode(encoded []byte) (T, error) {
+	var v T
+	if encoded == nil {
+		return v, ErrNoValue
+	}
+	if err := value.DecodeInto(encoded, &v); err != nil {
+		return v, fmt.Errorf("cookiesession: value of %.40q: %w", string(f), unprefixed{err})
+	}
+	return v, nil
+}
+
+// Put stores a copy of v, as [Session.Put] does.
+func (f Field[T]) Put(s *Session, v T) { s.Put(string(f), v) }
+
+// Update replaces the value by what fn makes of it, the zero value if there is none or it doesn't fit T, and returns that. No
+// other change of the session comes between; if one does, fn runs again. fn may use the session.
+func (f Field[T]) Update(s *Session, fn func(T) T) T {
+	for {
+		old := s.encoded(string(f))
+		v, _ := f.decode(old)
+		v = fn(v)
+		encoded, err := encodeValue(string(f), v)
+		if s.swap(string(f), old, encoded, err) {
+			return v
+		}
+	}
+}
+
+// Pull returns the value, as Get does, and deletes it.
+func (f Field[T]) Pull(s *Session) T {
+	v, _ := f.decode(s.pull(string(f)))
+	return v
+}
+
+// Has reports whether there is a value, of whatever type.
+func (f Field[T]) Has(s *Session) bool { return s.Has(string(f)) }
+
+// Delete deletes the value.
+func (f Field[T]) Delete(s *Session) { s.Delete(string(f)) }
+
+// Flash stores v for the next request that reads flash messages, as [Session.Flash] does.
+func (f Field[T]) Flash(s *Session, v T) { s.Flash(string(f), v) }
+
+// FlashNow stores v as a flash message of this request only.
+func (f Field[T]) FlashNow(s *Session, v T) { s.FlashNow(string(f), v) }
+
+// Flashed returns the flash message, or T's zero value, and consumes what came, as [Session.Flashed] does.
+func (f Field[T]) Flashed(s *Session) T {
+	v, _ := f.decode(s.flashed(string(f)))
+	return v
+}

@@ -1,0 +1,214 @@
+package cookiesession
+
+import (
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession/internal/value"
+)
+
+// A flash message is for the next request that asks. Messages have cookies of their own, unbound to the session: reading
+// one never rewrites the session, and "you are logged out" survives Destroy. A browser that kept the cookie can bring it
+// back until it expires, so no authority belongs in it.
+type flash struct {
+	names    nameSet // flash cookies that came
+	valid    bool    // one of them opened and has time left
+	came     values  // what it held
+	consumed bool    // what came has been shown
+	now      values  // FlashNow's
+	next     values  // what the next request gets beside what nobody has read
+}
+
+// openFlash opens the flash cookie unless that has been done. s.mu must not be held.
+func (s *Session) openFlash() {
+	s.open()
+	s.flashing.Do(func() {
+		f := s.manager.readFlash(s)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.flash = f
+	})
+}
+
+func (m *Manager) readFlash(s *Session) *flash {
+	now := m.now()
+	var came chunkSet
+	came.collect(s.cookies, m.flash.name)
+	f := &flash{names: came.came}
+	ambiguous := false
+	refused := m.flash.openEach(now, &came, func(o opened) Reason {
+		var v values
+		expires, ok := decodeFlash(o.payload, &v)
+		switch {
+		case !ok:
+			return ReasonMalformed
+		case now.Unix() >= expires:
+			return ReasonExpired
+		}
+		ambiguous = f.valid
+		f.valid, f.came = true, v
+		return 0
+	})
+	if ambiguous {
+		refused = m.flash.reject(ReasonAmbiguous)
+	}
+	if refused != nil {
+		f.valid, f.came = false, values{}
+		m.report(s.request, refused)
+	}
+	return f
+}
+
+// A flashAction is what a response does to the flash cookie.
+type flashAction int
+
+const (
+	flashKeep flashAction = iota
+	flashWrite
+	flashDelete
+)
+
+func (f *flash) action() flashAction {
+	switch {
+	case f == nil:
+		return flashKeep
+	case f.next.changed():
+		return flashWrite
+	case f.consumed && f.valid:
+		return flashDelete
+	}
+	return flashKeep
+}
+
+// outcome returns what the next request can read.
+func (f *flash) outcome() values {
+	switch {
+	case f == nil:
+		return values{}
+	case f.consumed:
+		return f.next
+	}
+	v := f.came
+	for _, c := range f.next.changes {
+		v.set(c.key, c.encoded)
+	}
+	return v
+}
+
+func (f *flash) encode(dst []byte, expires time.Time) []byte {
+	v := f.outcome()
+	return appendFlash(dst, expires.Unix(), &v)
+}
+
+// get returns the encoded message of key, or nil.
+func (f *flash) get(key string) []byte {
+	if encoded := f.now.get(key); encoded != nil {
+		return encoded
+	}
+	return f.came.get(key)
+}
+
+// keep carries a message on, unless a newer one of its key has been flashed.
+func (f *flash) keep(key string) {
+	if encoded := f.get(key); encoded != nil && f.next.get(key) == nil {
+		f.next.set(key, encoded)
+	}
+}
+
+// readFlash locks the session and consumes the flash messages that came, if any.
+func (s *Session) consumeFlash() *flash {
+	s.openFlash()
+	s.mu.Lock()
+	if s.flash.valid && !s.flash.consumed && s.mayChange() {
+		s.flash.consumed = true
+	}
+	return s.flash
+}
+
+// Flash stores a copy of value for the next request that reads flash messages, in addition to what nobody has read yet.
+// This request doesn't see it. Messages wait for Config.FlashLifetime, counted from the last Flash. What can't be encoded changes
+// nothing, and [Session.Err] says so.
+func (s *Session) Flash(key string, value any) {
+	encoded, err := encodeValue(key, value)
+	s.openFlash()
+	s.mu.Lock()
+	defer s.unlock()
+	if !s.mayChange() {
+		return
+	}
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	s.flash.next.set(key, encoded)
+}
+
+// FlashNow stores a copy of value for this request only.
+func (s *Session) FlashNow(key string, value any) {
+	encoded, err := encodeValue(key, value)
+	s.openFlash()
+	s.mu.Lock()
+	defer s.unlock()
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	s.flash.now.set(key, encoded)
+}
+
+// Flashed returns the flash message of key, typed as [Session.Get] does, or nil. Reading one consumes all that came: they are
+// gone with this response unless kept. A request that never asks consumes nothing.
+func (s *Session) Flashed(key string) any {
+	if encoded := s.flashed(key); encoded != nil {
+		return value.Decode(encoded)
+	}
+	return nil
+}
+
+func (s *Session) flashed(key string) []byte {
+	f := s.consumeFlash()
+	defer s.unlock()
+	return f.get(key)
+}
+
+// Flashes returns all flash messages, and consumes those that came.
+func (s *Session) Flashes() map[string]any {
+	f := s.consumeFlash()
+	defer s.unlock()
+	all := decodeAll(&f.came)
+	for key, encoded := range f.now.all() {
+		all[key] = value.Decode(encoded)
+	}
+	return all
+}
+
+// Keep carries the flash messages of keys on for one more request, and consumes the others.
+func (s *Session) Keep(keys ...string) {
+	f := s.consumeFlash()
+	defer s.unlock()
+	if !s.mayKeep(f) {
+		return
+	}
+	for _, key := range keys {
+		f.keep(key)
+	}
+}
+
+// Reflash carries all flash messages on for one more request.
+func (s *Session) Reflash() {
+	f := s.consumeFlash()
+	defer s.unlock()
+	if !s.mayKeep(f) {
+		return
+	}
+	for key := range f.came.all() {
+		f.keep(key)
+	}
+	for key := range f.now.all() {
+		f.keep(key)
+	}
+}
+
+// mayKeep reports whether there is something to carry on, and time to.
+func (s *Session) mayKeep(f *flash) bool {
+	return (f.valid || f.now.changed()) && s.mayChange()
+}

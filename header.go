@@ -1,0 +1,158 @@
+package cookiesession
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// A lineWriter collects the Set-Cookie lines of a response in one buffer.
+type lineWriter struct {
+	buf  []byte
+	ends []int // where each line ends in buf
+}
+
+func (w *lineWriter) endLine() { w.ends = append(w.ends, len(w.buf)) }
+
+func (w *lineWriter) reset() { w.buf, w.ends = w.buf[:0], w.ends[:0] }
+
+// lines returns the lines, which share one string, in a slice with room for extra more before them.
+func (w *lineWriter) lines(extra int) []string {
+	all := string(w.buf)
+	lines := make([]string, extra, extra+len(w.ends))
+	start := 0
+	for _, end := range w.ends {
+		lines = append(lines, all[start:end])
+		start = end
+	}
+	return lines
+}
+
+// setLines puts the writer's lines into h in place of all that this Manager has put there before. Others' lines stay.
+func (m *Manager) setLines(h http.Header, w *lineWriter) {
+	old := h["Set-Cookie"]
+	others := 0
+	for _, line := range old {
+		if !m.owns(line) {
+			others++
+		}
+	}
+	if others == 0 && len(w.ends) == 0 {
+		if old != nil {
+			delete(h, "Set-Cookie")
+		}
+		return
+	}
+	lines := w.lines(others)
+	i := 0
+	for _, line := range old {
+		if !m.owns(line) {
+			lines[i] = line
+			i++
+		}
+	}
+	h["Set-Cookie"] = lines
+}
+
+// owns reports whether a Set-Cookie line is one that this Manager writes.
+func (m *Manager) owns(line string) bool {
+	if m.importDeletions[line] {
+		return true
+	}
+	name, _, _ := strings.Cut(line, "=")
+	suffix, ok := strings.CutPrefix(trimSpace(name), m.name)
+	if !ok {
+		return false
+	}
+	if tag, ok := strings.CutPrefix(suffix, endedInfix); ok {
+		_, ok := parseOrigin(tag)
+		return ok
+	}
+	if rest, ok := strings.CutPrefix(suffix, "."+purposeFlash); ok {
+		suffix = rest
+	} else if rest, ok := strings.CutPrefix(suffix, "."+purposeLease); ok {
+		suffix = rest
+	}
+	return suffix == "" || len(suffix) == 2 && suffix[0] == '.' && suffix[1] >= '1' && suffix[1] < '0'+maxChunks
+}
+
+// varyCookie adds Vary: Cookie unless it's there (RFC 9110, 12.5.5): who may share the response depends on the cookie.
+// own is the slice to use if there is no Vary yet.
+func varyCookie(h http.Header, own *[1]string) {
+	old := h["Vary"]
+	for _, line := range old {
+		for field := range strings.SplitSeq(line, ",") {
+			if field = trimSpace(field); field == "*" || strings.EqualFold(field, "Cookie") {
+				return
+			}
+		}
+	}
+	if old == nil {
+		own[0] = "Cookie"
+		h["Vary"] = own[:]
+		return
+	}
+	h["Vary"] = append(slices.Clone(old), "Cookie")
+}
+
+// keepPrivate makes a response that writes cookies uncacheable for shared caches (RFC 9111, 5.2.2): private is added unless
+// private or no-store is there, public and s-maxage go.
+func keepPrivate(h http.Header) {
+	old := h["Cache-Control"]
+	if len(old) == 0 {
+		h["Cache-Control"] = []string{"private"}
+		return
+	}
+	var kept []string
+	private := false
+	for _, directive := range splitDirectives(strings.Join(old, ",")) {
+		name, _, hasArgument := strings.Cut(directive, "=")
+		switch name = strings.ToLower(trimSpace(name)); {
+		case name == "public", name == "s-maxage":
+			continue
+		case name == "no-store", name == "private" && !hasArgument: // with an argument it speaks of some fields only
+			private = true
+		}
+		kept = append(kept, directive)
+	}
+	if !private {
+		kept = append(kept, "private")
+	}
+	h["Cache-Control"] = []string{strings.Join(kept, ", ")}
+}
+
+// splitDirectives splits at commas outside quoted strings and drops empty members.
+func splitDirectives(list string) []string {
+	var directives []string
+	add := func(directive string) {
+		if directive = trimSpace(directive); directive != "" {
+			directives = append(directives, directive)
+		}
+	}
+	quoted, start := false, 0
+	for i := 0; i < len(list); i++ {
+		switch {
+		case list[i] == ',' && !quoted:
+			add(list[start:i])
+			start = i + 1
+		case list[i] == '"':
+			quoted = !quoted
+		case list[i] == '\\' && quoted:
+			i++
+		}
+	}
+	add(list[start:])
+	return directives
+}
+
+// entityHeaders describe the body that a handler meant to send; they would lie about an error page.
+var entityHeaders = []string{
+	"Accept-Ranges", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length", "Content-Location",
+	"Content-Range", "Content-Type", "Etag", "Expires", "Last-Modified", "Location", "Trailer",
+}
+
+func dropEntityHeaders(h http.Header) {
+	for _, name := range entityHeaders {
+		delete(h, name)
+	}
+}

@@ -1,0 +1,214 @@
+package cookiesession
+
+import (
+	"bytes"
+	"iter"
+	"slices"
+	"sort"
+
+	"github.com/seed-50e21e88/cookiesession/internal/value"
+)
+
+// valuesDepth is the depth of a map of values: what lies in it is nested one deeper.
+const valuesDepth = 1
+
+// values maps strings to encoded values: a base that came sealed and never changes, and what differs from it. Since a
+// change back to the base's bytes leaves no trace, there is a change exactly if bytes differ.
+type values struct {
+	base    []byte     // entries of a canonical map, without its header; a span of the opened payload
+	n       int        // entries in base
+	few     [24]uint32 // where each key starts in base, if it's so few
+	many    []uint32   // if not
+	changes []change   // sorted by key
+}
+
+// A change is one key's new value, or its deletion if encoded is nil. The bytes are never written again once stored.
+type change struct {
+	key     string
+	encoded []byte
+}
+
+// read takes payload, which must be one map and nothing else, as the base. It checks every byte, so that nothing
+// after it needs to.
+func (v *values) read(payload []byte) bool {
+	count, n, ok := value.ReadMapHeader(payload)
+	if !ok {
+		return false
+	}
+	base := payload[n:]
+	index := v.few[:]
+	if count > len(v.few) {
+		v.many = make([]uint32, count) // ReadMapHeader has checked that payload can hold so many
+		index = v.many
+	}
+	var last []byte
+	at := 0
+	for i := range count {
+		key, n, ok := value.ReadString(base[at:])
+		if !ok || i > 0 && bytes.Compare(last, key) >= 0 {
+			return false
+		}
+		index[i] = uint32(at)
+		last = key
+		at += n
+		if n, err := value.Skip(base[at:], valuesDepth); err != nil {
+			return false
+		} else {
+			at += n
+		}
+	}
+	v.base, v.n = base, count
+	return at == len(base)
+}
+
+// entry returns key and value i of the base.
+func (v *values) entry(i int) (key, encoded []byte) {
+	entry := v.base[v.start(i):v.start(i+1)]
+	key, n, _ := value.ReadString(entry)
+	return key, entry[n:]
+}
+
+// start returns where entry i of the base starts, or the base's end.
+func (v *values) start(i int) int {
+	switch {
+	case i >= v.n:
+		return len(v.base)
+	case v.many != nil:
+		return int(v.many[i])
+	}
+	return int(v.few[i])
+}
+
+// find returns where key is, or would be, in the base.
+func (v *values) find(key string) (i int, found bool) {
+	return sort.Find(v.n, func(i int) int {
+		at, _ := v.entry(i)
+		switch {
+		case key < string(at):
+			return -1
+		case key > string(at):
+			return 1
+		}
+		return 0
+	})
+}
+
+func (v *values) findChange(key string) (i int, found bool) {
+	return slices.BinarySearchFunc(v.changes, key, func(c change, key string) int {
+		switch {
+		case c.key < key:
+			return -1
+		case c.key > key:
+			return 1
+		}
+		return 0
+	})
+}
+
+// get returns the encoded value of key, or nil.
+func (v *values) get(key string) []byte {
+	if i, ok := v.findChange(key); ok {
+		return v.changes[i].encoded
+	}
+	return v.original(key)
+}
+
+// original returns the encoded value that key has in the base, or nil.
+func (v *values) original(key string) []byte {
+	if i, ok := v.find(key); ok {
+		_, encoded := v.entry(i)
+		return encoded
+	}
+	return nil
+}
+
+// set gives key the encoded value, or deletes it if that is nil. It keeps encoded.
+func (v *values) set(key string, encoded []byte) {
+	i, found := v.findChange(key)
+	same := bytes.Equal(encoded, v.original(key)) // no value is encoded as nothing, so nil equals only nil
+	switch {
+	case same && found:
+		v.changes = slices.Delete(v.changes, i, i+1)
+	case same:
+	case found:
+		v.changes[i].encoded = encoded
+	default:
+		if v.changes == nil {
+			v.changes = make([]change, 0, 4)
+		}
+		v.changes = slices.Insert(v.changes, i, change{key, encoded})
+	}
+}
+
+func (v *values) changed() bool { return len(v.changes) > 0 }
+
+// clear deletes every key.
+func (v *values) clear() {
+	v.changes = make([]change, v.n)
+	for i := range v.n {
+		key, _ := v.entry(i)
+		v.changes[i] = change{key: string(key)}
+	}
+}
+
+// len returns the number of keys.
+func (v *values) len() int {
+	n := v.n
+	for _, c := range v.changes {
+		_, inBase := v.find(c.key)
+		switch {
+		case c.encoded == nil:
+			n--
+		case !inBase:
+			n++
+		}
+	}
+	return n
+}
+
+// all yields keys and encoded values in ascending order of keys.
+func (v *values) all() iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		changes := v.changes
+		for i := range v.n {
+			key, encoded := v.entry(i)
+			for len(changes) > 0 && changes[0].key < string(key) {
+				if !yield(changes[0].key, changes[0].encoded) {
+					return
+				}
+				changes = changes[1:]
+			}
+			if len(changes) > 0 && changes[0].key == string(key) {
+				encoded, changes = changes[0].encoded, changes[1:]
+			}
+			if encoded != nil && !yield(string(key), encoded) {
+				return
+			}
+		}
+		for _, c := range changes {
+			if !yield(c.key, c.encoded) {
+				return
+			}
+		}
+	}
+}
+
+// append encodes the map. It copies what didn't change in runs.
+func (v *values) append(dst []byte) []byte {
+	dst = value.AppendMapHeader(dst, v.len())
+	from := 0
+	for _, c := range v.changes {
+		i, inBase := v.find(c.key)
+		to := v.start(i)
+		dst = append(dst, v.base[from:to]...)
+		from = to
+		if inBase {
+			from = v.start(i + 1)
+		}
+		if c.encoded != nil {
+			dst = value.AppendString(dst, c.key)
+			dst = append(dst, c.encoded...)
+		}
+	}
+	return append(dst, v.base[from:]...)
+}
