@@ -1,0 +1,206 @@
+package main
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// maxWait is the longest that the slow page can be made to take.
+const maxWait = 15 * time.Second
+
+// page is what every page has.
+type page struct {
+	Title  string
+	Server string
+	User   string // logged in, or ""
+	CSRF   string
+	Notice notice
+}
+
+func (a *app) page(title string) page { return page{Title: title, Server: a.server} }
+
+// visitorPage is a page for the visitor whose session is s: it shows a waiting notice and may hold forms.
+func (a *app) visitorPage(title string, s *cookiesession.Session) page {
+	p := a.page(title)
+	p.User = user.Get(s)
+	p.CSRF = s.CSRFToken()
+	p.Notice = flashed.Flashed(s)
+	return p
+}
+
+type problemPage struct {
+	page
+	Text string
+	Back string
+	Size *cookiesession.SizeError
+}
+
+type homePage struct {
+	page
+	ID         string
+	Visits     visits
+	Before     time.Time // the visit before this one
+	Uncounted  bool      // no room was left to count this view
+	Now        time.Time
+	Name       string
+	ExpiresIn  time.Duration
+	Idle       time.Duration // 0: the session does not idle out
+	Remembered bool
+	Refused    string // why the cookie that came was refused
+
+	Cart  []cartLine
+	Total int
+
+	Cookies       []heldCookie
+	Size, MaxSize int
+	Filler        int
+
+	OpenedBy, SealedBy string
+	Keys               []keyLine
+	OwnKeys            bool // this server made its keys and may change them
+	KeysNote           string
+
+	Snippets []snippet
+}
+
+type cartLine struct {
+	product
+	Count int
+}
+
+type product struct {
+	ID, Name string
+	Cents    int
+}
+
+var products = []product{
+	{"oat", "Oat biscuits", 280},
+	{"ginger", "Ginger snaps", 320},
+	{"almond", "Almond crescents", 410},
+	{"short", "Shortbread", 360},
+}
+
+type keyLine struct {
+	cookiesession.KeyInfo
+	cookiesession.KeyStats
+}
+
+func (a *app) home(w http.ResponseWriter, r *http.Request) {
+	now := time.Now()
+	s, openedBy := a.open(r)
+	p := homePage{
+		page: a.visitorPage("Your session", s),
+		Now:  now, Before: visited.Get(s).Last, Name: nickname.Get(s),
+		MaxSize: a.maxSize, Filler: len(filler.Get(s)),
+		OpenedBy: openedBy, OwnKeys: a.keys.source == keysMade, KeysNote: a.keys.note(),
+		Snippets: a.snippets,
+	}
+	if rejected := s.Rejected(); rejected != nil {
+		p.Refused = rejected.Reason.String()
+	}
+	p.Visits, p.Uncounted = a.countView(s, now)
+	inCart := cart.Get(s)
+	for _, item := range products {
+		p.Cart = append(p.Cart, cartLine{item, inCart[item.ID]})
+		p.Total += item.Cents * inCart[item.ID]
+	}
+
+	commit(w, http.StatusOK) // from here on the session is as the browser will hold it
+	p.ID, p.Size = s.ID(), s.Size()
+	p.ExpiresIn = s.ExpiresAt().Sub(now)
+	p.Remembered = s.ExpiresAt().Sub(s.CreatedAt()) > lifetime
+	if !p.Remembered {
+		p.Idle = a.idle
+	}
+	p.Cookies = a.held(r, w.Header())
+	p.SealedBy = a.keys.sealing()
+	stats := a.sessions.Stats().Keys
+	for _, key := range a.keys.Keys() {
+		p.Keys = append(p.Keys, keyLine{key, stats[key.Label]})
+	}
+	a.render(w, "home", p)
+}
+
+// open opens the session that r brought, and says which keys opened it and its lease: while others visit this server at
+// the same moment theirs may be among them, which does for a page that shows how keys change.
+func (a *app) open(r *http.Request) (s *cookiesession.Session, by string) {
+	before := a.sessions.Stats().Keys
+	s = a.sessions.Get(r)
+	s.IsNew() // the first method opens it
+	after := a.sessions.Stats().Keys
+	for _, key := range a.keys.Keys() {
+		if after[key.Label].Opened > before[key.Label].Opened {
+			if by != "" {
+				by += ", "
+			}
+			by += key.Label
+		}
+	}
+	return s, by
+}
+
+// countView counts a view of the page, unless the session is so full that the count would not fit: then the visitor
+// still needs the page, to make room.
+func (a *app) countView(s *cookiesession.Session, now time.Time) (v visits, full bool) {
+	before, counted := visited.Get(s), visited.Has(s)
+	v = visits{Views: before.Views + 1, First: before.First, Last: now}
+	if !counted {
+		v.First = now
+	}
+	visited.Put(s, v)
+	if s.Size() <= a.maxSize {
+		return v, false
+	}
+	if counted {
+		visited.Put(s, before)
+	} else {
+		visited.Delete(s)
+	}
+	return before, true
+}
+
+func (a *app) members(w http.ResponseWriter, r *http.Request) {
+	s := a.sessions.Get(r)
+	if user.Get(s) == "" {
+		a.back(w, r, notice{Card: "login", Text: "The members’ page is for those who are logged in.", Problem: true})
+		return
+	}
+	p := struct {
+		page
+		ID    string
+		Since time.Time
+	}{a.visitorPage("Members", s), s.ID(), s.CreatedAt()}
+	commit(w, http.StatusOK)
+	a.render(w, "members", p)
+}
+
+// slow reads the session, takes its time, and changes the session: whatever the visitor does meanwhile in another tab
+// meets this response afterwards.
+func (a *app) slow(w http.ResponseWriter, r *http.Request) {
+	wait, err := time.ParseDuration(r.FormValue("wait"))
+	if err != nil {
+		wait = 5 * time.Second
+	}
+	wait = max(0, min(wait, maxWait))
+	s := a.sessions.Get(r)
+	p := struct {
+		page
+		ID    string
+		Wait  time.Duration
+		Count int
+	}{page: a.page("A slow page"), ID: s.ID(), Wait: wait}
+	p.User = user.Get(s)
+
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+		return
+	}
+	p.Count = slowPages.Update(s, func(n int) int { return n + 1 })
+	commit(w, http.StatusOK)
+	a.render(w, "slow", p)
+}
