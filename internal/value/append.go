@@ -25,7 +25,7 @@ func Append(dst []byte, v any, depth int) ([]byte, error) {
 	case nil:
 		return out, nil
 	case reason:
-		return dst, &storeError{typ: reflect.TypeOf(v), why: err}
+		return dst, unstorable(reflect.TypeOf(v), err, nil)
 	default:
 		return dst, err
 	}
@@ -168,13 +168,13 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 		}
 		return AppendBin(dst, v), nil
 	case []string:
-		return e.texts(dst, v, depth)
+		return appendList(e, dst, v, depth)
 	case []any:
-		return e.list(dst, v, depth)
+		return appendList(e, dst, v, depth)
 	case map[string]string:
-		return e.textMap(dst, v, depth)
+		return appendMap(e, dst, v, depth)
 	case map[string]any:
-		return e.anyMap(dst, v, depth)
+		return appendMap(e, dst, v, depth)
 	}
 	if !e.spend(0) {
 		return nil, tooMuch
@@ -197,6 +197,8 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 		return AppendInt(dst, int64(v)), nil
 	case int64:
 		return AppendInt(dst, v), nil
+	case time.Duration:
+		return AppendInt(dst, int64(v)), nil
 	case uint:
 		return AppendUint(dst, uint64(v)), nil
 	case uint8:
@@ -211,8 +213,6 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 		return binary.BigEndian.AppendUint32(append(dst, 0xca), math.Float32bits(v)), nil
 	case float64:
 		return binary.BigEndian.AppendUint64(append(dst, 0xcb), math.Float64bits(v)), nil
-	case time.Duration:
-		return AppendInt(dst, int64(v)), nil
 	case time.Time:
 		return appendTime(dst, v.Unix(), uint32(v.Nanosecond())), nil
 	}
@@ -226,90 +226,62 @@ func (e *encoder) text(dst []byte, s string) ([]byte, error) {
 	return AppendString(dst, s), nil
 }
 
-func (e *encoder) texts(dst []byte, list []string, depth int) (_ []byte, err error) {
-	switch {
-	case list == nil:
-		return append(dst, 0xc0), nil
-	case depth >= MaxDepth:
-		return nil, tooDeep
-	case !e.spend(0):
-		return nil, tooMuch
+// room tells why a list or map can't follow in a container of that depth.
+func (e *encoder) room(depth int) error {
+	if depth >= MaxDepth {
+		return tooDeep
 	}
-	dst = AppendArrayHeader(dst, len(list))
-	for _, s := range list {
-		if dst, err = e.text(dst, s); err != nil {
-			return nil, err
-		}
+	if !e.spend(0) {
+		return tooMuch
 	}
-	return dst, nil
+	return nil
 }
 
-func (e *encoder) list(dst []byte, list []any, depth int) (_ []byte, err error) {
-	switch {
-	case list == nil:
+// element appends v, a string or any value, without making an interface of a string.
+func element[V any](e *encoder, dst []byte, v V, depth int) ([]byte, error) {
+	if s, ok := any(v).(string); ok {
+		return e.text(dst, s)
+	}
+	return e.append(dst, any(v), depth)
+}
+
+func appendList[V any](e *encoder, dst []byte, list []V, depth int) (_ []byte, err error) {
+	if list == nil {
 		return append(dst, 0xc0), nil
-	case depth >= MaxDepth:
-		return nil, tooDeep
-	case !e.spend(0):
-		return nil, tooMuch
+	}
+	if err := e.room(depth); err != nil {
+		return nil, err
 	}
 	dst = AppendArrayHeader(dst, len(list))
 	for _, v := range list {
-		if dst, err = e.append(dst, v, depth+1); err != nil {
+		if dst, err = element(e, dst, v, depth+1); err != nil {
 			return nil, err
 		}
 	}
 	return dst, nil
 }
 
-func (e *encoder) textMap(dst []byte, m map[string]string, depth int) (_ []byte, err error) {
-	var buf [16]string
-	switch {
-	case m == nil:
+func appendMap[V any](e *encoder, dst []byte, m map[string]V, depth int) (_ []byte, err error) {
+	if m == nil {
 		return append(dst, 0xc0), nil
-	case depth >= MaxDepth:
-		return nil, tooDeep
-	case !e.spend(0):
-		return nil, tooMuch
 	}
-	dst = AppendMapHeader(dst, len(m))
-	for _, key := range sortedKeys(buf[:0], m) {
-		if dst, err = e.text(dst, key); err != nil {
-			return nil, err
-		}
-		if dst, err = e.text(dst, m[key]); err != nil {
-			return nil, err
-		}
+	if err := e.room(depth); err != nil {
+		return nil, err
 	}
-	return dst, nil
-}
-
-func (e *encoder) anyMap(dst []byte, m map[string]any, depth int) (_ []byte, err error) {
-	var buf [16]string
-	switch {
-	case m == nil:
-		return append(dst, 0xc0), nil
-	case depth >= MaxDepth:
-		return nil, tooDeep
-	case !e.spend(0):
-		return nil, tooMuch
-	}
-	dst = AppendMapHeader(dst, len(m))
-	for _, key := range sortedKeys(buf[:0], m) {
-		if dst, err = e.text(dst, key); err != nil {
-			return nil, err
-		}
-		if dst, err = e.append(dst, m[key], depth+1); err != nil {
-			return nil, err
-		}
-	}
-	return dst, nil
-}
-
-func sortedKeys[V any](keys []string, m map[string]V) []string {
+	var few [16]string
+	keys := few[:0]
 	for key := range m {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
-	return keys
+	dst = AppendMapHeader(dst, len(m))
+	for _, key := range keys {
+		if dst, err = e.text(dst, key); err != nil {
+			return nil, err
+		}
+		if dst, err = element(e, dst, m[key], depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return dst, nil
 }

@@ -6,46 +6,14 @@ import (
 )
 
 // canonical appends the value at the start of b to dst in its canonical form and returns its length in b. b is what
-// msgpack/v5 or a method of the user's wrote: nothing about it is taken for granted, and Skip's rules apply but for the
-// order of keys. With wide set, timestamps get their 12-byte form instead.
+// msgpack/v5 or a method of the user's wrote, so nothing about it is taken for granted: Skip's rules apply, but for the
+// order of keys. If wide is set, timestamps get their 12-byte form instead of the shortest.
 func canonical(dst, b []byte, depth int, wide bool) (out []byte, n int, err error) {
-	switch kindOf(b) {
-	case kindNil, kindBool, kindFloat:
-		if n, err = Skip(b, depth); err != nil {
-			return nil, 0, err
-		}
-		return append(dst, b[:n]...), n, nil
-	case kindInt:
-		v, negative, n, ok := readInt(b)
-		switch {
-		case !ok:
-			return nil, 0, errTruncated
-		case negative:
-			return AppendInt(dst, int64(v)), n, nil
-		}
-		return AppendUint(dst, v), n, nil
-	case kindString:
-		s, n, ok := ReadString(b)
-		if !ok {
-			return nil, 0, errTruncated
-		}
-		return AppendString(dst, s), n, nil
-	case kindBytes:
-		data, n, ok := ReadBin(b)
-		if !ok {
-			return nil, 0, errTruncated
-		}
-		return AppendBin(dst, data), n, nil
-	case kindTime:
-		sec, nsec, n, ok := readTime(b)
-		switch {
-		case !ok:
-			return nil, 0, errTime
-		case wide:
-			return appendWideTime(dst, sec, nsec), n, nil
-		}
-		return appendTime(dst, sec, nsec), n, nil
-	case kindList:
+	k := kindOf(b)
+	if k == kindMap {
+		return canonicalMap(dst, b, depth, wide)
+	}
+	if k == kindList {
 		count, n, ok := ReadArrayHeader(b)
 		if !ok {
 			return nil, 0, errTruncated
@@ -62,13 +30,34 @@ func canonical(dst, b []byte, depth int, wide bool) (out []byte, n int, err erro
 			n += size
 		}
 		return dst, n, nil
-	case kindMap:
-		return canonicalMap(dst, b, depth, wide)
 	}
-	return nil, 0, errCode
+	if n, err = Skip(b, depth); err != nil {
+		return nil, 0, err
+	}
+	switch k {
+	case kindInt:
+		v, negative, _, _ := readInt(b)
+		if negative {
+			return AppendInt(dst, int64(v)), n, nil
+		}
+		return AppendUint(dst, v), n, nil
+	case kindString:
+		s, _, _ := ReadString(b)
+		return AppendString(dst, s), n, nil
+	case kindBytes:
+		data, _, _ := ReadBin(b)
+		return AppendBin(dst, data), n, nil
+	case kindTime:
+		sec, nsec, _, _ := readTime(b)
+		if wide {
+			return appendWideTime(dst, sec, nsec), n, nil
+		}
+		return appendTime(dst, sec, nsec), n, nil
+	}
+	return append(dst, b[:n]...), n, nil
 }
 
-// canonicalMap is canonical for a map.
+// canonicalMap is canonical for a map: its pairs are sorted.
 func canonicalMap(dst, b []byte, depth int, wide bool) (out []byte, n int, err error) {
 	count, n, ok := ReadMapHeader(b)
 	if !ok {
@@ -77,13 +66,12 @@ func canonicalMap(dst, b []byte, depth int, wide bool) (out []byte, n int, err e
 	if depth >= MaxDepth {
 		return nil, 0, errDeep
 	}
+	dst = AppendMapHeader(dst, count)
 	type pair struct {
 		key        []byte
 		start, end int // in dst
 	}
-	dst = AppendMapHeader(dst, count)
-	body := len(dst)
-	pairs := make([]pair, count)
+	pairs, body := make([]pair, count), len(dst)
 	for i := range pairs {
 		key, size, ok := ReadString(b[n:])
 		if !ok {
@@ -91,8 +79,7 @@ func canonicalMap(dst, b []byte, depth int, wide bool) (out []byte, n int, err e
 		}
 		n += size
 		start := len(dst)
-		dst, size, err = canonical(AppendString(dst, key), b[n:], depth+1, wide)
-		if err != nil {
+		if dst, size, err = canonical(AppendString(dst, key), b[n:], depth+1, wide); err != nil {
 			return nil, 0, err
 		}
 		n += size
@@ -101,15 +88,15 @@ func canonicalMap(dst, b []byte, depth int, wide bool) (out []byte, n int, err e
 	byKey := func(p, q pair) int { return bytes.Compare(p.key, q.key) }
 	if !slices.IsSortedFunc(pairs, byKey) {
 		slices.SortFunc(pairs, byKey)
-		written := bytes.Clone(dst)
+		unsorted := bytes.Clone(dst[body:])
 		dst = dst[:body]
 		for _, p := range pairs {
-			dst = append(dst, written[p.start:p.end]...)
+			dst = append(dst, unsorted[p.start-body:p.end-body]...)
 		}
 	}
 	for i := 1; i < len(pairs); i++ {
-		if bytes.Equal(pairs[i-1].key, pairs[i].key) {
-			return nil, 0, errTwice
+		if byKey(pairs[i-1], pairs[i]) == 0 {
+			return nil, 0, errOrder
 		}
 	}
 	return dst, n, nil

@@ -5,106 +5,62 @@ import (
 	"math"
 )
 
-// compare tells why again, which was encoded from what stored was decoded to, isn't the same value; "" if it is. Keys
-// that only one of two maps has don't count. n and m are the lengths of stored and again, if they are the same.
-func compare(stored, again []byte) (why reason, n, m int) {
+// compare tells whether again is the value that stored is. Both are canonical. Floats of different width may be the same,
+// and keys that only one of two maps has don't count.
+func compare(stored, again []byte) bool {
+	if bytes.Equal(stored, again) {
+		return true
+	}
 	k := kindOf(stored)
 	if k != kindOf(again) {
-		return changed, 0, 0
+		return false
 	}
-	same := false
 	switch k {
-	case kindInt:
-		var v, w uint64
-		var negative, negative2 bool
-		v, negative, n, _ = readInt(stored)
-		w, negative2, m, _ = readInt(again)
-		same = v == w && negative == negative2
 	case kindFloat:
-		var v, w float64
-		v, n, _ = readFloat(stored)
-		w, m, _ = readFloat(again)
-		same = v == w || math.IsNaN(v) && math.IsNaN(w)
-	case kindString:
-		var s, t []byte
-		s, n, _ = ReadString(stored)
-		t, m, _ = ReadString(again)
-		same = bytes.Equal(s, t)
-	case kindBytes:
-		var s, t []byte
-		s, n, _ = ReadBin(stored)
-		t, m, _ = ReadBin(again)
-		same = bytes.Equal(s, t)
-	case kindTime:
-		var sec, sec2 int64
-		var nsec, nsec2 uint32
-		sec, nsec, n, _ = readTime(stored)
-		sec2, nsec2, m, _ = readTime(again)
-		same = sec == sec2 && nsec == nsec2
+		v, _, _ := readFloat(stored)
+		w, _, _ := readFloat(again)
+		return v == w || math.IsNaN(v) && math.IsNaN(w)
 	case kindList:
-		return compareLists(stored, again)
+		count, n, _ := ReadArrayHeader(stored)
+		count2, m, _ := ReadArrayHeader(again)
+		stored, again = stored[n:], again[m:]
+		for range min(count, count2) {
+			var v, w []byte
+			v, stored = next(stored)
+			w, again = next(again)
+			if !compare(v, w) {
+				return false
+			}
+		}
+		return count == count2
 	case kindMap:
-		return compareMaps(stored, again)
-	default: // nil and booleans
-		n, m = 1, 1
-		same = stored[0] == again[0]
+		_, n, _ := ReadMapHeader(stored)
+		_, m, _ := ReadMapHeader(again)
+		for stored, again = stored[n:], again[m:]; len(stored) > 0 && len(again) > 0; {
+			key, rest := next(stored)
+			key2, rest2 := next(again)
+			v, after := next(rest)
+			w, after2 := next(rest2)
+			s, _, _ := ReadString(key)
+			t, _, _ := ReadString(key2)
+			order := bytes.Compare(s, t)
+			if order == 0 && !compare(v, w) {
+				return false
+			}
+			if order <= 0 {
+				stored = after
+			}
+			if order >= 0 {
+				again = after2
+			}
+		}
+		return true
 	}
-	if !same {
-		return changed, 0, 0
-	}
-	return "", n, m
+	return false
 }
 
-func compareLists(stored, again []byte) (why reason, n, m int) {
-	count, n, _ := ReadArrayHeader(stored)
-	count2, m, _ := ReadArrayHeader(again)
-	if count != count2 {
-		return "a list in it has another length", 0, 0
-	}
-	for range count {
-		why, size, size2 := compare(stored[n:], again[m:])
-		if why != "" {
-			return why, 0, 0
-		}
-		n += size
-		m += size2
-	}
-	return "", n, m
-}
-
-func compareMaps(stored, again []byte) (why reason, n, m int) {
-	left, n, _ := ReadMapHeader(stored)
-	left2, m, _ := ReadMapHeader(again)
-	for left > 0 || left2 > 0 {
-		key, size, _ := ReadString(stored[n:])
-		key2, size2, _ := ReadString(again[m:])
-		order := bytes.Compare(key, key2)
-		if left == 0 {
-			order = 1
-		} else if left2 == 0 {
-			order = -1
-		}
-		switch {
-		case order < 0:
-			n += size
-			size, _ = Skip(stored[n:], 0)
-			n += size
-			left--
-			continue
-		case order > 0:
-			m += size2
-			size2, _ = Skip(again[m:], 0)
-			m += size2
-			left2--
-			continue
-		}
-		n, m = n+size, m+size2
-		if why, size, size2 = compare(stored[n:], again[m:]); why != "" {
-			return why, 0, 0
-		}
-		n, m = n+size, m+size2
-		left--
-		left2--
-	}
-	return "", n, m
+// next returns the value at the start of b and what follows it.
+func next(b []byte) (v, rest []byte) {
+	n, _ := Skip(b, 0)
+	return b[:n], b[n:]
 }

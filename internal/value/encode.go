@@ -4,124 +4,125 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
 )
-
-// panicked is a panic of msgpack/v5 or of a method of the user's as an error.
-func panicked(p any) error {
-	if err, ok := p.(error); ok {
-		return err
-	}
-	return fmt.Errorf("panic: %v", p)
-}
 
 // other appends a value of any other type, as msgpack/v5 encodes it, in canonical form.
 func (e *encoder) other(dst []byte, v any, depth int) ([]byte, error) {
 	rv := reflect.ValueOf(v)
 	why := outward.shapeOf(rv.Type()).refused
 	if why == "" {
-		why = e.walk(rv, depth, 0)
+		why = e.walk(rv, depth)
 	}
 	if why != "" {
-		return nil, &storeError{typ: rv.Type(), why: why}
+		return nil, unstorable(rv.Type(), why, nil)
 	}
 	raw, err := encode(rv)
 	if err != nil {
-		return nil, &storeError{typ: rv.Type(), why: "encoding it failed", cause: err}
+		return nil, unstorable(rv.Type(), "encoding it failed", err)
 	}
 	dst, n, err := canonical(dst, raw, depth, false)
-	switch {
-	case err != nil:
-		return nil, &storeError{typ: rv.Type(), why: "what it encodes itself to can't be read back", cause: err}
-	case n != len(raw):
-		return nil, &storeError{typ: rv.Type(), why: "it encodes itself to more than one value"}
+	if err == nil && n != len(raw) {
+		err = errMore
+	}
+	if err != nil {
+		return nil, unstorable(rv.Type(), "it encodes itself to something else than one value", err)
 	}
 	return dst, nil
 }
 
-// encode returns what msgpack/v5 makes of v. A panic in it, or in a method of the user's, is an error.
+// encode returns what msgpack/v5 makes of v.
 func encode(v reflect.Value) (raw []byte, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = panicked(p)
-		}
-	}()
-	// Methods with a pointer receiver need a value that has an address.
+	defer recovered(&err)
+	if !timesIntact() {
+		return nil, errTimesTaken
+	}
+	// Methods with a pointer receiver are only found on a value that has an address.
 	addressable := reflect.New(v.Type()).Elem()
 	addressable.Set(v)
 	var buf bytes.Buffer
-	// A new encoder: the pooled ones keep the settings that other code gave them.
-	if err := msgpack.NewEncoder(&buf).EncodeValue(addressable); err != nil {
-		return nil, err
+	// A new encoder, since a pooled one keeps the flags that other code gave it.
+	err = msgpack.NewEncoder(&buf).EncodeValue(addressable)
+	return buf.Bytes(), err
+}
+
+// recovered turns a panic of msgpack/v5, or of a method of the user's, into *err. Call it deferred.
+func recovered(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case error:
+		*err = p
+	default:
+		*err = fmt.Errorf("panic: %v", p)
 	}
-	return buf.Bytes(), nil
+}
+
+// timesIntact tells whether time.Time is still extension -1 for msgpack/v5. Its registry of extensions is global, and
+// where another package has registered that number for a type of its own, times would be encoded in another form.
+func timesIntact() bool {
+	var buf bytes.Buffer
+	err := msgpack.NewEncoder(&buf).EncodeValue(reflect.ValueOf(time.Time{}))
+	_, _, n, ok := readTime(buf.Bytes())
+	return err == nil && ok && n == buf.Len()
 }
 
 // walk tells why v can't be encoded, following it as msgpack/v5 will. A cycle in a map makes that library overflow the
-// stack, which no recover survives; so depth, pointers and the whole are bounded before it sees v. pointers counts those
-// that led to v since the last list, map or struct.
-func (e *encoder) walk(v reflect.Value, depth, pointers int) reason {
+// stack, which no recover survives; so the depth and the whole are bounded before it sees v.
+func (e *encoder) walk(v reflect.Value, depth int) reason {
 	if !e.spend(0) {
 		return tooMuch
 	}
-	if outward.opaque(v.Type()) {
+	t, kind := v.Type(), v.Kind()
+	switch {
+	case outward.opaque(t):
+		return ""
+	case kind == reflect.String, (kind == reflect.Slice || kind == reflect.Array) && t.Elem().Kind() == reflect.Uint8:
+		if !e.spend(v.Len()) {
+			return tooMuch
+		}
 		return ""
 	}
-	switch v.Kind() {
-	case reflect.Interface, reflect.Pointer:
-		switch {
-		case v.IsNil():
+	switch kind {
+	case reflect.Interface, reflect.Pointer, reflect.Slice, reflect.Map:
+		if v.IsNil() {
 			return ""
-		case pointers == maxPointers:
-			return tooDeep
-		case v.Kind() == reflect.Interface:
-			if s := outward.shapeOf(v.Elem().Type()); s.refused != "" {
-				return s.refused
-			}
 		}
-		return e.walk(v.Elem(), depth, pointers+1)
-	case reflect.String:
-		return e.walkText(v)
+	}
+	switch kind {
+	case reflect.Slice, reflect.Array, reflect.Map, reflect.Struct:
+		if depth >= MaxDepth {
+			return tooDeep
+		}
+	}
+	switch kind {
+	case reflect.Pointer:
+		return e.walk(v.Elem(), depth)
+	case reflect.Interface:
+		if s := outward.shapeOf(v.Elem().Type()); s.refused != "" {
+			return s.refused
+		}
+		return e.walk(v.Elem(), depth)
 	case reflect.Slice, reflect.Array:
-		if v.Type().Elem().Kind() == reflect.Uint8 {
-			return e.walkText(v)
-		}
-		if depth >= MaxDepth && (v.Kind() == reflect.Array || !v.IsNil()) {
-			return tooDeep
-		}
 		for i := range v.Len() {
-			if why := e.walk(v.Index(i), depth+1, 0); why != "" {
+			if why := e.walk(v.Index(i), depth+1); why != "" {
 				return why
 			}
 		}
 	case reflect.Map:
-		if depth >= MaxDepth && !v.IsNil() {
-			return tooDeep
-		}
 		for pairs := v.MapRange(); pairs.Next(); {
-			if why := e.walkText(pairs.Key()); why != "" {
-				return why
+			if !e.spend(pairs.Key().Len()) {
+				return tooMuch
 			}
-			if why := e.walk(pairs.Value(), depth+1, 0); why != "" {
+			if why := e.walk(pairs.Value(), depth+1); why != "" {
 				return why
 			}
 		}
 	case reflect.Struct:
-		if depth >= MaxDepth {
-			return tooDeep
-		}
 		return e.walkFields(v, depth+1)
 	case reflect.Chan, reflect.Func, reflect.Uintptr, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
-		return reason("it holds a " + v.Type().String())
-	}
-	return ""
-}
-
-// walkText pays for a string or byte string.
-func (e *encoder) walkText(v reflect.Value) reason {
-	if !e.spend(v.Len()) {
-		return tooMuch
+		return reason("it holds a " + t.String())
 	}
 	return ""
 }
@@ -129,17 +130,11 @@ func (e *encoder) walkText(v reflect.Value) reason {
 // walkFields is walk for the fields of struct v, embedded ones included. depth is that of the map which they become.
 func (e *encoder) walkFields(v reflect.Value, depth int) reason {
 	for _, f := range outward.fieldsOf(v.Type()) {
-		inner := v.Field(f.index)
-		if f.embedded {
-			for inner.Kind() == reflect.Pointer && !inner.IsNil() {
-				inner = inner.Elem()
-			}
-		}
-		why := reason("")
-		if f.embedded && inner.Kind() == reflect.Struct {
-			why = e.walkFields(inner, depth)
+		inner, why := v.Field(f.index), reason("")
+		if f.embedded && reflect.Indirect(inner).IsValid() {
+			why = e.walkFields(reflect.Indirect(inner), depth)
 		} else {
-			why = e.walk(inner, depth, 0)
+			why = e.walk(inner, depth)
 		}
 		if why != "" {
 			return why

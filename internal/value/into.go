@@ -9,12 +9,6 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-const (
-	otherType  reason = "it is of another type"
-	outOfRange reason = "it is out of range"
-	changed    reason = "a part of it is of another type or out of range"
-)
-
 // DecodeInto decodes the value at the start of b into *into, which shares no memory with b. Skip must have accepted b.
 //
 // Only a value of the same kind fits: integers into integer types, floats into floats, strings into strings, byte
@@ -38,13 +32,11 @@ func DecodeInto[T any](b []byte, into *T) error {
 			*p, why = string(s), ""
 		}
 	case *[]byte:
-		switch kindOf(b) {
-		case kindNil:
-			why = ""
-		case kindBytes:
-			data, _, _ := ReadBin(b)
-			*p, why = append([]byte{}, data...), ""
-		}
+		why = decodeAs(b, p)
+	case *[]any:
+		why = decodeAs(b, p)
+	case *map[string]any:
+		why = decodeAs(b, p)
 	case *bool:
 		if kindOf(b) == kindBool {
 			*p, why = b[0] == 0xc3, ""
@@ -83,22 +75,6 @@ func DecodeInto[T any](b []byte, into *T) error {
 		}
 	case *[]string:
 		why = decodeStrings(b, p)
-	case *[]any:
-		switch kindOf(b) {
-		case kindNil:
-			why = ""
-		case kindList:
-			*p, _ = decodeList(b)
-			why = ""
-		}
-	case *map[string]any:
-		switch kindOf(b) {
-		case kindNil:
-			why = ""
-		case kindMap:
-			*p, _ = decodeMap(b)
-			why = ""
-		}
 	default:
 		// A pointer of its own, so that into itself never needs to be on the heap.
 		var v reflect.Value
@@ -108,9 +84,19 @@ func DecodeInto[T any](b []byte, into *T) error {
 	}
 	if why != "" {
 		*into = zero
-		return &fitError{stored: kindOf(b), want: reflect.TypeFor[T](), why: why, cause: cause}
+		return misfit(kindOf(b), reflect.TypeFor[T](), why, cause)
 	}
 	return nil
+}
+
+// decodeAs decodes the types that Decode returns and that can be nil.
+func decodeAs[T []byte | []any | map[string]any](b []byte, into *T) reason {
+	v := Decode(b)
+	var ok bool
+	if *into, ok = v.(T); !ok && v != nil {
+		return otherType
+	}
+	return ""
 }
 
 func decodeInt[I int | int8 | int16 | int32 | int64 | time.Duration | uint | uint8 | uint16 | uint32 | uint64](b []byte, into *I) reason {
@@ -163,33 +149,37 @@ func decodeOther(b []byte, t reflect.Type) (into reflect.Value, why reason, caus
 	if s.refused != "" {
 		return into, s.refused, nil
 	}
-	// A timestamp where msgpack/v5 looks for a map is taken for a header that may be skipped, and its content for the
-	// number of pairs to allocate. The 12-byte form begins with a byte that is no map's code.
-	safe, _, err := canonical(nil, b, 0, true)
+	// Where msgpack/v5 looks for a map and finds an extension, it skips a header and takes what follows for the number of
+	// pairs to allocate. The 12-byte form of timestamps has a byte there that is no map's code.
+	wide, _, err := canonical(nil, b, 0, true)
 	if err != nil {
 		return into, otherType, err
 	}
 	into = reflect.New(t)
-	if err := decodeForeign(safe, into.Elem()); err != nil {
+	if err := decodeForeign(wide, into.Elem(), s.loose); err != nil {
 		return into, changed, err
-	}
-	if s.loose {
-		settle(into.Elem())
 	}
 	again, err := Append(nil, into.Elem().Interface(), 0)
 	if err != nil {
 		return into, changed, err
 	}
-	why, _, _ = compare(b, again)
-	return into, why, nil
+	if again, _, err = canonical(nil, again, 0, true); err != nil || !compare(wide, again) {
+		return into, changed, err
+	}
+	return into, "", nil
 }
 
-// decodeForeign decodes b into v. A panic in msgpack/v5, or in a method of the user's, is an error.
-func decodeForeign(b []byte, v reflect.Value) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = panicked(p)
-		}
-	}()
-	return msgpack.NewDecoder(bytes.NewReader(b)).DecodeValue(v)
+// decodeForeign decodes b into v, which holds times or interfaces if it is loose.
+func decodeForeign(b []byte, v reflect.Value, loose bool) (err error) {
+	defer recovered(&err)
+	if !timesIntact() {
+		return errTimesTaken
+	}
+	if err := msgpack.NewDecoder(bytes.NewReader(b)).DecodeValue(v); err != nil {
+		return err
+	}
+	if loose {
+		settle(v)
+	}
+	return nil
 }

@@ -9,16 +9,17 @@ import (
 )
 
 var (
-	errTruncated = errors.New("cookiesession: malformed value: it ends too early")
-	errCode      = errors.New("cookiesession: malformed value: unknown type")
-	errTime      = errors.New("cookiesession: malformed value: not a timestamp")
-	errDeep      = errors.New("cookiesession: malformed value: lists and maps nested too deeply")
-	errKey       = errors.New("cookiesession: malformed value: a map key is not a string")
-	errOrder     = errors.New("cookiesession: malformed value: map keys are not in ascending order")
-	errTwice     = errors.New("cookiesession: malformed value: a map key comes twice")
+	errTruncated  = errors.New("cookiesession: malformed value: it ends too early")
+	errCode       = errors.New("cookiesession: malformed value: unknown type")
+	errTime       = errors.New("cookiesession: malformed value: not a timestamp")
+	errDeep       = errors.New("cookiesession: malformed value: nested too deeply")
+	errKey        = errors.New("cookiesession: malformed value: a map key is not a string")
+	errOrder      = errors.New("cookiesession: malformed value: map keys are not in ascending order, or not distinct")
+	errMore       = errors.New("cookiesession: malformed value: more than one")
+	errTimesTaken = errors.New("cookiesession: another package has registered msgpack extension -1, the timestamp, for another type")
 )
 
-// sizes holds the encoded length of every value whose code alone tells it, and 0 for the others.
+// sizes holds the length of every value whose code alone tells it, and 0 for the others.
 var sizes = func() (s [256]uint8) {
 	for c := range s {
 		switch {
@@ -42,7 +43,7 @@ var sizes = func() (s [256]uint8) {
 // that of the container that holds the value, 0 for none. Longer encodings than needed are accepted. Every declared
 // length is held against what remains of b before anything is read, and nothing is allocated.
 //
-// The other functions of this package that take encoded values rely on Skip having accepted them.
+// The other functions that take encoded values rely on Skip having accepted them.
 func Skip(b []byte, depth int) (n int, err error) {
 	if len(b) == 0 {
 		return 0, errTruncated
@@ -58,48 +59,33 @@ func Skip(b []byte, depth int) (n int, err error) {
 
 // skipLong is Skip for values whose code doesn't tell their length.
 func skipLong(b []byte, depth int) (n int, err error) {
-	var ok bool
 	var count int
-	switch kindOf(b) {
+	ok, k := false, kindOf(b)
+	switch k {
 	case kindString:
-		if _, n, ok = ReadString(b); !ok {
-			return 0, errTruncated
-		}
-		return n, nil
+		_, n, ok = ReadString(b)
 	case kindBytes:
-		if _, n, ok = ReadBin(b); !ok {
-			return 0, errTruncated
-		}
-		return n, nil
+		_, n, ok = ReadBin(b)
 	case kindTime:
 		if _, _, n, ok = readTime(b); !ok {
 			return 0, errTime
 		}
-		return n, nil
 	case kindList:
-		if count, n, ok = ReadArrayHeader(b); !ok {
-			return 0, errTruncated
-		}
-		if depth >= MaxDepth {
-			return 0, errDeep
-		}
-		for range count {
-			size, err := Skip(b[n:], depth+1)
-			if err != nil {
-				return 0, err
-			}
-			n += size
-		}
-		return n, nil
+		count, n, ok = ReadArrayHeader(b)
 	case kindMap:
-		if count, n, ok = ReadMapHeader(b); !ok {
-			return 0, errTruncated
-		}
-		if depth >= MaxDepth {
-			return 0, errDeep
-		}
-		var last []byte
-		for i := range count {
+		count, n, ok = ReadMapHeader(b)
+	default:
+		return 0, errCode
+	}
+	if !ok {
+		return 0, errTruncated
+	}
+	if depth >= MaxDepth && k >= kindList {
+		return 0, errDeep
+	}
+	var last []byte
+	for i := range count {
+		if k == kindMap {
 			key, size, ok := ReadString(b[n:])
 			if !ok {
 				return 0, errKey
@@ -109,14 +95,14 @@ func skipLong(b []byte, depth int) (n int, err error) {
 			}
 			last = key
 			n += size
-			if size, err = Skip(b[n:], depth+1); err != nil {
-				return 0, err
-			}
-			n += size
 		}
-		return n, nil
+		size, err := Skip(b[n:], depth+1)
+		if err != nil {
+			return 0, err
+		}
+		n += size
 	}
-	return 0, errCode
+	return n, nil
 }
 
 // ReadUint returns the unsigned integer at the start of b and its encoded length.
@@ -134,53 +120,48 @@ func ReadUint(b []byte) (v uint64, n int, ok bool) {
 
 // ReadBin returns the byte string at the start of b, as a part of b, and its encoded length.
 func ReadBin(b []byte) (data []byte, n int, ok bool) {
-	if len(b) == 0 || b[0] < 0xc4 || b[0] > 0xc6 {
-		return nil, 0, false
-	}
-	size, n, ok := sized(b, b[0]-0xc4)
-	if !ok || size > uint64(len(b)-n) {
-		return nil, 0, false
-	}
-	return b[n : n+int(size)], n + int(size), true
+	return readBody(b, 0xc4)
 }
 
 // ReadString returns the string at the start of b, as a part of b, and its encoded length.
 func ReadString(b []byte) (s []byte, n int, ok bool) {
-	if len(b) == 0 {
+	if len(b) == 0 || b[0]&0xe0 != 0xa0 {
+		return readBody(b, 0xd9)
+	}
+	if n = 1 + int(b[0]&0x1f); n > len(b) {
 		return nil, 0, false
 	}
-	if c := b[0]; c&0xe0 == 0xa0 {
-		if n = 1 + int(c&0x1f); n > len(b) {
-			return nil, 0, false
-		}
-		return b[1:n], n, true
-	}
-	if b[0] < 0xd9 || b[0] > 0xdb {
+	return b[1:n], n, true
+}
+
+// readBody reads a string of either sort: code is that of one with an 8-bit length.
+func readBody(b []byte, code byte) (body []byte, n int, ok bool) {
+	if len(b) == 0 || b[0] < code || b[0] > code+2 {
 		return nil, 0, false
 	}
-	size, n, ok := sized(b, b[0]-0xd9)
+	size, n, ok := sized(b, b[0]-code)
 	if !ok || size > uint64(len(b)-n) {
 		return nil, 0, false
 	}
 	return b[n : n+int(size)], n + int(size), true
 }
 
-// ReadArrayHeader returns the number of elements of the list at the start of b, which is at most the number of bytes
-// that follow, and the header's length.
+// ReadArrayHeader returns the number of elements of the list at the start of b, and the header's length. The number is
+// at most that of the bytes that follow.
 func ReadArrayHeader(b []byte) (count, n int, ok bool) { return readHeader(b, 0x90, 0xdc, 1) }
 
-// ReadMapHeader returns the number of pairs of the map at the start of b, which is at most half the number of bytes
-// that follow, and the header's length.
+// ReadMapHeader returns the number of pairs of the map at the start of b, and the header's length. The number is at most
+// half of that of the bytes that follow.
 func ReadMapHeader(b []byte) (count, n int, ok bool) { return readHeader(b, 0x80, 0xde, 2) }
 
-// readHeader reads a container's header: fix is the code of an empty one, long that with a 16-bit count, each the least
-// number of bytes that an entry takes.
-func readHeader(b []byte, fix, long byte, each uint64) (count, n int, ok bool) {
+// readHeader reads a container's header. short is the code of an empty one, long that of one with a 16-bit count, and
+// each the number of bytes that an entry takes at least.
+func readHeader(b []byte, short, long byte, each uint64) (count, n int, ok bool) {
 	var size uint64
 	switch {
 	case len(b) == 0:
 		return 0, 0, false
-	case b[0]&0xf0 == fix:
+	case b[0]&0xf0 == short:
 		size, n = uint64(b[0]&0x0f), 1
 	case b[0] == long || b[0] == long+1:
 		if size, n, ok = sized(b, 1+b[0]-long); !ok {
@@ -195,23 +176,20 @@ func readHeader(b []byte, fix, long byte, each uint64) (count, n int, ok bool) {
 	return int(size), n, true
 }
 
-// readInt returns the integer at the start of b. A negative one is returned as its two's complement.
+// readInt returns the integer at the start of b, a negative one as its two's complement.
 func readInt(b []byte) (v uint64, negative bool, n int, ok bool) {
-	if len(b) == 0 {
-		return 0, false, 0, false
+	if len(b) == 0 || b[0] < 0xd0 || b[0] > 0xd3 && b[0] < 0xe0 {
+		v, n, ok = ReadUint(b)
+		return v, false, n, ok
 	}
-	switch c := b[0]; {
-	case c >= 0xe0:
-		return uint64(int8(c)), true, 1, true
-	case c >= 0xd0 && c <= 0xd3:
-		if v, n, ok = sized(b, c-0xd0); ok {
-			shift := 64 - 8<<(c-0xd0)
-			v = uint64(int64(v<<shift) >> shift)
-		}
-		return v, int64(v) < 0, n, ok
+	if b[0] >= 0xe0 {
+		return uint64(int8(b[0])), true, 1, true
 	}
-	v, n, ok = ReadUint(b)
-	return v, false, n, ok
+	if v, n, ok = sized(b, b[0]-0xd0); ok {
+		shift := 72 - 8*n
+		v = uint64(int64(v<<shift) >> shift)
+	}
+	return v, int64(v) < 0, n, ok
 }
 
 // readFloat returns the float at the start of b.
@@ -225,27 +203,26 @@ func readFloat(b []byte) (f float64, n int, ok bool) {
 	return 0, 0, false
 }
 
-// readTime returns the timestamp at the start of b. No other extension is ok.
+// readTime returns the timestamp at the start of b; no other extension is ok.
 func readTime(b []byte) (sec int64, nsec uint32, n int, ok bool) {
-	if len(b) == 0 {
-		return 0, 0, 0, false
-	}
 	var size uint64
-	switch c := b[0]; {
-	case c == 0xd6 || c == 0xd7:
-		size, n = 4<<(c-0xd6), 1
-	case c >= 0xc7 && c <= 0xc9:
-		if size, n, ok = sized(b, c-0xc7); !ok {
+	switch {
+	case len(b) == 0:
+		return 0, 0, 0, false
+	case b[0] == 0xd6 || b[0] == 0xd7:
+		size, n = 4<<(b[0]-0xd6), 1
+	case b[0] >= 0xc7 && b[0] <= 0xc9:
+		if size, n, ok = sized(b, b[0]-0xc7); !ok {
 			return 0, 0, 0, false
 		}
 	default:
 		return 0, 0, 0, false
 	}
-	if size > 12 || uint64(len(b)-n) < 1+size || b[n] != 0xff {
+	if uint64(len(b)-n) <= size || b[n] != 0xff {
 		return 0, 0, 0, false
 	}
 	body := b[n+1:]
-	switch n += 1 + int(size); size {
+	switch size {
 	case 4:
 		sec = int64(binary.BigEndian.Uint32(body))
 	case 8:
@@ -256,10 +233,10 @@ func readTime(b []byte) (sec int64, nsec uint32, n int, ok bool) {
 	default:
 		return 0, 0, 0, false
 	}
-	return sec, nsec, n, nsec < uint32(time.Second)
+	return sec, nsec, n + 1 + int(size), nsec < uint32(time.Second)
 }
 
-// sized returns the big-endian number of 1<<log bytes after the code at the start of b, and the length of both.
+// sized returns the big-endian number of 1<<log bytes that follows the code at the start of b, and the length of both.
 func sized(b []byte, log byte) (v uint64, n int, ok bool) {
 	n = 1 + 1<<log
 	if len(b) < n {

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// settle gives what msgpack/v5 decoded into v Decode's types where v has interfaces, and UTC where it has times.
+// settle gives what msgpack/v5 decoded into v the types that Decode returns wherever v has an interface, and puts its
+// times into UTC.
 func settle(v reflect.Value) {
 	t := v.Type()
 	if t == timeType {
@@ -17,8 +18,9 @@ func settle(v reflect.Value) {
 	}
 	switch v.Kind() {
 	case reflect.Interface:
-		if !v.IsNil() {
-			v.Set(reflect.ValueOf(settled(v.Interface())))
+		// What can't be stored fails the comparison that follows.
+		if b, err := Append(nil, v.Interface(), 0); err == nil && !v.IsNil() {
+			v.Set(reflect.ValueOf(Decode(b)))
 		}
 	case reflect.Pointer:
 		if !v.IsNil() {
@@ -40,39 +42,4 @@ func settle(v reflect.Value) {
 			settle(v.Field(f.index))
 		}
 	}
-}
-
-// settled returns v, which msgpack/v5 decoded into an interface, as Decode would have.
-func settled(v any) any {
-	switch v := v.(type) {
-	case int8:
-		return int64(v)
-	case int16:
-		return int64(v)
-	case int32:
-		return int64(v)
-	case uint8:
-		return int64(v)
-	case uint16:
-		return int64(v)
-	case uint32:
-		return int64(v)
-	case uint64:
-		if int64(v) >= 0 {
-			return int64(v)
-		}
-	case float32:
-		return float64(v)
-	case time.Time:
-		return v.UTC()
-	case []any:
-		for i := range v {
-			v[i] = settled(v[i])
-		}
-	case map[string]any:
-		for key := range v {
-			v[key] = settled(v[key])
-		}
-	}
-	return v
 }

@@ -23,7 +23,6 @@ var (
 // direction is one of the two ways of converting. Reflection stops at types that convert themselves in this direction.
 type direction struct {
 	methods [4]reflect.Type // the interfaces of such types
-	opaques sync.Map        // reflect.Type to bool
 	shapes  sync.Map        // reflect.Type to *shape
 	fields  sync.Map        // reflect.Type to []field
 }
@@ -44,16 +43,10 @@ func (d *direction) opaque(t reflect.Type) bool {
 	if t == timeType || t == errorType {
 		return true
 	}
+	// A pointer or an interface leads to the type that matters.
 	kind := t.Kind()
-	if kind == reflect.Pointer || kind == reflect.Interface || t.PkgPath() == "" && kind != reflect.Struct {
-		return false // it leads to the type that matters, or can't have methods
-	}
-	if known, ok := d.opaques.Load(t); ok {
-		return known.(bool)
-	}
-	is := slices.ContainsFunc(d.methods[:], reflect.PointerTo(t).Implements)
-	d.opaques.Store(t, is)
-	return is
+	return kind != reflect.Pointer && kind != reflect.Interface &&
+		slices.ContainsFunc(d.methods[:], reflect.PointerTo(t).Implements)
 }
 
 // shape is what a type alone tells about its values.

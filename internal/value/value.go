@@ -65,40 +65,35 @@ func kindOf(b []byte) kind {
 	return kindTime
 }
 
-// reason says in a few words why a value can't be stored.
+// reason says in a few words why a value can't be stored, or doesn't fit.
 type reason string
 
-func (r reason) Error() string { return "cookiesession: " + string(r) }
+func (r reason) Error() string { return "cookiesession: internal error: " + string(r) }
 
 const (
-	tooDeep reason = "it is nested too deeply, or cyclic"
-	tooMuch reason = "it is too large, or cyclic"
+	tooDeep    reason = "it is nested too deeply, or cyclic"
+	tooMuch    reason = "it is too large, or cyclic"
+	otherType  reason = "it is of another type"
+	outOfRange reason = "it is out of range"
+	changed    reason = "a part of it is of another type, out of range or of another length"
 )
 
-// storeError is a value that can't be stored. Its text names the type and never the value; what a method of the type
-// returned is reachable by Unwrap alone, since that text may quote the value.
-type storeError struct {
-	typ   reflect.Type
-	why   reason
+// valueError is a value that can't be stored, or doesn't fit. Its text names types and never content; what a method of
+// the user's returned may quote content, so it is reachable by Unwrap alone.
+type valueError struct {
+	text  string
 	cause error
 }
 
-func (e *storeError) Error() string {
-	return "cookiesession: a value of type " + e.typ.String() + " can't be stored: " + string(e.why)
+func (e *valueError) Error() string { return e.text }
+func (e *valueError) Unwrap() error { return e.cause }
+
+// unstorable is the error for values of type t.
+func unstorable(t reflect.Type, why reason, cause error) error {
+	return &valueError{"cookiesession: a value of type " + t.String() + " can't be stored: " + string(why), cause}
 }
 
-func (e *storeError) Unwrap() error { return e.cause }
-
-// fitError is a stored value that doesn't fit the type that was asked for. Its text is as discreet as a storeError's.
-type fitError struct {
-	stored kind
-	want   reflect.Type
-	why    reason
-	cause  error
+// misfit is the error for a stored value of kind k that was to become one of type t.
+func misfit(k kind, t reflect.Type, why reason, cause error) error {
+	return &valueError{"cookiesession: the stored " + k.String() + " doesn't fit " + t.String() + ": " + string(why), cause}
 }
-
-func (e *fitError) Error() string {
-	return "cookiesession: the stored " + e.stored.String() + " doesn't fit " + e.want.String() + ": " + string(e.why)
-}
-
-func (e *fitError) Unwrap() error { return e.cause }

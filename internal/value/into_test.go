@@ -1,0 +1,451 @@
+package value
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+type (
+	role  string
+	level int8
+	tags  []string
+	// pair stands for a generic type.
+	pair[A, B any] struct {
+		First  A
+		Second B
+	}
+	base struct {
+		ID      int
+		Created time.Time
+	}
+	account struct {
+		base
+		Name     string `msgpack:"name"`
+		Role     role   `msgpack:",omitempty"`
+		Level    level
+		Tags     tags
+		Hash     [4]byte
+		Grid     [2][2]int16
+		Limits   map[role]uint8
+		Parent   *account
+		Note     *string
+		Any      any
+		Anys     map[string]any
+		Wait     time.Duration
+		Addr     netip.Addr
+		Seen     map[string]time.Time
+		Choice   pair[float32, []byte]
+		Failure  error
+		Password string `msgpack:"-"`
+		cache    int
+	}
+)
+
+// roundTrip stores v and decodes it into a value of the same type.
+func roundTrip[T any](t *testing.T, v T) (got T) {
+	t.Helper()
+	if err := DecodeInto(mustAppend(t, v), &got); err != nil {
+		t.Errorf("%T: %v", v, err)
+	}
+	return got
+}
+
+func equal[T any](t *testing.T, v T) {
+	t.Helper()
+	if got := roundTrip(t, v); !reflect.DeepEqual(got, v) {
+		t.Errorf("%T: got %#v, want %#v", v, got, v)
+	}
+}
+
+func TestRoundTrips(t *testing.T) {
+	now := time.Unix(1700000000, 123456789).UTC()
+	text, seven := "text", 7
+	equal(t, "")
+	equal(t, "\xff\x00")
+	equal(t, true)
+	equal(t, []byte{})
+	equal(t, []byte(nil))
+	equal(t, []byte{0, 1})
+	equal(t, now)
+	equal(t, time.Time{})
+	equal(t, []string{})
+	equal(t, []string(nil))
+	equal(t, []string{"a", ""})
+	equal(t, []any{int64(1), "a", nil, []any{}, map[string]any{}, now, []byte{1}, 1.5, uint64(math.MaxUint64)})
+	equal(t, []any(nil))
+	equal(t, map[string]any{"a": map[string]any{"b": int64(-1)}})
+	equal(t, map[string]any(nil))
+	equal[any](t, map[string]any{"a": []any{int64(300)}})
+	equal[any](t, nil)
+	equal(t, math.Inf(-1))
+	equal(t, float32(0.1))
+	equal(t, int8(math.MinInt8))
+	equal(t, int16(math.MinInt16))
+	equal(t, int32(math.MinInt32))
+	equal(t, int64(math.MinInt64))
+	equal(t, math.MaxInt)
+	equal(t, uint8(math.MaxUint8))
+	equal(t, uint16(math.MaxUint16))
+	equal(t, uint32(math.MaxUint32))
+	equal(t, uint64(math.MaxUint64))
+	equal(t, uint(math.MaxUint))
+	equal(t, time.Hour)
+	// By way of msgpack/v5.
+	equal(t, role("admin"))
+	equal(t, level(-3))
+	equal(t, tags{"a"})
+	equal(t, [3]int{1, 2, 3})
+	equal(t, [2]role{"a", "b"})
+	equal(t, [4]byte{1, 2, 3, 4})
+	equal(t, []time.Time{now})
+	equal(t, [][]uint64{{math.MaxUint64}, {}, nil})
+	equal(t, map[role]level{"a": 1})
+	equal(t, map[string]string{"a": "b"})
+	equal(t, &seven)
+	equal(t, (*int)(nil))
+	equal(t, []*string{&text, nil})
+	equal(t, struct{}{})
+	equal(t, map[string]struct{}{"a": {}})
+	equal(t, pair[role, *pair[int, time.Time]]{"a", &pair[int, time.Time]{1, now}})
+	equal(t, netip.MustParseAddr("2001:db8::1"))
+	equal(t, *big.NewInt(1 << 40))
+	equal(t, big.NewInt(-7))
+	equal(t, map[string]netip.Prefix{"net": netip.MustParsePrefix("10.0.0.0/8")})
+	equal(t, url.URL{Scheme: "https", Host: "example.com", Path: "/a"})
+	equal(t, json.RawMessage("{}"))
+	equal(t, account{
+		base: base{7, now}, Name: "name", Role: "r", Level: -4, Tags: tags{"x"}, Hash: [4]byte{1}, Grid: [2][2]int16{{1, -300}, {0, 9}},
+		Limits: map[role]uint8{"b": 255, "a": 0}, Parent: &account{Any: int64(5)}, Note: &text,
+		Any:  map[string]any{"list": []any{int64(1), now}},
+		Anys: map[string]any{"n": uint64(math.MaxUint64), "f": 1.5, "b": []byte("b")},
+		Wait: time.Minute, Addr: netip.MustParseAddr("10.0.0.1"), Seen: map[string]time.Time{"x": now},
+		Choice: pair[float32, []byte]{0.1, []byte{}}, Failure: errors.New("failure"),
+	})
+	got := roundTrip(t, account{Password: "secret", cache: 5})
+	if got.Password != "" || got.cache != 0 {
+		t.Errorf("fields that aren't stored: got %q and %d, want them empty", got.Password, got.cache)
+	}
+	if got := roundTrip(t, math.NaN()); !math.IsNaN(got) {
+		t.Errorf("NaN: got %v", got)
+	}
+	if got := roundTrip(t, []float32{float32(math.NaN())}); len(got) != 1 || got[0] == got[0] {
+		t.Errorf("NaN in a list: got %v", got)
+	}
+}
+
+// Everything that lies in an interface, or is a time, arrives as Decode would have made it.
+func TestDecodeIntoSettles(t *testing.T) {
+	east := time.FixedZone("east", 3600)
+	at := time.Unix(1700000000, 5).In(east)
+	type inner struct{ V any }
+	type outer struct {
+		inner
+		At    time.Time
+		Ptr   *time.Time
+		Times [1]time.Time
+		In    []inner
+		M     map[string]inner
+		P     *inner
+	}
+	v := inner{[]any{int8(1), uint16(2), uint64(3), float32(0.5), at, map[string]int{"a": 1}, role("r"), &at}}
+	got := roundTrip(t, outer{v, at, &at, [1]time.Time{at}, []inner{v}, map[string]inner{"m": v}, &v})
+	utc := at.UTC()
+	settled := inner{[]any{int64(1), int64(2), int64(3), 0.5, utc, map[string]any{"a": int64(1)}, "r", utc}}
+	want := outer{settled, utc, &utc, [1]time.Time{utc}, []inner{settled}, map[string]inner{"m": settled}, &settled}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %#v, want %#v", got, want)
+	}
+	if got := roundTrip(t, at); got != utc {
+		t.Errorf("got %#v, want %#v", got, utc)
+	}
+}
+
+// refused decodes what v is stored as into a T, which must fail and leave it zero.
+func refused[T any](t *testing.T, v any, why reason) {
+	t.Helper()
+	into := reflect.New(reflect.TypeFor[T]()).Interface().(*T)
+	var zero T
+	err := DecodeInto(mustAppend(t, v), into)
+	if err == nil || !strings.HasSuffix(err.Error(), string(why)) || !strings.Contains(err.Error(), reflect.TypeFor[T]().String()) {
+		t.Errorf("%#v into %T: got %#v, %v, want %q", v, zero, *into, err, why)
+	}
+	if !reflect.DeepEqual(*into, zero) {
+		t.Errorf("%#v into %T: got %#v, want the zero value", v, zero, *into)
+	}
+}
+
+func TestDecodeIntoRefusesOtherTypes(t *testing.T) {
+	refused[int](t, "5", otherType)
+	refused[int](t, 5.0, otherType)
+	refused[int](t, true, otherType)
+	refused[int](t, nil, otherType)
+	refused[uint8](t, []byte{5}, otherType)
+	refused[float64](t, 5, otherType)
+	refused[float64](t, nil, otherType)
+	refused[float32](t, 5, otherType)
+	refused[bool](t, 1, otherType)
+	refused[bool](t, nil, otherType)
+	refused[string](t, []byte("a"), otherType)
+	refused[string](t, nil, otherType)
+	refused[string](t, 5, otherType)
+	refused[[]byte](t, "a", otherType)
+	refused[[]byte](t, []any{1}, otherType)
+	refused[time.Time](t, 5, otherType)
+	refused[time.Time](t, "2020-01-01T00:00:00Z", otherType)
+	refused[time.Time](t, []int{1, 2}, otherType)
+	refused[time.Time](t, nil, otherType)
+	refused[time.Duration](t, "1h", otherType)
+	refused[[]string](t, "a", otherType)
+	refused[[]string](t, []any{"a", 1}, changed)
+	refused[[]string](t, []any{"a", nil}, changed)
+	refused[[]any](t, map[string]any{}, otherType)
+	refused[map[string]any](t, []any{}, otherType)
+	refused[map[string]any](t, time.Unix(0, 0), otherType)
+
+	refused[role](t, []byte("a"), changed)
+	refused[role](t, nil, changed)
+	refused[level](t, "5", changed)
+	refused[level](t, 5.0, changed)
+	refused[level](t, nil, changed)
+	refused[[]float64](t, []int{1}, changed)
+	refused[[]int](t, []float64{1}, changed)
+	refused[[]int](t, []any{nil}, changed)
+	refused[[]bool](t, []any{nil}, changed)
+	refused[[][]byte](t, []string{"a"}, changed)
+	refused[[]role](t, [][]byte{{1}}, changed)
+	refused[map[string]int](t, map[string]string{"a": "b"}, changed)
+	refused[map[string]int](t, []int{1}, changed)
+	refused[map[string]int](t, time.Unix(0xdfffffff, 0), changed)
+	refused[struct{}](t, nil, changed)
+	refused[struct{ A int }](t, []int{1}, changed)
+	refused[struct{ A int }](t, "A", changed)
+	refused[struct{ A int }](t, map[string]any{"A": nil}, changed)
+	refused[struct{ A string }](t, map[string]any{"A": nil}, changed)
+	refused[struct{ A []int }](t, map[string]any{"A": map[string]int{}}, changed)
+	refused[[]time.Time](t, []any{"2020-01-01T00:00:00Z"}, changed)
+	refused[[]time.Time](t, []any{nil}, changed)
+	refused[[2]time.Time](t, []int{1, 2}, changed)
+	refused[fmt.Stringer](t, "a", changed)
+	refused[chan int](t, 5, changed)
+	refused[func()](t, nil, changed)
+	refused[uintptr](t, 5, changed)
+	refused[complex128](t, 5, changed)
+	refused[netip.Addr](t, "10.0.0.1", changed)
+	refused[url.URL](t, "https://example.com/", changed)
+	refused[big.Int](t, 5, changed)
+}
+
+func TestDecodeIntoRefusesWhatIsOutOfRange(t *testing.T) {
+	refused[int8](t, 128, outOfRange)
+	refused[int8](t, -129, outOfRange)
+	refused[int8](t, 300, outOfRange)
+	refused[int8](t, uint64(math.MaxUint64), outOfRange)
+	refused[int16](t, math.MaxInt16+1, outOfRange)
+	refused[int16](t, math.MinInt16-1, outOfRange)
+	refused[int32](t, math.MaxInt32+1, outOfRange)
+	refused[int32](t, math.MinInt32-1, outOfRange)
+	refused[int64](t, uint64(math.MaxInt64)+1, outOfRange)
+	refused[int](t, uint64(math.MaxUint64), outOfRange)
+	refused[time.Duration](t, uint64(math.MaxInt64)+1, outOfRange)
+	refused[uint8](t, 256, outOfRange)
+	refused[uint8](t, -1, outOfRange)
+	refused[uint16](t, math.MaxUint16+1, outOfRange)
+	refused[uint16](t, -1, outOfRange)
+	refused[uint32](t, math.MaxUint32+1, outOfRange)
+	refused[uint32](t, -1, outOfRange)
+	refused[uint64](t, -1, outOfRange)
+	refused[uint](t, math.MinInt64, outOfRange)
+	refused[float32](t, 0.1, outOfRange)
+	refused[float32](t, 1e300, outOfRange)
+
+	refused[level](t, 128, changed)
+	refused[level](t, -129, changed)
+	refused[[]int8](t, []int{300}, changed)
+	refused[[]uint64](t, []int{-1}, changed)
+	refused[[]int64](t, []uint64{math.MaxInt64 + 1}, changed)
+	refused[map[string]uint8](t, map[string]int{"a": 256}, changed)
+	refused[struct{ A, B int8 }](t, map[string]int{"A": 1, "B": 300, "C": 7}, changed)
+	refused[struct{ P *struct{ N uint16 } }](t, map[string]any{"P": map[string]int{"N": -1}}, changed)
+	refused[[3]int](t, []int{1, 2}, changed)
+	refused[[3]int](t, []int{1, 2, 3, 4}, changed)
+	refused[[3]byte](t, []byte{1, 2}, changed)
+	refused[[3]byte](t, []byte{1, 2, 3, 4}, changed)
+	refused[[]float32](t, []float64{0.1}, changed)
+}
+
+func TestDecodeIntoWidens(t *testing.T) {
+	var f float64
+	if err := DecodeInto(mustAppend(t, float32(0.1)), &f); f != float64(float32(0.1)) || err != nil {
+		t.Errorf("float32 into float64: got %v, %v", f, err)
+	}
+	var f32 float32
+	if err := DecodeInto(mustAppend(t, 0.5), &f32); f32 != 0.5 || err != nil {
+		t.Errorf("0.5 into float32: got %v, %v", f32, err)
+	}
+	var list []float64
+	if err := DecodeInto(mustAppend(t, []float32{0.1}), &list); len(list) != 1 || list[0] != float64(float32(0.1)) || err != nil {
+		t.Errorf("[]float32 into []float64: got %v, %v", list, err)
+	}
+	var u uint64
+	if err := DecodeInto(unhex(t, "d3 0000000000000005"), &u); u != 5 || err != nil {
+		t.Errorf("a signed 5 in long form into uint64: got %v, %v", u, err)
+	}
+	var m map[string][]uint8
+	if err := DecodeInto(unhex(t, "de 0001 d9 01 61 c5 0001 07"), &m); len(m) != 1 || m["a"][0] != 7 || err != nil {
+		t.Errorf("long forms: got %v, %v", m, err)
+	}
+}
+
+// Fields come and go between the versions of a program.
+func TestDecodeIntoEvolves(t *testing.T) {
+	type v1 struct{ A, B int }
+	type v2 struct {
+		B, C int
+		D    *string
+		E    []string
+	}
+	var got v2
+	if err := DecodeInto(mustAppend(t, v1{1, 2}), &got); err != nil || !reflect.DeepEqual(got, v2{B: 2}) {
+		t.Errorf("got %+v, %v, want B only", got, err)
+	}
+	var back v1
+	if err := DecodeInto(mustAppend(t, v2{B: 2, C: 3}), &back); err != nil || back != (v1{B: 2}) {
+		t.Errorf("got %+v, %v, want B only", back, err)
+	}
+	var lists []v2
+	if err := DecodeInto(mustAppend(t, []v1{{1, 2}, {3, 4}}), &lists); err != nil || len(lists) != 2 || lists[1].B != 4 {
+		t.Errorf("in a list: got %+v, %v", lists, err)
+	}
+	type array struct {
+		_msgpack struct{} `msgpack:",as_array"`
+		A, B     int
+	}
+	equal(t, array{A: 1, B: 2})
+	refused[array](t, []int{1, 2, 3}, changed)
+}
+
+func TestDecodeIntoSharesNoMemory(t *testing.T) {
+	type all struct {
+		S string
+		B []byte
+		A any
+		M map[string]any
+	}
+	v := all{"string", []byte("bytes"), []byte("any"), map[string]any{"key": []byte("x")}}
+	b := mustAppend(t, v)
+	var into all
+	if err := DecodeInto(b, &into); err != nil {
+		t.Fatal(err)
+	}
+	loose := Decode(b)
+	var raw []byte
+	list := mustAppend(t, []byte("bytes"))
+	if err := DecodeInto(list, &raw); err != nil {
+		t.Fatal(err)
+	}
+	clear(b)
+	clear(list)
+	if !reflect.DeepEqual(into, v) || string(raw) != "bytes" {
+		t.Errorf("got %+v and %q after the source was cleared", into, raw)
+	}
+	want := map[string]any{"S": "string", "B": []byte("bytes"), "A": []byte("any"), "M": map[string]any{"key": []byte("x")}}
+	if !reflect.DeepEqual(loose, want) {
+		t.Errorf("Decode: got %+v after the source was cleared", loose)
+	}
+}
+
+func TestDecodeIntoAllocatesNothingForNumbers(t *testing.T) {
+	number, float, flag, at := mustAppend(t, 100), mustAppend(t, 1.5), mustAppend(t, true), mustAppend(t, time.Unix(1, 1))
+	if n := testing.AllocsPerRun(100, func() {
+		var i int
+		var i8 int8
+		var u64 uint64
+		var d time.Duration
+		var f float64
+		var f32 float32
+		var b bool
+		var tm time.Time
+		for _, err := range [...]error{
+			DecodeInto(number, &i), DecodeInto(number, &i8), DecodeInto(number, &u64), DecodeInto(number, &d),
+			DecodeInto(float, &f), DecodeInto(float, &f32), DecodeInto(flag, &b), DecodeInto(at, &tm),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}); n != 0 {
+		t.Errorf("got %v allocations, want 0", n)
+	}
+}
+
+// wild's methods do what the test asks for.
+type wild struct{ encode, decode func() }
+
+func (w wild) EncodeMsgpack(e *msgpack.Encoder) error {
+	if w.encode != nil {
+		w.encode()
+	}
+	return e.EncodeString("secret")
+}
+
+func (w *wild) DecodeMsgpack(d *msgpack.Decoder) error {
+	panic("secret")
+}
+
+// raw encodes itself to whatever it is.
+type raw []byte
+
+func (r raw) MarshalMsgpack() ([]byte, error) {
+	if len(r) == 0 {
+		return nil, errSecret
+	}
+	return r, nil
+}
+
+var errSecret = errors.New("secret")
+
+func TestMethodsOfTheUsers(t *testing.T) {
+	for name, v := range map[string]any{
+		"panics":                 wild{encode: func() { panic("secret") }},
+		"panics deep inside":     []any{map[string]wild{"a": {encode: func() { panic(errSecret) }}}},
+		"fails":                  raw{},
+		"an extension":           raw(unhex(t, "d4 05 00")),
+		"a code that isn't one":  raw{0xc1},
+		"two values":             raw{1, 2},
+		"half a value":           raw{0xa2, 'a'},
+		"a list of 2^32-1":       raw(unhex(t, "dd ffffffff")),
+		"integer keys":           raw(unhex(t, "81 01 01")),
+		"one key twice":          raw(unhex(t, "82 a1 61 01 a1 61 02")),
+		"too deep":               raw(nested(33, false)),
+		"too deep where it lies": []raw{raw(nested(32, false))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Append(nil, v, 0)
+			if err == nil || strings.Contains(err.Error(), "secret") || !strings.HasPrefix(err.Error(), "cookiesession: a value of type ") {
+				t.Errorf("got %v, want an error without the content", err)
+			}
+			if name == "fails" && !errors.Is(err, errSecret) {
+				t.Errorf("got %v, which doesn't wrap what the method returned", err)
+			}
+		})
+	}
+	if b := mustAppend(t, []raw{nested(31, false)}); len(b) != 33 {
+		t.Errorf("31 levels in a list: got %x", b)
+	}
+	if got := fmt.Sprintf("%x", mustAppend(t, raw(unhex(t, "82 a1 62 cd0001 d9 01 61 d30000000000000002")))); got != "82a16102a16201" {
+		t.Errorf("not canonical: got %s", got)
+	}
+	refused[wild](t, "secret", changed)
+	refused[[]wild](t, []string{"secret"}, changed)
+}
