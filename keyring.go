@@ -155,8 +155,8 @@ func (s KeyState) MarshalText() ([]byte, error) { return []byte(s.String()), nil
 type KeyInfo struct {
 	Label                string
 	State                KeyState
-	ActivateAt, RetireAt time.Time
-	Fingerprint          string // 16 hexadecimal digits that depend on the secret alone
+	ActivateAt, RetireAt time.Time // in UTC; zero: at once, never
+	Fingerprint          string    // 16 hexadecimal digits that depend on the secret alone
 }
 
 // Keys lists the keys, latest ActivateAt first, then in the order in which they were given.
@@ -175,7 +175,7 @@ func (k *Keyring) Keys() []KeyInfo {
 		case key.ActivateAt.After(now):
 			state = KeyPending
 		}
-		infos[i] = KeyInfo{key.Label, state, key.ActivateAt, key.RetireAt, key.fingerprint}
+		infos[i] = KeyInfo{key.Label, state, key.ActivateAt.UTC(), key.RetireAt.UTC(), key.fingerprint}
 	}
 	return infos
 }
@@ -186,17 +186,10 @@ func (k *Keyring) Fingerprint() string {
 	r := k.current.Load()
 	h := sha256.New()
 	for _, key := range r.keys {
-		fmt.Fprintf(h, "%s %d %d\n", key.fingerprint, unixNano(key.ActivateAt), unixNano(key.RetireAt))
+		fmt.Fprintln(h, key.fingerprint, key.ActivateAt.UTC().Format(time.RFC3339Nano), key.RetireAt.UTC().Format(time.RFC3339Nano))
 	}
-	fmt.Fprintf(h, "%d\n", k.notBefore())
+	fmt.Fprintln(h, max(r.notBefore, k.refuseBefore.Load()))
 	return hex.EncodeToString(h.Sum(nil)[:8])
-}
-
-func unixNano(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
 }
 
 // String returns the ring's fingerprint in a form that shows it isn't the ring.

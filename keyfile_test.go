@@ -1,0 +1,660 @@
+package cookiesession_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// Secrets of tests. Each is 32 bytes.
+const (
+	secretA    = "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ_8"
+	secretB    = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+	secretC    = "c3VwZXItc2VjcmV0LWtleS1mb3ItdGhlLXRlc3RzISE"
+	secretAHex = "abcdef0123456789abcdef0123456789abcdef0123456789abcdef01234567ff"
+	zeroSecret = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+)
+
+func TestParseKeyring(t *testing.T) {
+	key := func(label, secret string) string { return fmt.Sprintf(`{"label": %q, "secret": %q}`, label, secret) }
+	file := func(keys ...string) string { return `{"keys": [` + strings.Join(keys, ",") + `]}` }
+	for _, test := range []struct {
+		name, text string
+		want       []string // label and state, as in Keys
+	}{
+		{"secret alone", secretA, []string{"key-dba2fdc2 sealing"}},
+		{"its label doesn't depend on the spelling", "hex:" + secretAHex, []string{"key-dba2fdc2 sealing"}},
+		{"nor on its place", secretB + "," + secretA, []string{"key-52292f17 sealing", "key-dba2fdc2 opening"}},
+		{"padding is no label", secretA + "=", []string{"key-dba2fdc2 sealing"}},
+		{"prefix and padding", "base64:" + secretA + "=", []string{"key-dba2fdc2 sealing"}},
+		{"labels", "new=" + secretB + ",old=" + secretA + "=", []string{"new sealing", "old opening"}},
+		{"label and prefix", "new=base64:" + secretB + "=, old=hex:" + secretAHex, []string{"new sealing", "old opening"}},
+		{"labels and none", "new=" + secretB + "," + secretA, []string{"new sealing", "key-dba2fdc2 opening"}},
+		{"byte order mark, line end", "\uFEFF " + secretA + "\r\n", []string{"key-dba2fdc2 sealing"}},
+		{"file", file(key("a", secretA), key("b", secretB)), []string{"a sealing", "b opening"}},
+		{"file with byte order mark and CRLF", "\uFEFF" + strings.ReplaceAll(file(key("a", secretA)), " ", "\r\n") + "\r\n\r\n", []string{"a sealing"}},
+		{"members in any order", `{"keys": [{"secret": "` + secretA + `", "activate_at": "2020-01-01T00:00:00Z", "label": "a"}], "not_before": "2020-01-01T00:00:00Z"}`,
+			[]string{"a sealing"}},
+		{"escapes", `{"\u006beys": [{"label": "\u0061", "secret": "` + secretA + `"}]}`, []string{"a sealing"}},
+		{"schedule", `{"keys": [
+			{"label": "gone", "secret": "hex:` + secretAHex + `", "retire_at": "2020-01-01T00:00:00.5+02:00"},
+			{"label": "now", "secret": "` + secretB + `", "activate_at": "2020-01-01T00:00:00Z", "retire_at": "9999-12-31T23:59:59Z"},
+			{"label": "next", "secret": "` + secretC + `", "activate_at": "9000-01-01T00:00:00Z"}]}`,
+			[]string{"next pending", "now sealing", "gone retired"}},
+		{"label of 64 characters", file(key(strings.Repeat("x", 64), secretA)), []string{strings.Repeat("x", 64) + " sealing"}},
+		{"1 MiB", file(key("a", secretA)) + strings.Repeat("\n", 1<<20-len(file(key("a", secretA)))), []string{"a sealing"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ring, err := cookiesession.ParseKeyring(test.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, key := range ring.Keys() {
+				got = append(got, key.Label+" "+key.State.String())
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// Each broken file and what is said of it.
+func TestBrokenKeyFiles(t *testing.T) {
+	a, b := `{"label": "a", "secret": "`+secretA+`"}`, `{"label": "b", "secret": "`+secretB+`"}`
+	keys := func(keys string) string { return "{\n \"keys\": [\n  " + keys + "\n ]\n}\n" }
+	with := func(members string) string {
+		return keys(`{"label": "a", "secret": "` + secretA + `", ` + members + `}`)
+	}
+	secret := func(secret string) string { return keys(`{"label": "a", "secret": ` + secret + `}`) }
+	label := func(label string) string { return keys(`{"label": ` + label + `, "secret": "` + secretA + `"}`) }
+	const noBase64 = "secret is neither base64 nor 64 hexadecimal digits; make one with GenerateKey or: cookiesession keys new"
+	const noTime = ` is not a time such as "2026-11-21T14:10:00Z" (RFC 3339); correct it or leave it out`
+	const noJSON = "not JSON from here; look for a missing or needless comma, quotation mark or bracket"
+	for _, test := range []struct{ name, text, want string }{
+		{"nothing", "", "empty; make a first key with: cookiesession keys new"},
+		{"white space", "\uFEFF \r\n\t\n", "empty; make a first key with: cookiesession keys new"},
+		{"UTF-16", "\xff\xfe{\x00}\x00", "has NUL characters, as text in UTF-16 has; save it as UTF-8"},
+		{"too large", keys(a) + strings.Repeat(" ", 1<<20), "more than 1048576 bytes; is it a key file?"},
+		{"YAML", "keys:\n- label: a\n", "neither JSON that begins with { nor secrets on one line with commas between them"},
+		{"JSON list", "[" + a + "]", "key 1: remove the quotation marks"},
+		{"secrets on lines", secretA + "\n" + secretB, "neither JSON that begins with { nor secrets on one line with commas between them"},
+
+		{"half", keys(a)[:40], "line 3: ends in the middle of the JSON; was it written to the end?"},
+		{"no closing brace", strings.TrimSuffix(keys(a), "}\n"), "line 4: ends in the middle of the JSON; was it written to the end?"},
+		{"no comma", keys(a + "\n  " + b), "line 4, column 3: " + noJSON},
+		{"comma after the last", keys(a + ",\n"), "line 5, column 2: " + noJSON},
+		{"comment", "{ // the keys\n}", "line 1, column 3: " + noJSON},
+		{"single quotation marks", "{'keys': []}", "line 1, column 2: " + noJSON},
+		{"line break in a text", secret(`"` + secretA[:20] + "\n" + secretA[20:] + `"`), "line 3, column 49: " + noJSON},
+		{"control character", secret("\"\x01\""), "line 3, column 29: " + noJSON},
+		{"bare secret", secret(secretA), "line 3, column 28: " + noJSON},
+		{"trailing brace", keys(a) + "}", "line 6: something follows the closing brace; remove it"},
+		{"two files", keys(a) + keys(b), "line 6: something follows the closing brace; remove it"},
+		{"trailing NUL", keys(a) + "\x00", "has NUL characters, as text in UTF-16 has; save it as UTF-8"},
+
+		{"no keys", `{"not_before": "2020-01-01T00:00:00Z"}`, `has no "keys"; make one with: cookiesession keys new`},
+		{"empty list", `{"keys": []}`, `"keys" is an empty list; make one with: cookiesession keys new`},
+		{"keys as an object", `{"keys": {"a": "` + secretA + `"}}`, `line 1: "keys" is not a list in square brackets`},
+		{"null keys", `{"keys": null}`, `line 1: "keys" is not a list in square brackets`},
+		{"keys twice", "{\"keys\": [" + a + "],\n\"keys\": [" + b + "]}", `line 2: "keys" stands twice in one object; remove one`},
+		{"unknown member", "{\"keys\": [" + a + "],\n\"version\": 1}", `line 2: unknown member "version"; the file has keys and not_before`},
+		{"other case", `{"Keys": [` + a + `]}`, `line 1: unknown member "Keys"; the file has keys and not_before`},
+		{"bad not_before", `{"not_before": "today", "keys": [` + a + `]}`, `line 1: "not_before"` + noTime},
+
+		{"key as text", keys(a + ",\n  \"" + secretB + "\""), "line 4: a key is not an object in braces"},
+		{"empty key", keys("{}"), "line 3: a key is empty; give it a label and a secret"},
+		{"no label", keys(`{"secret": "` + secretA + `"}`), "line 3: this key has no label; name it"},
+		{"empty label", label(`""`), "line 3: this key has no label; name it"},
+		{"label a number", label(`2026`), `line 3: "label" is not a text in quotation marks`},
+		{"label with a space", label(`"august key"`), "line 3: key label has a character other than A-Z a-z 0-9 . _ -"},
+		{"label of 65 characters", label(`"` + strings.Repeat("x", 65) + `"`), "line 3: key label has 65 characters, want 1 to 64"},
+		{"label and secret swapped", keys(`{"label": "` + secretA + `", "secret": "a"}`), "line 3: a secret stands where its label should"},
+		{"label and secret swapped, hexadecimal", keys(`{"label": "` + secretAHex + `", "secret": "a"}`), "line 3: a secret stands where its label should"},
+		{"secret as a member", keys(`{"` + secretA + `": "a"}`), "line 3: unknown member; a key has label, secret, activate_at and retire_at"},
+		{"unknown member of a key", with(`"expires": "2030-01-01T00:00:00Z"`), `line 3: unknown member "expires"; a key has label, secret, activate_at and retire_at`},
+		{"label twice in a key", with(`"label": "b"`), `line 3: "label" stands twice in one object; remove one`},
+		{"same label", keys(a + ",\n  " + strings.Replace(b, `"b"`, `"a"`, 1)), "key a: its label is listed twice"},
+		{"same secret", keys(a + ",\n  " + strings.Replace(a, `"a"`, `"b"`, 1)), "key b: has the same secret as a"},
+		{"same secret in another spelling", keys(a + ",\n  " + `{"label": "b", "secret": "hex:` + secretAHex + `"}`), "key b: has the same secret as a"},
+
+		{"no secret", keys("{\n   \"label\": \"a\"}"), "line 4: this key has no secret; make one with: cookiesession keys new"},
+		{"null secret", secret("null"), `line 3: "secret" is not a text in quotation marks`},
+		{"secret as a list", secret(`["` + secretA + `"]`), `line 3: "secret" is not a text in quotation marks`},
+		{"passphrase", secret(`"correct horse battery staple"`), "line 3: key a: " + noBase64},
+		{"passphrase under a long label", keys(`{"label": "` + strings.Repeat("x", 33) + `", "secret": "correct horse battery staple"}`), "line 3: " + noBase64},
+		{"broken hexadecimal", secret(`"hex:` + secretAHex[1:] + `"`), "line 3: key a: secret is not hexadecimal"},
+		{"31 bytes", secret(`"hex:` + secretAHex[2:] + `"`), "line 3: key a: secret has 31 bytes, want 32 to 64 random ones"},
+		{"65 bytes", secret(`"hex:` + secretAHex + secretAHex + `00"`), "line 3: key a: secret has 65 bytes, want 32 to 64 random ones"},
+		{"zeros", secret(`"` + zeroSecret + `"`), "line 3: key a: secret has only 1 distinct bytes, so it is not random"},
+		{"repeated block", secret(`"` + strings.Repeat("abcdef0123456789", 4) + `"`), "line 3: key a: secret repeats a block of 8 bytes, so it is not random"},
+
+		{"time without a zone", with(`"activate_at": "2026-11-21T14:10:00"`), `line 3: "activate_at"` + noTime},
+		{"date alone", with(`"activate_at": "2026-11-21"`), `line 3: "activate_at"` + noTime},
+		{"Unix time", with(`"retire_at": 1795270200`), `line 3: "retire_at"` + noTime},
+		{"null time", with(`"retire_at": null`), `line 3: "retire_at"` + noTime},
+		{"empty time", with(`"retire_at": ""`), `line 3: "retire_at"` + noTime},
+		{"31 November", with(`"retire_at": "2026-11-31T00:00:00Z"`), `line 3: "retire_at"` + noTime},
+		{"Go's zero time", with(`"retire_at": "0001-01-01T00:00:00Z"`), `line 3: "retire_at" is before 1970; correct it or leave it out`},
+		{"retires first", with(`"activate_at": "2026-11-21T14:10:00Z", "retire_at": "2026-11-21T14:10:00Z"`), "line 3: key a: retires before it activates"},
+		{"all retired", with(`"retire_at": "2020-01-01T00:00:00Z"`), "no key is active now; give one key an activate_at that has passed, or none, and no retire_at that has"},
+		{"all pending", with(`"activate_at": "9000-01-01T00:00:00Z"`), "no key is active now; give one key an activate_at that has passed, or none, and no retire_at that has"},
+
+		{"list: empty entry", secretA + ",", "key 2: empty; remove a comma"},
+		{"list: quotation marks", `"a=` + secretA + `"`, "key 1: remove the quotation marks"},
+		{"list: passphrase", "hunter2", "key 1: " + noBase64},
+		{"list: label of padding", zeroSecret + "=", "key 1: secret has only 1 distinct bytes, so it is not random"},
+		{"list: swapped", secretA + "=prod", "key 1: a secret stands where its label should"},
+		{"list: space between secrets", secretA + "= " + secretB + "=", "key 1: a secret stands where its label should"},
+		{"list: no label", "=" + secretA, "key 1: the label before = is missing"},
+		{"list: weak", "a=" + secretA + ",b=" + zeroSecret, "key 2: key b: secret has only 1 distinct bytes, so it is not random"},
+		{"list: same secret", secretA + "," + secretA + "=", "key key-dba2fdc2: its label is listed twice"},
+		{"list: semicolon", "a=" + secretA + ";b=" + secretB, "key 1: key a: " + noBase64},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := cookiesession.ParseKeyring(test.text)
+			if err == nil {
+				t.Fatal("got no error")
+			}
+			if got, want := err.Error(), "cookiesession: keys: "+test.want; got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			for _, secret := range []string{secretA, secretB, secretC, secretAHex, zeroSecret} {
+				for i := 0; i+6 <= len(secret); i++ {
+					if strings.Contains(err.Error(), secret[i:i+6]) {
+						t.Fatalf("%q is in the error: %v", secret[i:i+6], err)
+					}
+				}
+			}
+
+			path := writeKeys(t, filepath.Join(t.TempDir(), "keys.json"), test.text)
+			_, err = cookiesession.OpenKeyFile(path)
+			if got, want := fmt.Sprint(err), "cookiesession: key file "+path+": "+test.want; got != want {
+				t.Errorf("file: got  %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+func writeKeys(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestOpenKeyFileThatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	_, err := cookiesession.OpenKeyFile(filepath.Join(dir, "none"))
+	if want := "cookiesession: key file " + dir + "/none: no such file or directory"; !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	_, err = cookiesession.OpenKeyFile(dir)
+	if want := "cookiesession: key file " + dir + ": not a regular file"; fmt.Sprint(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// oauth2-proxy's cookie secret kept the file's last newline as a part of the key.
+func TestKeyFileTrailingNewline(t *testing.T) {
+	path := writeKeys(t, filepath.Join(t.TempDir(), "secret"), secretA+"\n")
+	fromFile, err := cookiesession.OpenKeyFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromText, err := cookiesession.ParseKeyring(secretA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fromFile.Fingerprint() != fromText.Fingerprint() {
+		t.Error("the newline made another key")
+	}
+}
+
+// A relative path stays the file's path when the program changes its directory.
+func TestKeyFileRelativePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeKeys(t, "keys", "a="+secretA)
+	ring, err := cookiesession.OpenKeyFile("keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeKeys(t, "keys", "b="+secretB)
+	t.Chdir(t.TempDir())
+	if err := ring.Reload(); err != nil || labels(ring) != "b" {
+		t.Errorf("got %v, keys %s", err, labels(ring))
+	}
+}
+
+func labels(ring *cookiesession.Keyring) string {
+	var labels []string
+	for _, key := range ring.Keys() {
+		labels = append(labels, key.Label)
+	}
+	return strings.Join(labels, " ")
+}
+
+func TestReload(t *testing.T) {
+	path := writeKeys(t, filepath.Join(t.TempDir(), "keys"), "a="+secretA)
+	ring, err := cookiesession.OpenKeyFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ring.Replace(cookiesession.GenerateKey("other")); err != nil {
+		t.Fatal(err)
+	}
+	if err := ring.LookAgain(); err != nil || labels(ring) != "other" {
+		t.Errorf("an unchanged file undid Replace: keys %s, error %v", labels(ring), err)
+	}
+	if err := ring.Reload(); err != nil || labels(ring) != "a" {
+		t.Errorf("Reload didn't go back to the file: keys %s, error %v", labels(ring), err)
+	}
+	writeKeys(t, path, "b="+zeroSecret)
+	if err := ring.Reload(); err == nil || labels(ring) != "a" {
+		t.Errorf("a broken file: keys %s, error %v", labels(ring), err)
+	}
+
+	noFile, err := cookiesession.ParseKeyring(secretA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "cookiesession: this Keyring has no file to read; open it with OpenKeyFile"
+	if err := noFile.Reload(); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if err := noFile.LookAgain(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNotBeforeOfFile(t *testing.T) {
+	file := `{"not_before": "2026-11-21T14:10:00.25Z", "keys": [{"label": "a", "secret": "` + secretA + `"}]}`
+	whole, err := cookiesession.ParseKeyring(strings.Replace(file, "00.25Z", "01Z", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := cookiesession.ParseKeyring(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ring.Fingerprint() != whole.Fingerprint() {
+		t.Error("a fraction of not_before doesn't round up")
+	}
+	before := ring.Fingerprint()
+	ring.RefuseBefore(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
+	if ring.Fingerprint() != before {
+		t.Error("an earlier RefuseBefore counts more than the file's not_before")
+	}
+	ring.RefuseBefore(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
+	if ring.Fingerprint() == before {
+		t.Error("a later RefuseBefore doesn't count")
+	}
+	if err := ring.Replace(parsedKey(t, "a", secretA)); err != nil {
+		t.Fatal(err)
+	}
+	ring.RefuseBefore(time.Time{})
+	if ring.Fingerprint() != before {
+		t.Error("Replace forgot the file's not_before, or the zero Time doesn't take RefuseBefore back")
+	}
+}
+
+func parsedKey(t *testing.T, label, text string) cookiesession.Key {
+	t.Helper()
+	secret, err := cookiesession.ParseSecret(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cookiesession.Key{Label: label, Secret: secret}
+}
+
+// A token with an unknown key makes the ring read its file, at most once in five seconds.
+func TestUnknownKeyReadsTheFileAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := writeKeys(t, filepath.Join(t.TempDir(), "keys"), "a="+secretA)
+		ring, err := cookiesession.OpenKeyFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		node := cookiesession.NewTestSealer(ring)
+		token := func(label, secret string) []byte {
+			other, err := cookiesession.NewKeyring(parsedKey(t, label, secret))
+			if err != nil {
+				t.Fatal(err)
+			}
+			token, err := cookiesession.NewTestSealer(other).Seal(time.Now(), label)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return token
+		}
+		b, c := token("b", secretB), token("c", secretC)
+		opens := func(token []byte) bool {
+			_, _, refused := node.Open(time.Now(), token)
+			if refused != nil && refused.Reason != cookiesession.ReasonUnknownKey {
+				t.Fatal(refused)
+			}
+			return refused == nil
+		}
+
+		writeKeys(t, path, "a="+secretA+",b="+secretB)
+		if !opens(b) {
+			t.Error("the file wasn't read for an unknown key")
+		}
+		writeKeys(t, path, "a="+secretA+",b="+secretB+",c="+secretC)
+		time.Sleep(5*time.Second - time.Nanosecond)
+		if opens(c) {
+			t.Error("the file was read twice in five seconds")
+		}
+		time.Sleep(time.Nanosecond)
+		if !opens(c) {
+			t.Error("the file wasn't read after five seconds")
+		}
+
+		// Opening, Reload and Watch don't count, and a key that has retired is as good as unknown.
+		time.Sleep(5 * time.Second)
+		writeKeys(t, path, `{"keys": [{"label": "a", "secret": "`+secretA+`"}, {"label": "c", "secret": "`+secretC+`", "retire_at": "1999-01-01T00:00:00Z"}]}`)
+		if err := ring.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		writeKeys(t, path, "a="+secretA+",c="+secretC)
+		if !opens(c) {
+			t.Error("the file wasn't read for a retired key")
+		}
+
+		// A broken file shows in the refusal, also between two readings.
+		writeKeys(t, path, "b="+zeroSecret)
+		time.Sleep(5 * time.Second)
+		for range 2 {
+			_, _, refused := node.Open(time.Now(), b)
+			want := "cookiesession: cookie  refused: unknown-key: cookiesession: key file " + path + ": key 1: key b: secret has only 1 distinct bytes, so it is not random"
+			if refused == nil || refused.Error() != want {
+				t.Errorf("got  %v\nwant %s", refused, want)
+			}
+		}
+	})
+}
+
+// Many requests with an unknown key at once: all wait for the one that reads, and all open.
+func TestUnknownKeyReadsOnceForMany(t *testing.T) {
+	path := writeKeys(t, filepath.Join(t.TempDir(), "keys"), "a="+secretA)
+	ring, err := cookiesession.OpenKeyFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeKeys(t, path, "b="+secretB)
+	other, err := cookiesession.OpenKeyFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := cookiesession.NewTestSealer(other).Seal(time.Now(), "payload")
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := cookiesession.NewTestSealer(ring)
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			<-start
+			if payload, _, refused := node.Open(time.Now(), token); refused != nil || payload != "payload" {
+				t.Errorf("got %q, %v", payload, refused)
+			}
+		})
+	}
+	close(start)
+	wg.Wait()
+}
+
+func TestWatch(t *testing.T) {
+	logged := captureLog(t)
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		path := writeKeys(t, filepath.Join(dir, "keys"), "a="+secretA)
+		ring, err := cookiesession.OpenKeyFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		told := make(chan string, 10)
+		ended := make(chan struct{})
+		go func() {
+			ring.Watch(ctx, time.Minute, func(err error) {
+				if err == nil {
+					told <- "good: " + labels(ring)
+				} else {
+					told <- strings.ReplaceAll(err.Error(), path, "PATH")
+				}
+			})
+			close(ended)
+		}()
+		expect := func(want ...string) {
+			t.Helper()
+			time.Sleep(3 * time.Minute)
+			synctest.Wait()
+			var got []string
+			for len(told) > 0 {
+				got = append(got, <-told)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			if lines := logged(); len(lines) != len(want) {
+				t.Errorf("%d changes were logged as %q", len(want), lines)
+			}
+		}
+		const prefix = "cookiesession: key file PATH: "
+
+		expect()
+		writeKeys(t, path, "b="+secretB)
+		expect("good: b")
+		keepTimes(t, path, func() { writeKeys(t, path, "c="+secretB) })
+		expect("good: c")
+		writeKeys(t, path, `{"keys": [{"label": "d", "sec`)
+		expect(prefix + "line 1: ends in the middle of the JSON; was it written to the end?")
+		writeKeys(t, path, `{"keys": [{"label": "d", "secret": "`+secretA+`"}]}`)
+		expect("good: d")
+		writeKeys(t, path, "")
+		expect(prefix + "empty; make a first key with: cookiesession keys new")
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		expect(prefix + "no such file or directory")
+		if got := labels(ring); got != "d" {
+			t.Errorf("in force without a file: %s, want d", got)
+		}
+		writeKeys(t, path, `{"keys": [{"label": "d", "secret": "`+secretA+`"}]}`)
+		expect("good: d")
+
+		// What Reload or an unknown key found first is told too.
+		writeKeys(t, path, "e="+secretC)
+		if err := ring.LookAgain(); err != nil {
+			t.Fatal(err)
+		}
+		expect("good: e")
+
+		// The file stays, its time comes.
+		writeKeys(t, path, `{"keys": [{"label": "f", "secret": "`+secretA+`", "activate_at": "`+time.Now().Add(4*time.Minute).Format(time.RFC3339)+`"}]}`)
+		expect(prefix + "no key is active now; give one key an activate_at that has passed, or none, and no retire_at that has")
+		expect("good: f")
+
+		cancel()
+		<-ended
+	})
+}
+
+// keepTimes runs change and puts the file's modification time back.
+func keepTimes(t *testing.T, path string, change func()) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change()
+	if err := os.Chtimes(path, time.Time{}, info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// captureLog sends slog.Default to a buffer and returns a function that returns and forgets what was logged.
+func captureLog(t *testing.T) func() []string {
+	var mu sync.Mutex
+	var lines []string
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		lines = append(lines, string(p))
+		return len(p), nil
+	}), nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		got := lines
+		lines = nil
+		return got
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// A Kubernetes secret volume: keys.json → ..data/keys.json, ..data → a directory that is never written again.
+func TestWatchThroughKubernetesLinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		volume := t.TempDir()
+		publish := func(generation, text string) {
+			t.Helper()
+			dir := filepath.Join(volume, "..2026_"+generation)
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			writeKeys(t, filepath.Join(dir, "keys.json"), text)
+			link := filepath.Join(volume, "..data_tmp")
+			if err := os.Symlink(filepath.Base(dir), link); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(link, filepath.Join(volume, "..data")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		publish("1", "a="+secretA)
+		path := filepath.Join(volume, "keys.json")
+		if err := os.Symlink("..data/keys.json", path); err != nil {
+			t.Fatal(err)
+		}
+		ring, err := cookiesession.OpenKeyFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go ring.Watch(ctx, 0, nil)
+		publish("2", "b="+secretB)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if got := labels(ring); got != "b" {
+			t.Errorf("five seconds later: %s, want b", got)
+		}
+	})
+}
+
+func TestWatchWithoutFile(t *testing.T) {
+	logged := captureLog(t)
+	synctest.Test(t, func(t *testing.T) {
+		ring, err := cookiesession.ParseKeyring(secretA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		told := make(chan error, 2)
+		ended := make(chan struct{})
+		go func() {
+			ring.Watch(ctx, time.Second, func(err error) { told <- err })
+			close(ended)
+		}()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if err := <-told; err == nil || len(told) != 0 || len(logged()) != 1 {
+			t.Errorf("told %v and %d more", err, len(told))
+		}
+		cancel()
+		<-ended
+	})
+}
+
+// Watch and Replace change the ring while requests seal and open: every token opens, whichever ring is in force.
+func TestWatchAndReplaceWithRequestsInFlight(t *testing.T) {
+	captureLog(t)
+	path := writeKeys(t, filepath.Join(t.TempDir(), "keys"), "a="+secretA+",b="+secretB)
+	ring, err := cookiesession.OpenKeyFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	changed := make(chan error)
+	var watching, requests sync.WaitGroup
+	watching.Go(func() {
+		ring.Watch(ctx, time.Millisecond, func(err error) { changed <- err })
+	})
+	stop := make(chan struct{})
+	node := cookiesession.NewTestSealer(ring)
+	for i := range 4 {
+		requests.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				want := fmt.Sprint(i, n)
+				token, err := node.Seal(time.Now(), want)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if got, _, refused := node.Open(time.Now(), token); refused != nil || got != want {
+					t.Errorf("got %q, %v", got, refused)
+					return
+				}
+				_, _, _ = ring.Keys(), ring.Fingerprint(), ring.LookAgain()
+			}
+		})
+	}
+	a, b, c := parsedKey(t, "a", secretA), parsedKey(t, "b", secretB), parsedKey(t, "c", secretC)
+	for i := range 20 {
+		order := "a=" + secretA + ",b=" + secretB
+		if i%2 == 0 {
+			order = "b=" + secretB + ",a=" + secretA
+		}
+		if err := ring.Replace(a, b, c); err != nil {
+			t.Fatal(err)
+		}
+		temporary := writeKeys(t, path+".new", order)
+		if err := os.Rename(temporary, path); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-changed; err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	requests.Wait()
+	cancel()
+	watching.Wait()
+}
