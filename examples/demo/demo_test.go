@@ -150,7 +150,7 @@ func TestIdleIsPutOffByReading(t *testing.T) {
 		}
 		time.Sleep(20*time.Minute + time.Second)
 		v.open("/")
-		if got := v.page.byClass("problem").text(); !strings.Contains(got, "refused: idle") {
+		if got := v.page.byClass("problem").text(); !strings.Contains(got, "Idle: nobody used it") {
 			t.Errorf("after 20 idle minutes the page says %q", got)
 		}
 	})
@@ -310,7 +310,7 @@ func TestRestart(t *testing.T) {
 				t.Errorf("after a restart: counted %v on %v, want 2 on two", count["n"], count["server"])
 			}
 			v.open("/members")
-			if got := v.page.byClass("who").text(); got != "Ada on two" {
+			if got := v.page.byClass("who").text(); got != "Ada · served by two" {
 				t.Errorf("after a restart: %q", got)
 			}
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -72,8 +71,11 @@ func (k *keyring) rotate(now time.Time) (string, error) {
 	defer k.mu.Unlock()
 	key := cookiesession.GenerateKey(fmt.Sprintf("key-%d", k.next))
 	key.ActivateAt = now
-	made := slices.Insert(slices.Clone(k.made), 0, key)
+	made := append([]cookiesession.Key{key}, k.made...)
 	made = made[:min(len(made), maxMadeKeys)]
+	if len(made) > 1 {
+		made[1].RetireAt = now.Add(rememberFor) // no session under it lasts longer
+	}
 	if err := k.Replace(made...); err != nil {
 		return "", err
 	}

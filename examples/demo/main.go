@@ -24,6 +24,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	err := run(ctx, os.Args[1:], os.Getenv("COOKIESESSION_KEYS"), os.Stdout, os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return

@@ -98,7 +98,7 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) {
 		Snippets: a.snippets,
 	}
 	if rejected := s.Rejected(); rejected != nil {
-		p.Refused = rejected.Reason.String()
+		p.Refused = why(rejected.Reason)
 	}
 	p.Visits, p.Uncounted = a.countView(s, now)
 	inCart := cart.Get(s)
@@ -121,6 +121,24 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) {
 		p.Keys = append(p.Keys, keyLine{key, stats[key.Label]})
 	}
 	a.render(w, "home", p)
+}
+
+// why explains a refusal to people.
+func why(reason cookiesession.Reason) string {
+	switch reason {
+	case cookiesession.ReasonIdle:
+		return "Idle: nobody used it for too long."
+	case cookiesession.ReasonExpired:
+		return "Expired: its lifetime is over."
+	case cookiesession.ReasonEnded:
+		return "Ended: it was logged out in this browser, and a response that was under way has set its cookies again."
+	case cookiesession.ReasonRevoked:
+		return "Revoked: everyone was logged out."
+	case cookiesession.ReasonUnknownKey:
+		return "Unknown key: no key of this server opens it."
+	default:
+		return "The reason: " + reason.String() + "."
+	}
 }
 
 // open opens the session that r brought, and says which keys opened it and its lease: while others visit this server at

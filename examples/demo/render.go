@@ -32,7 +32,6 @@ var templateFuncs = template.FuncMap{
 	"seconds": func(d time.Duration) int { return int(d / time.Second) },
 	"utc":     func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
 	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"percent": func(n, of int) int { return min(100, n*100/max(1, of)) },
 	"plural": func(n int, one, many string) string {
 		if n == 1 {
 			return one

@@ -26,15 +26,18 @@ var (
 
 // Start: keys, manager, middleware
 func Example_start() {
-	keys, err := cookiesession.ParseKeyring(os.Getenv("COOKIESESSION_KEYS"))
+	text := os.Getenv("COOKIESESSION_KEYS")
+	keys, err := cookiesession.ParseKeyring(text)
 	if err != nil {
 		log.Fatal(err)
 	}
-	manager, err := cookiesession.New(cookiesession.Config{Keys: keys})
+	config := cookiesession.Config{Keys: keys}
+	manager, err := cookiesession.New(config)
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe("localhost:8080", manager.Handler(mux)))
+	handler := manager.Handler(mux)
+	log.Fatal(http.ListenAndServe("localhost:8080", handler))
 }
 
 // Count views, with a typed key
@@ -49,12 +52,14 @@ func Example_count() {
 // Log in and out
 func Example_login() {
 	s := manager.Get(r)
-	s.Regenerate() // a new ID, a new CSRF token, a new lifetime
+	s.Regenerate() // new ID, CSRF token and lifetime
 	s.Put("user", "ada")
-	s.Remember(30 * 24 * time.Hour) // only if asked to
+	if r.PostFormValue("remember") != "" {
+		s.Remember(30 * 24 * time.Hour)
+	}
 
 	// and later
-	s.Destroy() // this browser never gets the session back
+	s.Destroy() // refused in this browser from now on
 }
 
 // A message for the page after the redirect
@@ -69,20 +74,21 @@ func Example_flash() {
 
 // Forms that only your own pages can send
 func Example_csrf() {
-	handler := manager.Handler(manager.ProtectCSRF(mux))
-	log.Fatal(http.ListenAndServe("localhost:8080", handler))
+	forms := manager.Handler(manager.ProtectCSRF(mux))
+	log.Fatal(http.ListenAndServe("localhost:8080", forms))
 
-	// and in the page: <input type="hidden" name="csrf_token" value="{{.}}">
+	// and in the page's form:
+	//  <input type="hidden" name="csrf_token" value="{{.}}">
 	document.Execute(w, manager.Get(r).CSRFToken())
 }
 
 // Keys from a file that every server follows
 func Example_keyFile() {
-	keys, err := cookiesession.OpenKeyFile("/etc/app/session-keys.json")
+	keys, err := cookiesession.OpenKeyFile("keys.json")
 	if err != nil {
 		log.Fatal(err)
 	}
 	go keys.Watch(ctx, 0, func(err error) {
-		slog.Error("session keys not reloaded", "error", err)
+		slog.Error("keys not reloaded", "error", err)
 	})
 }

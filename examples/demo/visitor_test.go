@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -87,12 +88,34 @@ func (v *visitor) follow(resp *http.Response) *http.Response {
 		to, err := resp.Location()
 		if err != nil {
 			v.page = parsePage(v.t, resp.Body)
+			v.checkHeld()
 			return resp
 		}
 		resp = v.do(v.request(http.MethodGet, to.RequestURI(), nil))
 	}
 	v.t.Fatal("redirected in circles")
 	return nil
+}
+
+// checkHeld checks that the cookies on the page, if it lists any, are those that the browser holds now.
+func (v *visitor) checkHeld() {
+	v.t.Helper()
+	list := v.page.byClass("held")
+	if list == nil {
+		return
+	}
+	var shown, held []string
+	for _, line := range list.all(func(e *element) bool { return e.name == "p" }) {
+		shown = append(shown, line.find(func(e *element) bool { return e.name == "code" }).text()+": "+line.byClass("bytes").text())
+	}
+	for _, c := range v.jar.All() {
+		held = append(held, fmt.Sprintf("%s: %s of 4,096 bytes", c.Name, comma(len(c.Name)+len(c.Value))))
+	}
+	slices.Sort(shown)
+	slices.Sort(held)
+	if !slices.Equal(shown, held) {
+		v.t.Errorf("the page lists %q, the browser holds %q", shown, held)
+	}
 }
 
 // submit presses the button of a form on the page that is open, having filled in fields, and follows the redirect.
