@@ -133,9 +133,6 @@ func (v *values) set(key string, encoded []byte) {
 	case found:
 		v.changes[i].encoded = encoded
 	default:
-		if v.changes == nil {
-			v.changes = make([]change, 0, 4)
-		}
 		v.changes = slices.Insert(v.changes, i, change{key, encoded})
 	}
 }
