@@ -93,22 +93,26 @@ func (m *Manager) open(s *Session) {
 	found := &st.came
 	var came chunkSet
 	came.collect(s.cookies, m.name)
-	found.names = came.came
+	found.names, found.siblings = came.came, came.siblings
 	ambiguous := false
 	refused := m.session.openEach(now, &came, func(o opened) Reason {
-		var d sessionData
-		var v values
-		if !decodeSession(o.payload, &d, &v) {
+		next := st
+		if found.valid {
+			next = new(state)
+		}
+		d := &next.came.data
+		if !decodeSession(o.payload, d, &next.values) {
 			return ReasonMalformed
 		}
-		found.noteOrigin(now, &d)
-		if found.valid && d.id != found.data.id {
-			ambiguous = true
+		found.noteOrigin(now, d)
+		next.came.size, next.came.label = len(o.payload), o.label
+		if found.valid {
+			ambiguous = ambiguous || d.id != found.data.id
+			if d.sealed > found.data.sealed {
+				found.data, found.size, found.label, st.values = *d, next.came.size, next.came.label, next.values
+			}
 		}
-		if !found.valid || d.sealed > found.data.sealed {
-			found.valid, found.data, found.size, found.label = true, d, len(o.payload), o.label
-			st.values = v
-		}
+		found.valid = true
 		return 0
 	})
 	switch {
@@ -197,6 +201,10 @@ func (m *Manager) report(r *http.Request, err *RejectError) {
 
 // save writes s into h, which may keep parts of fields: encode, seal, split. s.mu is held.
 func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
+	if s.silent() && len(h["Set-Cookie"]) == 0 {
+		varyCookie(h, &fields.vary)
+		return nil
+	}
 	b := buffers.Get().(*buffer)
 	defer b.release()
 	now := m.now()
@@ -220,7 +228,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 	}
 	if err == nil && s.came.valid {
 		m.writeLease(b, s, now, saved)
-		deleteOldMarkers(b, m, s.cookies, now)
+		m.deleteOldMarkers(b, s, now)
 	}
 
 	m.setLines(h, &b.lines, &fields.lines)
@@ -231,6 +239,12 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 		m.warnOfLargeResponse(len(b.lines.buf))
 	}
 	return err
+}
+
+// silent reports whether it's plain that the browser needn't be told anything: the usual case, of a request that only reads.
+func (s *Session) silent() bool {
+	return s.err == nil && !s.destroyed && !s.dirty() && s.flash.action() == flashKeep &&
+		(!s.came.valid || !s.came.siblings && s.manager.config.IdleTimeout == 0)
 }
 
 // writeValues writes the session's cookies and the flash cookies, as far as they must change.

@@ -61,12 +61,13 @@ type state struct {
 
 // arrival is what a request brought.
 type arrival struct {
-	valid bool        // the session cookie was accepted
-	names nameSet     // session cookies that came
-	data  sessionData // what it held, beside its values
-	size  int         // of its payload
-	label string      // of the key that sealed it
-	seen  int64       // under an idle timeout: when the session was last sealed or leased
+	valid    bool        // the session cookie was accepted
+	names    nameSet     // session cookies that came
+	siblings bool        // cookies of other compartments, or markers, may have come
+	data     sessionData // what the session cookie held, beside its values
+	size     int         // of its payload
+	label    string      // of the key that sealed it
+	seen     int64       // under an idle timeout: when the session was last sealed or leased
 
 	origins  [maxCandidates]origin // of sessions that opened and have time left, refused or not
 	nOrigins int
