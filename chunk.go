@@ -2,6 +2,7 @@ package cookiesession
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/seed-50e21e88/cookiesession/internal/base64url"
@@ -15,7 +16,7 @@ const (
 	minTagged     = 28   // characters of text in cookie 0 from which the tag can be read
 	maxLine       = 3900 // bytes of a Set-Cookie line: Safari counts attributes and keeps 4,093, so leave room
 	maxCandidates = 4    // texts that may be tried per compartment and request
-	maxNumbered   = 64   // numbered cookies of one compartment that are looked at
+	maxNumbered   = 16   // numbered cookies of one compartment that are looked at
 )
 
 // ownCookies yields the cookies of a request whose name is name or starts with name and a dot: what follows name, and
@@ -62,13 +63,13 @@ func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\
 
 // A chunkSet is what a request brought of one compartment. Everything in it comes from the visitor.
 type chunkSet struct {
-	heads    [maxCandidates]string // distinct values of cookie 0, in the order in which they came
-	nHeads   int
-	numbered []numbered // in the order in which they came
-	came     nameSet
-	tooMany  bool // more heads or numbered cookies than are looked at
-	siblings bool // other cookies came whose names start with this compartment's and a dot
-	store    [maxChunks]numbered
+	heads     [maxCandidates]string // distinct values of cookie 0, in the order in which they came
+	nHeads    int
+	numbered  [maxNumbered]numbered // in the order in which they came
+	nNumbered int
+	came      nameSet
+	tooMany   bool // more heads or numbered cookies than are looked at
+	siblings  bool // other cookies came whose names start with this compartment's and a dot
 }
 
 // numbered is cookie i, for i from 1 to 8.
@@ -84,7 +85,6 @@ func (s nameSet) has(i int) bool { return s>>i&1 != 0 }
 
 // collect finds the cookies of the compartment called name. It does a bounded amount of work for each cookie and keeps a bounded number.
 func (c *chunkSet) collect(lines []string, name string) {
-	c.numbered = c.store[:0]
 	for suffix, value := range ownCookies(lines, name) {
 		switch {
 		case suffix == "":
@@ -93,11 +93,12 @@ func (c *chunkSet) collect(lines []string, name string) {
 		case len(suffix) == 2 && suffix[1] >= '1' && suffix[1] < '0'+maxChunks:
 			i := int(suffix[1] - '0')
 			c.came |= 1 << i
-			if len(c.numbered) < maxNumbered {
-				c.numbered = append(c.numbered, numbered{i, value})
-			} else {
+			if c.nNumbered == maxNumbered {
 				c.tooMany = true
+				continue
 			}
+			c.numbered[c.nNumbered] = numbered{i, value}
+			c.nNumbered++
 		default:
 			c.siblings = true
 		}
@@ -105,10 +106,8 @@ func (c *chunkSet) collect(lines []string, name string) {
 }
 
 func (c *chunkSet) addHead(value string) {
-	for _, head := range c.heads[:c.nHeads] {
-		if head == value {
-			return
-		}
+	if slices.Contains(c.heads[:c.nHeads], value) {
+		return
 	}
 	if c.nHeads == maxCandidates {
 		c.tooMany = true
@@ -162,18 +161,12 @@ type alternatives struct {
 }
 
 func (c *chunkSet) tagged(i int, tag [tagLen]byte) (a alternatives) {
-next:
-	for _, cookie := range c.numbered {
+	for _, cookie := range c.numbered[:c.nNumbered] {
 		if cookie.i != i || len(cookie.value) < tagLen || cookie.value[:tagLen] != string(tag[:]) {
 			continue
 		}
 		part := cookie.value[tagLen:]
-		for _, known := range a.parts[:a.n] {
-			if known == part {
-				continue next
-			}
-		}
-		if a.n < len(a.parts) {
+		if a.n < len(a.parts) && !slices.Contains(a.parts[:a.n], part) {
 			a.parts[a.n] = part
 			a.n++
 		}

@@ -81,7 +81,7 @@ func (m *Manager) Save(h http.Header, s *Session) error {
 	s.open()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := m.save(h, s)
+	err := m.save(h, s, new(headerFields))
 	s.delivered = err == nil
 	return err
 }
@@ -89,25 +89,30 @@ func (m *Manager) Save(h http.Header, s *Session) error {
 // open turns the cookies that came into s's values: join, open, decode, and see whether what they say is valid still.
 func (m *Manager) open(s *Session) {
 	now := m.now()
+	st := new(state)
+	found := &st.came
 	var came chunkSet
 	came.collect(s.cookies, m.name)
-	found := arrival{names: came.came}
-	var v values
+	found.names, found.siblings = came.came, came.siblings
 	ambiguous := false
 	refused := m.session.openEach(now, &came, func(o opened) Reason {
-		var d sessionData
-		var next values
-		if !decodeSession(o.payload, &d, &next) {
+		next := st
+		if found.valid {
+			next = new(state)
+		}
+		d := &next.came.data
+		if !decodeSession(o.payload, d, &next.values) {
 			return ReasonMalformed
 		}
-		found.noteOrigin(now, &d)
-		if found.valid && d.id != found.data.id {
-			ambiguous = true
+		found.noteOrigin(now, d)
+		next.came.size, next.came.label = len(o.payload), o.label
+		if found.valid {
+			ambiguous = ambiguous || d.id != found.data.id
+			if d.sealed > found.data.sealed {
+				found.data, found.size, found.label, st.values = *d, next.came.size, next.came.label, next.values
+			}
 		}
-		if !found.valid || d.sealed > found.data.sealed {
-			found.valid, found.data, found.size, found.label = true, d, len(o.payload), o.label
-			v = next
-		}
+		found.valid = true
 		return 0
 	})
 	switch {
@@ -115,20 +120,22 @@ func (m *Manager) open(s *Session) {
 	case ambiguous:
 		refused = m.session.reject(ReasonAmbiguous)
 	case found.valid:
-		refused = m.validate(s, now, &came, &found, &v)
+		refused = m.validate(s, now, &came, st)
 	case m.config.Import != nil && came.came == 0 && !hasMarkers(s.cookies, m.name):
-		m.importValues(s, &found)
+		m.importValues(s, st)
 	}
 	if refused != nil {
 		found.valid = false
+		st.rejected = refused
 		m.report(s.request, refused)
 	}
-	s.install(now, &found, &v, refused)
+	s.install(now, st)
 }
 
 // validate returns why the session that opened is refused all the same, or nil. The server enforces all of it from sealed
 // times: what the browser deletes, and when, is a courtesy.
-func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, found *arrival, v *values) *RejectError {
+func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, st *state) *RejectError {
+	found := &st.came
 	d, seconds := &found.data, now.Unix()
 	refuse := func(reason Reason, err error) *RejectError {
 		return &RejectError{Reason: reason, Cookie: m.name, KeyLabel: found.label, Err: err}
@@ -150,7 +157,7 @@ func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, found *arr
 		}
 	}
 	if m.config.Revoked != nil {
-		revoked, err := m.config.Revoked(s.request.Context(), s.view(now, found, v))
+		revoked, err := m.config.Revoked(s.request.Context(), s.view(now, st))
 		if err != nil {
 			m.config.Logger.Error("cookiesession: Revoked failed, so the session is refused", "error", err)
 		}
@@ -165,14 +172,14 @@ func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, found *arr
 const clockSkew = 60
 
 // importValues asks Import for the values of a visitor who has no session.
-func (m *Manager) importValues(s *Session, found *arrival) {
+func (m *Manager) importValues(s *Session, st *state) {
 	imported, err := m.config.Import(s.asItCame(s.request.Context()))
 	if err == nil {
-		found.imported, err = encodeAll(imported)
+		st.came.imported, err = encodeAll(imported)
 	}
 	if err != nil {
 		m.config.Logger.Error("cookiesession: Import failed, so the visitor has an empty session", "error", err)
-		found.imported, found.importErr = nil, err
+		st.importErr = err
 	}
 }
 
@@ -192,8 +199,12 @@ func (m *Manager) report(r *http.Request, err *RejectError) {
 	}
 }
 
-// save writes s into h: encode, seal, split. s.mu is held.
-func (m *Manager) save(h http.Header, s *Session) error {
+// save writes s into h, which may keep parts of fields: encode, seal, split. s.mu is held.
+func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
+	if s.silent() && len(h["Set-Cookie"]) == 0 {
+		varyCookie(h, &fields.vary)
+		return nil
+	}
 	b := buffers.Get().(*buffer)
 	defer b.release()
 	now := m.now()
@@ -217,17 +228,23 @@ func (m *Manager) save(h http.Header, s *Session) error {
 	}
 	if err == nil && s.came.valid {
 		m.writeLease(b, s, now, saved)
-		deleteOldMarkers(b, m, s.cookies, now)
+		m.deleteOldMarkers(b, s, now)
 	}
 
-	m.setLines(h, &b.lines)
-	varyCookie(h, &s.vary)
+	m.setLines(h, &b.lines, &fields.lines)
+	varyCookie(h, &fields.vary)
 	if len(b.lines.ends) > 0 {
-		keepPrivate(h)
+		keepPrivate(h, &fields.caching)
 		m.counters.saved.Add(1)
 		m.warnOfLargeResponse(len(b.lines.buf))
 	}
 	return err
+}
+
+// silent reports whether it's plain that the browser needn't be told anything: the usual case, of a request that only reads.
+func (s *Session) silent() bool {
+	return s.err == nil && !s.destroyed && !s.dirty() && s.flash.action() == flashKeep &&
+		(!s.came.valid || !s.came.siblings && s.manager.config.IdleTimeout == 0)
 }
 
 // writeValues writes the session's cookies and the flash cookies, as far as they must change.

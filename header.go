@@ -6,6 +6,11 @@ import (
 	"strings"
 )
 
+// headerFields holds the values of one response header, to save the allocation of a slice for each.
+type headerFields struct {
+	lines, vary, caching [1]string
+}
+
 // A lineWriter collects the Set-Cookie lines of a response in one buffer.
 type lineWriter struct {
 	buf  []byte
@@ -16,10 +21,9 @@ func (w *lineWriter) endLine() { w.ends = append(w.ends, len(w.buf)) }
 
 func (w *lineWriter) reset() { w.buf, w.ends = w.buf[:0], w.ends[:0] }
 
-// lines returns the lines, which share one string, in a slice with room for extra more before them.
-func (w *lineWriter) lines(extra int) []string {
+// appendTo appends the lines, which share one string.
+func (w *lineWriter) appendTo(lines []string) []string {
 	all := string(w.buf)
-	lines := make([]string, extra, extra+len(w.ends))
 	start := 0
 	for _, end := range w.ends {
 		lines = append(lines, all[start:end])
@@ -28,30 +32,24 @@ func (w *lineWriter) lines(extra int) []string {
 	return lines
 }
 
-// setLines puts the writer's lines into h in place of all that this Manager has put there before. Others' lines stay.
-func (m *Manager) setLines(h http.Header, w *lineWriter) {
+// setLines puts the writer's lines into h in place of all that this Manager has put there before. Others' lines stay. If one line is
+// all, own holds it.
+func (m *Manager) setLines(h http.Header, w *lineWriter, own *[1]string) {
 	old := h["Set-Cookie"]
-	others := 0
+	lines := own[:0]
+	if n := len(old) + len(w.ends); n > len(own) {
+		lines = make([]string, 0, n)
+	}
 	for _, line := range old {
 		if !m.owns(line) {
-			others++
+			lines = append(lines, line)
 		}
 	}
-	if others == 0 && len(w.ends) == 0 {
-		if old != nil {
-			delete(h, "Set-Cookie")
-		}
-		return
+	if lines = w.appendTo(lines); len(lines) > 0 {
+		h["Set-Cookie"] = lines
+	} else if old != nil {
+		delete(h, "Set-Cookie")
 	}
-	lines := w.lines(others)
-	i := 0
-	for _, line := range old {
-		if !m.owns(line) {
-			lines[i] = line
-			i++
-		}
-	}
-	h["Set-Cookie"] = lines
 }
 
 // owns reports whether a Set-Cookie line is one that this Manager writes.
@@ -96,11 +94,12 @@ func varyCookie(h http.Header, own *[1]string) {
 }
 
 // keepPrivate makes a response that writes cookies uncacheable for shared caches (RFC 9111, 5.2.2): private is added unless
-// private or no-store is there, public and s-maxage go.
-func keepPrivate(h http.Header) {
+// private or no-store is there, public and s-maxage go. own is the slice to use if there is no Cache-Control yet.
+func keepPrivate(h http.Header, own *[1]string) {
 	old := h["Cache-Control"]
 	if len(old) == 0 {
-		h["Cache-Control"] = []string{"private"}
+		own[0] = "private"
+		h["Cache-Control"] = own[:]
 		return
 	}
 	var kept []string

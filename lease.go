@@ -115,9 +115,12 @@ func hasMarkers(cookies []string, name string) (found bool) {
 
 // deleteOldMarkers keeps markers from piling up. Only a request with a valid session may do it: without one, nothing but a
 // marker may stand between the visitor and the ended session.
-func deleteOldMarkers(b *buffer, m *Manager, cookies []string, now time.Time) {
+func (m *Manager) deleteOldMarkers(b *buffer, s *Session, now time.Time) {
+	if !s.came.siblings {
+		return
+	}
 	deleted := 0
-	endedMarkers(cookies, m.name, func(tag, value string) bool {
+	endedMarkers(s.cookies, m.name, func(tag, value string) bool {
 		ended, err := strconv.ParseInt(value, 10, 64)
 		age := now.Unix() - ended
 		if err == nil && age >= -clockSkew && age <= int64(markerMinAge/time.Second) {

@@ -32,8 +32,7 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		x.Context = r.Context()
 		x.w = w
 		x.session.arrive(m, r)
-		x.request = r.WithContext(x)
-		next.ServeHTTP(wrapped, x.request)
+		next.ServeHTTP(wrapped, r.WithContext(x))
 		x.commit()
 	})
 }
@@ -65,7 +64,6 @@ type innermost struct{}
 type exchange struct {
 	context.Context // the request's
 	session         Session
-	request         *http.Request // as next gets it
 	w               http.ResponseWriter
 	failed          bool // the commit failed: an error page has been sent instead
 }
@@ -83,13 +81,13 @@ func (x *exchange) Value(key any) any {
 func (x *exchange) commit() bool {
 	s := &x.session
 	s.mu.Lock()
-	if s.committed || !s.opened {
+	if s.committed || s.state == nil {
 		s.committed = true
 		s.mu.Unlock()
 		return !x.failed
 	}
 	s.committed = true
-	err := s.manager.save(x.w.Header(), s)
+	err := s.manager.save(x.w.Header(), s, &s.fields)
 	s.mu.Unlock()
 	if err != nil {
 		x.fail(err)
@@ -184,7 +182,7 @@ func (x *exchange) hijack() (net.Conn, *bufio.ReadWriter, error) {
 func (x *exchange) warnOfHijack() {
 	s := &x.session
 	s.mu.Lock()
-	lost := s.opened && !s.committed && !s.delivered && (s.dirty() || s.destroyed || s.flash.action() != flashKeep)
+	lost := s.state != nil && !s.committed && !s.delivered && (s.dirty() || s.destroyed || s.flash.action() != flashKeep)
 	s.mu.Unlock()
 	if lost {
 		s.manager.config.Logger.Warn("cookiesession: connection hijacked with unsaved changes; they are lost unless the hijacker writes the response header itself, see Save")

@@ -29,12 +29,15 @@ type Session struct {
 	request *http.Request // as it came
 	cookies []string      // lines of its Cookie header, as they came
 	cookie  [1]string     // what cookies is usually made of
-	vary    [1]string     // likewise for the response's Vary
 
-	opening sync.Once
-	mu      sync.Mutex // guards what follows
+	opening   sync.Once
+	mu        sync.Mutex // guards what follows
+	committed bool       // the response header has been sent
+	*state               // nil until opened
+}
 
-	opened    bool
+// state is what a Session holds once it's open.
+type state struct {
 	came      arrival
 	rejected  *RejectError
 	importErr error
@@ -47,26 +50,29 @@ type Session struct {
 	flash      *flash    // nil until then
 
 	err       error
-	committed bool // the response header has been sent
 	delivered bool // a Save has written what there is
 	late      bool // something was changed after the commit
 	warn      bool // log that when the lock is free
+
+	// Storage of what a request usually needs little of.
+	changes [2]change
+	fields  headerFields
 }
 
 // arrival is what a request brought.
 type arrival struct {
-	valid bool        // the session cookie was accepted
-	names nameSet     // session cookies that came
-	data  sessionData // what it held, beside its values
-	size  int         // of its payload
-	label string      // of the key that sealed it
-	seen  int64       // under an idle timeout: when the session was last sealed or leased
+	valid    bool        // the session cookie was accepted
+	names    nameSet     // session cookies that came
+	siblings bool        // cookies of other compartments, or markers, may have come
+	data     sessionData // what the session cookie held, beside its values
+	size     int         // of its payload
+	label    string      // of the key that sealed it
+	seen     int64       // under an idle timeout: when the session was last sealed or leased
 
 	origins  [maxCandidates]origin // of sessions that opened and have time left, refused or not
 	nOrigins int
 
-	imported  []change // what Import returned
-	importErr error
+	imported []change // what Import returned
 }
 
 // noteOrigin remembers a session that opened, for Destroy to end.
@@ -105,17 +111,17 @@ func (s *Session) asItCame(ctx context.Context) *http.Request {
 func (s *Session) open() { s.opening.Do(func() { s.manager.open(s) }) }
 
 // install makes what open found the session's state.
-func (s *Session) install(now time.Time, found *arrival, v *values, refused *RejectError) {
+func (s *Session) install(now time.Time, st *state) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.opened = true
-	s.came, s.rejected, s.importErr = *found, refused, found.importErr
-	if found.valid {
-		s.data, s.values = found.data, *v
+	s.state = st
+	st.values.changes = st.changes[:0]
+	if st.came.valid {
+		st.data = st.came.data
 		return
 	}
 	s.begin(now)
-	s.values.changes = found.imported
+	st.values.changes = st.came.imported
 }
 
 // begin starts a new session without values. Its ID is drawn when somebody needs it.
@@ -141,9 +147,9 @@ func (s *Session) restart(now time.Time) {
 }
 
 // view returns a copy of the session that was found, for Revoked to read before anybody else may.
-func (s *Session) view(now time.Time, found *arrival, v *values) *Session {
+func (s *Session) view(now time.Time, found *state) *Session {
 	c := &Session{manager: s.manager, request: s.request, cookies: s.cookies}
-	c.opening.Do(func() { c.install(now, found, v, nil) })
+	c.opening.Do(func() { c.install(now, &state{came: found.came, values: found.values}) })
 	return c
 }
 

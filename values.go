@@ -3,6 +3,7 @@ package cookiesession
 import (
 	"bytes"
 	"iter"
+	"math"
 	"slices"
 	"sort"
 
@@ -17,8 +18,8 @@ const valuesDepth = 1
 type values struct {
 	base    []byte     // entries of a canonical map, without its header; a span of the opened payload
 	n       int        // entries in base
-	few     [24]uint32 // where each key starts in base, if it's so few
-	many    []uint32   // if not
+	few     [24]uint16 // where each key starts in base, if it's so few
+	many    []uint16   // if not
 	changes []change   // sorted by key
 }
 
@@ -36,9 +37,12 @@ func (v *values) read(payload []byte) bool {
 		return false
 	}
 	base := payload[n:]
+	if len(base) > math.MaxUint16 { // twice what nine cookies hold
+		return false
+	}
 	index := v.few[:]
 	if count > len(v.few) {
-		v.many = make([]uint32, count) // ReadMapHeader has checked that payload can hold so many
+		v.many = make([]uint16, count) // ReadMapHeader has checked that payload can hold so many
 		index = v.many
 	}
 	var last []byte
@@ -48,7 +52,7 @@ func (v *values) read(payload []byte) bool {
 		if !ok || i > 0 && bytes.Compare(last, key) >= 0 {
 			return false
 		}
-		index[i] = uint32(at)
+		index[i] = uint16(at)
 		last = key
 		at += n
 		if n, err := value.Skip(base[at:], valuesDepth); err != nil {
@@ -133,9 +137,6 @@ func (v *values) set(key string, encoded []byte) {
 	case found:
 		v.changes[i].encoded = encoded
 	default:
-		if v.changes == nil {
-			v.changes = make([]change, 0, 4)
-		}
 		v.changes = slices.Insert(v.changes, i, change{key, encoded})
 	}
 }

@@ -1,0 +1,328 @@
+package cookiesession_test
+
+import (
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// Each benchmark of a size has the floor beside it: the least that an honest implementation must do, which is one
+// XChaCha20-Poly1305 open, or open and seal with a fresh random nonce, package base64 one way or both, and the header string, all in
+// reused buffers, without making any Go value. The metric x-floor is the median ratio of rounds in which the two took
+// turns, so that what else the machine does hits both.
+
+var benchSizes = []struct {
+	name  string
+	bytes int // of the values, as msgpack
+}{
+	{"110B", 110},
+	{"1KiB", 1 << 10},
+	{"9KiB", 9 << 10},
+}
+
+// mixedValues puts values of all kinds into s until they take about n bytes.
+func mixedValues(s *cookiesession.Session, n int) {
+	s.Put("n", 41)
+	s.Put("user", "grace.hopper@example.com")
+	s.Put("admin", true)
+	s.Put("since", time.Date(2026, 11, 3, 9, 30, 0, 0, time.UTC))
+	s.Put("roles", []string{"editor", "author"})
+	base := s.Size()
+	for i := 0; (s.Size()-base)*3/4 < n-100; i++ {
+		key := fmt.Sprintf("item-%03d", i)
+		switch room := n - 100 - (s.Size()-base)*3/4; {
+		case room < 60:
+			s.Put(key, strings.Repeat("x", max(room-14, 1)))
+		case i%3 == 0:
+			s.Put(key, map[string]any{"sku": "A-17", "count": i, "price": 12.5, "tags": []any{"new", "blue"}})
+		case i%3 == 1:
+			s.Put(key, "a line of text as an address or a title has it")
+		default:
+			s.Put(key, []any{i, i * 1000, false, nil, "x"})
+		}
+	}
+}
+
+func newBenchManager(tb testing.TB, change func(*cookiesession.Config)) *cookiesession.Manager {
+	tb.Helper()
+	ring, err := cookiesession.NewKeyring(cookiesession.GenerateKey("bench"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c := cookiesession.Config{Keys: ring, MaxSize: 32 << 10}
+	if change != nil {
+		change(&c)
+	}
+	m, err := cookiesession.New(c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m
+}
+
+// sealedRequest returns a request with the cookies of a session that fill has filled.
+func sealedRequest(tb testing.TB, m *cookiesession.Manager, fill func(*cookiesession.Session)) *http.Request {
+	tb.Helper()
+	r := httptest.NewRequest("GET", "https://example.com/", nil)
+	s, err := m.Load(r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	fill(s)
+	h := http.Header{}
+	if err := m.Save(h, s); err != nil {
+		tb.Fatal(err)
+	}
+	var pairs []string
+	for _, line := range h["Set-Cookie"] {
+		pair, _, _ := strings.Cut(line, ";")
+		pairs = append(pairs, pair)
+	}
+	r.Header.Set("Cookie", strings.Join(pairs, "; "))
+	return r
+}
+
+// A nullWriter is a response writer that keeps its header and nothing else.
+type nullWriter struct{ h http.Header }
+
+func (w *nullWriter) Header() http.Header         { return w.h }
+func (w *nullWriter) WriteHeader(int)             {}
+func (w *nullWriter) Write(b []byte) (int, error) { return len(b), nil }
+
+// serve returns a function that sends r through m once.
+func serve(m *cookiesession.Manager, r *http.Request, handle func(*cookiesession.Session)) func() {
+	h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handle(m.Get(r))
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	w := &nullWriter{http.Header{}}
+	return func() {
+		clear(w.h)
+		h.ServeHTTP(w, r)
+	}
+}
+
+// floor returns functions that do the least for reading, and for changing, a session of n bytes.
+func floor(tb testing.TB, n int) (read, change func()) {
+	tb.Helper()
+	key := make([]byte, chacha20poly1305.KeySize)
+	rand.Read(key)
+	aead, err := chacha20poly1305.NewX(key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	const header, nonce = 17, chacha20poly1305.NonceSizeX
+	seal := func(aead cipher.AEAD, token, payload []byte) []byte {
+		token = append(token[:0], make([]byte, header)...)
+		token = token[:header+nonce]
+		rand.Read(token[header:])
+		return aead.Seal(token, token[header:], payload, token[:header])
+	}
+	payload := make([]byte, n)
+	token := seal(aead, make([]byte, 0, 2*n+200), payload)
+	text := base64.RawURLEncoding.EncodeToString(token)
+	encoded := []byte(text)
+	buf, line := make([]byte, 0, 2*n+200), make([]byte, 0, 2*n+200)
+	read = func() {
+		n, err := base64.RawURLEncoding.Decode(buf[:cap(buf)], encoded)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		token := buf[:n]
+		if _, err := aead.Open(token[header+nonce:header+nonce], token[header:header+nonce], token[header+nonce:], token[:header]); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	out := make([]byte, 0, 2*n+200)
+	change = func() {
+		read()
+		out = seal(aead, out, payload)
+		line = append(line[:0], "__Host-session="...)
+		line = base64.RawURLEncoding.AppendEncode(line, out)
+		line = append(line, "; Path=/; HttpOnly; Secure; SameSite=Lax"...)
+		sink = string(line)
+	}
+	return read, change
+}
+
+var sink string
+
+// ratio measures ours beside floor.
+func ratio(b *testing.B, floor, ours func()) {
+	b.Helper()
+	b.ReportAllocs()
+	for b.Loop() {
+		ours()
+	}
+	b.StopTimer()
+	const rounds = 15
+	times := func(f func(), n int) float64 {
+		start := time.Now()
+		for range n {
+			f()
+		}
+		return float64(time.Since(start)) / float64(n)
+	}
+	n := max(int(2e6/times(floor, 100)), 10) // 2 ms a turn
+	ratios, floors := make([]float64, rounds), make([]float64, rounds)
+	for i := range ratios {
+		floors[i] = times(floor, n)
+		ratios[i] = times(ours, n) / floors[i]
+	}
+	slices.Sort(ratios)
+	slices.Sort(floors)
+	b.ReportMetric(ratios[rounds/2], "x-floor")
+	b.ReportMetric(floors[rounds/2], "floor-ns/op")
+}
+
+func BenchmarkIgnored(b *testing.B) {
+	m := newBenchManager(b, nil)
+	b.Run("cookie=none", func(b *testing.B) {
+		run := serve(m, httptest.NewRequest("GET", "https://example.com/", nil), func(*cookiesession.Session) {})
+		b.ReportAllocs()
+		for b.Loop() {
+			run()
+		}
+	})
+	for _, size := range benchSizes {
+		b.Run("cookie="+size.name, func(b *testing.B) {
+			r := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, size.bytes) })
+			run := serve(m, r, func(*cookiesession.Session) {})
+			b.ReportAllocs()
+			for b.Loop() {
+				run()
+			}
+		})
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	m := newBenchManager(b, nil)
+	for _, size := range benchSizes {
+		b.Run("size="+size.name, func(b *testing.B) {
+			r := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, size.bytes) })
+			read, _ := floor(b, size.bytes+41)
+			ratio(b, read, serve(m, r, func(s *cookiesession.Session) {
+				if user.Get(s) == "" {
+					b.Fatal("no user")
+				}
+			}))
+			b.ReportMetric(float64(len(r.Header.Get("Cookie"))), "cookie-B")
+		})
+	}
+}
+
+const (
+	user  = cookiesession.Field[string]("user")
+	count = cookiesession.Field[int]("n")
+)
+
+func BenchmarkChange(b *testing.B) {
+	m := newBenchManager(b, nil)
+	for _, size := range benchSizes {
+		b.Run("size="+size.name, func(b *testing.B) {
+			r := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, size.bytes) })
+			_, change := floor(b, size.bytes+41)
+			ratio(b, change, serve(m, r, func(s *cookiesession.Session) { count.Put(s, count.Get(s)+1) }))
+		})
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	for _, size := range benchSizes {
+		var keys []cookiesession.Key
+		for i := range 16 {
+			keys = append(keys, cookiesession.GenerateKey(fmt.Sprint("k", i)))
+		}
+		one, err := cookiesession.NewKeyring(keys[15])
+		if err != nil {
+			b.Fatal(err)
+		}
+		all, err := cookiesession.NewKeyring(keys...)
+		if err != nil {
+			b.Fatal(err)
+		}
+		m := newBenchManager(b, func(c *cookiesession.Config) { c.Keys = one })
+		m16 := newBenchManager(b, func(c *cookiesession.Config) { c.Keys = all })
+		r := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, size.bytes) })
+		read := func(s *cookiesession.Session) { user.Get(s) }
+		b.Run("keys=16/size="+size.name, func(b *testing.B) {
+			// Here the floor is the same with one key.
+			ratio(b, serve(m, r, read), serve(m16, r, read))
+		})
+	}
+}
+
+// BenchmarkTouch is a request that reads and has its lease renewed.
+func BenchmarkTouch(b *testing.B) {
+	for _, size := range benchSizes {
+		b.Run("size="+size.name, func(b *testing.B) {
+			m := newBenchManager(b, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour })
+			r := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, size.bytes) })
+			later := time.Now().Add(2 * time.Minute)
+			m.SetClock(func() time.Time { return later })
+			read, _ := floor(b, size.bytes+41)
+			ratio(b, read, serve(m, r, func(s *cookiesession.Session) { user.Get(s) }))
+		})
+	}
+}
+
+// BenchmarkParallel shows whether requests share a lock: compare with -cpu 1,2.
+func BenchmarkParallel(b *testing.B) {
+	m := newBenchManager(b, nil)
+	r := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, 1<<10) })
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		run := serve(m, r, func(s *cookiesession.Session) { count.Put(s, count.Get(s)+1) })
+		for pb.Next() {
+			run()
+		}
+	})
+}
+
+// BenchmarkHostile sends what a visitor can make up. The floor is what net/http takes to parse the same header.
+func BenchmarkHostile(b *testing.B) {
+	m := newBenchManager(b, nil)
+	name := m.CookieName()
+	good := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, 9<<10) }).Header.Get("Cookie")
+	forged := strings.ReplaceAll(good, "item", "item") // same shape
+	cut := len(forged) - 5
+	forged = forged[:cut] + "AAAAA"
+	repeat := func(n int, f func(i int) string) string {
+		var pairs []string
+		for i := range n {
+			pairs = append(pairs, f(i))
+		}
+		return strings.Join(pairs, "; ")
+	}
+	for _, hostile := range []struct{ name, cookie string }{
+		{"foreign=10000", repeat(10000, func(i int) string { return fmt.Sprintf("c%d=v%d", i, i) })},
+		{"foreign=1MB", repeat(250, func(i int) string { return fmt.Sprintf("c%d=%s", i, strings.Repeat("v", 4000)) })},
+		{"heads=1MB", repeat(250, func(i int) string { return name + "=1" + strings.Repeat("A", 4000) })},
+		{"distinct-heads=1MB", repeat(250, func(i int) string { return fmt.Sprintf("%s=1%s%d", name, strings.Repeat("A", 4000), i) })},
+		{"parts=1MB", repeat(250, func(i int) string { return fmt.Sprintf("%s.%d=AAAA%s%d", name, i%8+1, strings.Repeat("A", 4000), i) })},
+		{"markers=10000", repeat(10000, func(i int) string { return fmt.Sprintf("%s.ended.AAAAAA%04dA=1", name, i) })},
+		{"forged=4", forged},
+		{"unknown-key", name + "=1AQ" + strings.Repeat("A", 200)},
+		{"nothing=1MB", strings.Repeat(";", 1<<20)},
+	} {
+		b.Run(hostile.name, func(b *testing.B) {
+			r := httptest.NewRequest("GET", "https://example.com/", nil)
+			r.Header.Set("Cookie", hostile.cookie)
+			h := http.Header{"Cookie": r.Header["Cookie"]}
+			parse := func() { (&http.Request{Header: h}).CookiesNamed(name) }
+			ratio(b, parse, serve(m, r, func(s *cookiesession.Session) { s.Get("user") }))
+		})
+	}
+}
