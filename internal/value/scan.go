@@ -60,8 +60,13 @@ func Skip(b []byte, depth int) (n int, err error) {
 // skipLong is Skip for values whose code doesn't tell their length.
 func skipLong(b []byte, depth int) (n int, err error) {
 	var count int
-	ok, k := false, kindOf(b)
+	var ok bool
+	k := kindOf(b)
 	switch k {
+	case kindMap:
+		count, n, ok = ReadMapHeader(b)
+	case kindList:
+		count, n, ok = ReadArrayHeader(b)
 	case kindString:
 		_, n, ok = ReadString(b)
 	case kindBytes:
@@ -70,10 +75,6 @@ func skipLong(b []byte, depth int) (n int, err error) {
 		if _, _, n, ok = readTime(b); !ok {
 			return 0, errTime
 		}
-	case kindList:
-		count, n, ok = ReadArrayHeader(b)
-	case kindMap:
-		count, n, ok = ReadMapHeader(b)
 	default:
 		return 0, errCode
 	}
@@ -90,19 +91,34 @@ func skipLong(b []byte, depth int) (n int, err error) {
 			if !ok {
 				return 0, errKey
 			}
-			if i > 0 && bytes.Compare(last, key) >= 0 {
+			if i > 0 && !ascending(last, key) {
 				return 0, errOrder
 			}
 			last = key
 			n += size
 		}
-		size, err := Skip(b[n:], depth+1)
-		if err != nil {
-			return 0, err
+		size := 0
+		if n < len(b) {
+			size = int(sizes[b[n]])
 		}
-		n += size
+		if size == 0 {
+			if size, err = Skip(b[n:], depth+1); err != nil {
+				return 0, err
+			}
+		}
+		if n += size; n > len(b) {
+			return 0, errTruncated
+		}
 	}
 	return n, nil
+}
+
+// ascending tells whether a map may have key after last. Most keys differ in their first byte.
+func ascending(last, key []byte) bool {
+	if len(last) > 0 && len(key) > 0 && last[0] != key[0] {
+		return last[0] < key[0]
+	}
+	return bytes.Compare(last, key) < 0
 }
 
 // ReadUint returns the unsigned integer at the start of b and its encoded length.
