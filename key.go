@@ -17,7 +17,8 @@ import (
 // Key is one secret of a [Keyring] and the time during which it serves.
 //
 // A Key redacts itself wherever package fmt, log/slog or an encoder that knows encoding.TextMarshaler (JSON, XML)
-// asks it: such output shows the label only. The Secret field is plain bytes; what copies it out is on its own.
+// asks it: such output shows the label only. Package fmt doesn't ask for the verbs %p and %w, which go vet reports, nor
+// if the Key is in an unexported field. The Secret field is plain bytes; what copies it out is on its own.
 type Key struct {
 	// Label names the key in key files, logs and Stats: 1 to 64 of the characters A-Z a-z 0-9 . _ -
 	// It never leaves the server.

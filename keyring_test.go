@@ -1,0 +1,342 @@
+package cookiesession_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// ringAt returns a ring of keys whose clock stands at now.
+func ringAt(t *testing.T, now time.Time, keys ...cookiesession.Key) (*cookiesession.Keyring, error) {
+	t.Helper()
+	ring, err := cookiesession.NewKeyring(cookiesession.GenerateKey("first"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring.SetNow(func() time.Time { return now })
+	return ring, ring.Replace(keys...)
+}
+
+func TestNewKeyringRefuses(t *testing.T) {
+	a, b := parsedKey(t, "a", secretA), parsedKey(t, "b", secretB)
+	with := func(key cookiesession.Key, change func(*cookiesession.Key)) cookiesession.Key {
+		change(&key)
+		return key
+	}
+	label := func(label string) cookiesession.Key {
+		return with(a, func(key *cookiesession.Key) { key.Label = label })
+	}
+	const badCharacter = "key label has a character other than A-Z a-z 0-9 . _ -"
+	const noActive = "no key is active now; give one key an ActivateAt that has passed and no RetireAt that has"
+	for _, test := range []struct {
+		name string
+		keys []cookiesession.Key
+		want string
+	}{
+		{"no keys", nil, noActive},
+		{"no label", []cookiesession.Key{label("")}, "key label has 0 characters, want 1 to 64"},
+		{"label of 64 characters", []cookiesession.Key{label(strings.Repeat("x", 64))}, ""},
+		{"label of 65 characters", []cookiesession.Key{label(strings.Repeat("x", 65))}, "key label has 65 characters, want 1 to 64"},
+		{"label with every character", []cookiesession.Key{label("A-Z_a.z09")}, ""},
+		{"label with a space", []cookiesession.Key{label("a b")}, badCharacter},
+		{"label with an umlaut", []cookiesession.Key{label("ä")}, badCharacter},
+		{"label with a line break", []cookiesession.Key{label("a\n")}, badCharacter},
+		{"label with =", []cookiesession.Key{label("a=")}, badCharacter},
+		{"same label", []cookiesession.Key{a, with(b, func(key *cookiesession.Key) { key.Label = "a" })}, "key a: its label is listed twice"},
+		{"same secret", []cookiesession.Key{a, with(a, func(key *cookiesession.Key) { key.Label = "b" })}, "key b: has the same secret as a"},
+		// golangcollege/sessions filled short keys up with zeros and took the empty one.
+		{"no secret", []cookiesession.Key{{Label: "a"}}, "key a: secret has 0 bytes, want 32 to 64 random ones"},
+		{"short secret", []cookiesession.Key{{Label: "a", Secret: a.Secret[:31]}}, "key a: secret has 31 bytes, want 32 to 64 random ones"},
+		{"zero secret", []cookiesession.Key{{Label: "a", Secret: make([]byte, 32)}}, "key a: secret has only 1 distinct bytes, so it is not random"},
+		{"retires when it activates", []cookiesession.Key{with(a, func(key *cookiesession.Key) { key.ActivateAt, key.RetireAt = noon, noon })}, "key a: retires before it activates"},
+		{"active from now", []cookiesession.Key{with(a, func(key *cookiesession.Key) { key.ActivateAt = noon })}, ""},
+		{"active in a moment", []cookiesession.Key{with(a, func(key *cookiesession.Key) { key.ActivateAt = noon.Add(1) })}, noActive},
+		{"retires in a moment", []cookiesession.Key{with(a, func(key *cookiesession.Key) { key.RetireAt = noon.Add(1) })}, ""},
+		{"retired now", []cookiesession.Key{with(a, func(key *cookiesession.Key) { key.RetireAt = noon })}, noActive},
+	} {
+		_, err := ringAt(t, noon, test.keys...)
+		switch {
+		case test.want == "" && err != nil:
+			t.Errorf("%s: %v", test.name, err)
+		case test.want != "" && (err == nil || err.Error() != "cookiesession: "+test.want):
+			t.Errorf("%s: got %v, want %s", test.name, err, test.want)
+		}
+	}
+}
+
+func TestKeys(t *testing.T) {
+	vienna := time.FixedZone("Vienna", 3600)
+	ring, err := ringAt(t, noon,
+		cookiesession.Key{Label: "retired", Secret: cookiesession.GenerateKey("").Secret, RetireAt: noon},
+		cookiesession.Key{Label: "opening", Secret: cookiesession.GenerateKey("").Secret},
+		cookiesession.Key{Label: "also-opening", Secret: cookiesession.GenerateKey("").Secret},
+		cookiesession.Key{Label: "sealing", Secret: cookiesession.GenerateKey("").Secret, ActivateAt: noon.In(vienna), RetireAt: noon.Add(1).In(vienna)},
+		cookiesession.Key{Label: "pending", Secret: cookiesession.GenerateKey("").Secret, ActivateAt: noon.Add(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := ring.Keys()
+	var got []string
+	for i := range keys {
+		got = append(got, fmt.Sprint(keys[i].Label, " ", keys[i].State, " ", keys[i].ActivateAt, " ", keys[i].RetireAt))
+		if len(keys[i].Fingerprint) != 16 {
+			t.Errorf("%s: fingerprint %q", keys[i].Label, keys[i].Fingerprint)
+		}
+	}
+	const never = "0001-01-01 00:00:00 +0000 UTC"
+	want := []string{
+		"pending pending 2026-11-21 12:00:00.000000001 +0000 UTC " + never,
+		"sealing sealing 2026-11-21 12:00:00 +0000 UTC 2026-11-21 12:00:00.000000001 +0000 UTC",
+		"retired retired " + never + " 2026-11-21 12:00:00 +0000 UTC",
+		"opening opening " + never + " " + never,
+		"also-opening opening " + never + " " + never,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if text, err := json.Marshal(keys[1].State); err != nil || string(text) != `"sealing"` {
+		t.Errorf("got %s, %v", text, err)
+	}
+	if got := cookiesession.KeyState(7).String(); got != "KeyState(7)" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// Equal on nodes with the same ring, different otherwise.
+func TestFingerprint(t *testing.T) {
+	now := time.Now()
+	at := func(key cookiesession.Key, activate, retire time.Time) cookiesession.Key {
+		key.ActivateAt, key.RetireAt = activate, retire
+		return key
+	}
+	a, b := parsedKey(t, "a", secretA), parsedKey(t, "b", secretB)
+	renamed := parsedKey(t, "other", "hex:"+secretAHex)
+	ring := func(keys ...cookiesession.Key) *cookiesession.Keyring {
+		t.Helper()
+		ring, err := cookiesession.NewKeyring(keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ring
+	}
+	base := ring(a, b).Fingerprint()
+	for name, other := range map[string]*cookiesession.Keyring{
+		"the same":      ring(a, b),
+		"another label": ring(renamed, b), // labels never leave the server
+	} {
+		if got := other.Fingerprint(); got != base {
+			t.Errorf("%s: got %s, want %s", name, got, base)
+		}
+	}
+	refusing := ring(a, b)
+	refusing.RefuseBefore(now)
+	for name, other := range map[string]*cookiesession.Keyring{
+		"another order":    ring(b, a),
+		"fewer keys":       ring(a),
+		"another key":      ring(a, b, parsedKey(t, "c", secretC)),
+		"another start":    ring(a, at(b, now, time.Time{})),
+		"another end":      ring(a, at(b, time.Time{}, now)),
+		"start in 3000":    ring(a, at(b, time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{})),
+		"start in 3001":    ring(a, at(b, time.Date(3001, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{})),
+		"one not-before":   refusing,
+		"start as the end": ring(a, at(b, now.Add(-1), now)),
+	} {
+		if got := other.Fingerprint(); got == base {
+			t.Errorf("%s: the same fingerprint", name)
+		}
+	}
+	inUTC, elsewhere := ring(a, at(b, now.UTC(), time.Time{})), ring(a, at(b, now.In(time.FixedZone("", 3600)), time.Time{}))
+	if inUTC.Fingerprint() != elsewhere.Fingerprint() {
+		t.Error("the time zone counts")
+	}
+}
+
+// Of all listings, the key that seals is the active one with the latest ActivateAt, the first listed of equals, and every
+// key opens from the moment it is known until it retires. Flask 3.1.0 signed with the last of its fallback keys
+// (CVE-2025-47278); iron-session sealed with the key of the highest number, so that adding one promoted it.
+func TestSchedule(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	sealed := make(map[int]int) // by place in the listing
+	none := 0
+	for range 1500 {
+		listing := make([]cookiesession.Key, 1+random.IntN(6))
+		for i := range listing {
+			key := cookiesession.GenerateKey(fmt.Sprint("key-", i))
+			if hour := random.IntN(7); hour > 0 {
+				key.ActivateAt = noon.Add(time.Duration(hour-3) * time.Hour)
+			}
+			if hour := random.IntN(7); hour > 0 {
+				key.RetireAt = noon.Add(time.Duration(hour-3) * time.Hour)
+				if !key.RetireAt.After(key.ActivateAt) {
+					key.RetireAt = key.ActivateAt.Add(time.Hour)
+				}
+			}
+			listing[i] = key
+		}
+
+		want := -1
+		for i, key := range listing {
+			active := !key.ActivateAt.After(noon) && (key.RetireAt.IsZero() || key.RetireAt.After(noon))
+			if active && (want < 0 || key.ActivateAt.After(listing[want].ActivateAt)) {
+				want = i
+			}
+		}
+		ring, err := ringAt(t, noon, listing...)
+		if want < 0 {
+			none++
+			if err == nil {
+				t.Fatalf("a ring without an active key was accepted: %v", listing)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed[want]++
+		node := cookiesession.NewTestSealer(ring)
+		token, err := node.Seal(noon, "payload")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, label, refused := node.Open(noon, token); refused != nil || label != listing[want].Label {
+			t.Fatalf("sealed with %s (%v), want %s of %+v", label, refused, listing[want].Label, ring.Keys())
+		}
+		if info := ring.Keys()[slices.IndexFunc(ring.Keys(), func(k cookiesession.KeyInfo) bool { return k.Label == listing[want].Label })]; info.State != cookiesession.KeySealing {
+			t.Fatalf("%s is %s, want sealing", info.Label, info.State)
+		}
+
+		for _, key := range listing {
+			alone, err := cookiesession.NewKeyring(cookiesession.Key{Label: "alone", Secret: key.Secret})
+			if err != nil {
+				t.Fatal(err)
+			}
+			token, err := cookiesession.NewTestSealer(alone).Seal(noon, key.Label)
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload, label, refused := node.Open(noon, token)
+			if retired := !key.RetireAt.IsZero() && !key.RetireAt.After(noon); retired {
+				if refused == nil || refused.Reason != cookiesession.ReasonUnknownKey || refused.KeyLabel != key.Label {
+					t.Fatalf("%s has retired: got %v", key.Label, refused)
+				}
+			} else if refused != nil || payload != key.Label || label != key.Label {
+				t.Fatalf("%s: got %q by %s, %v", key.Label, payload, label, refused)
+			}
+		}
+	}
+	if none == 0 || len(sealed) < 5 {
+		t.Errorf("the listings were too tame: sealed %v, none %d", sealed, none)
+	}
+}
+
+func TestReplace(t *testing.T) {
+	a, b := parsedKey(t, "a", secretA), parsedKey(t, "b", secretB)
+	ring, err := cookiesession.NewKeyring(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := cookiesession.NewTestSealer(ring)
+	token, err := node.Seal(noon, "payload")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ring.Replace(b, b); err == nil {
+		t.Error("a bad listing was accepted")
+	}
+	if payload, _, refused := node.Open(noon, token); refused != nil || payload != "payload" {
+		t.Errorf("after a failed Replace: got %q, %v", payload, refused)
+	}
+
+	if err := ring.Replace(b); err != nil {
+		t.Fatal(err)
+	}
+	clear(b.Secret) // the ring has its own copy
+	if _, _, refused := node.Open(noon, token); refused == nil || refused.Reason != cookiesession.ReasonUnknownKey {
+		t.Errorf("a is gone, got %v", refused)
+	}
+	other, err := cookiesession.ParseKeyring("b=" + secretB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token, err = cookiesession.NewTestSealer(other).Seal(noon, "payload"); err != nil {
+		t.Fatal(err)
+	}
+	if payload, _, refused := node.Open(noon, token); refused != nil || payload != "payload" {
+		t.Errorf("after Replace: got %q, %v", payload, refused)
+	}
+}
+
+// The last key retires while the program runs: opening fails, sealing says why.
+func TestNoKeyLeft(t *testing.T) {
+	key := parsedKey(t, "a", secretA)
+	key.RetireAt = noon
+	ring, err := ringAt(t, noon.Add(-1), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = cookiesession.NewTestSealer(ring).Seal(noon, "payload")
+	if want := "cookiesession: no key is active now; give one key an ActivateAt that has passed and no RetireAt that has"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// Each request finds one ring whole, whatever is swapped meanwhile.
+func TestReplaceWithRequestsInFlight(t *testing.T) {
+	kept := parsedKey(t, "kept", secretA)
+	ring, err := cookiesession.NewKeyring(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := cookiesession.NewTestSealer(ring)
+	old, err := node.Seal(time.Now(), "old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var requests sync.WaitGroup
+	for range 4 {
+		requests.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if payload, label, refused := node.Open(time.Now(), old); refused != nil || payload != "old" || label != "kept" {
+					t.Errorf("got %q by %s, %v", payload, label, refused)
+					return
+				}
+				if _, err := node.Seal(time.Now(), "new"); err != nil {
+					t.Error(err)
+					return
+				}
+				if keys := ring.Keys(); !slices.IsSortedFunc(keys, func(a, b cookiesession.KeyInfo) int {
+					return cmp.Compare(b.ActivateAt.Unix(), a.ActivateAt.Unix())
+				}) {
+					t.Errorf("unsorted: %v", keys)
+					return
+				}
+			}
+		})
+	}
+	for i := range 200 {
+		next := cookiesession.GenerateKey(fmt.Sprint("next-", i))
+		next.ActivateAt = time.Now().Add(time.Duration(i%3-1) * time.Hour)
+		if err := ring.Replace(kept, next); err != nil {
+			t.Error(err)
+		}
+		ring.RefuseBefore(next.ActivateAt)
+	}
+	close(stop)
+	requests.Wait()
+}
