@@ -16,8 +16,12 @@ const maxCost = 1 << 17
 var errNoList = errors.New("cookiesession: the stored value is not a list")
 
 // Append appends the canonical encoding of v to dst: a snapshot that shares no memory with v. depth is that of the
-// container that holds the value, 0 for none; at MaxDepth no list or map is accepted. On an error dst comes back
-// unchanged, and the error's text names v's type, never its content.
+// container that holds the value, 0 for none.
+//
+// It refuses cycles, lists and maps (structs too) nested deeper than MaxDepth, more than 131,072 nodes or 16 MiB of text,
+// maps whose keys aren't strings, channels, functions and complex numbers, and types that would lose all they hold or
+// can't be read back. A panic in a method of v's is an error. On an error dst comes back unchanged, and the error's text
+// names v's type, never its content.
 func Append(dst []byte, v any, depth int) ([]byte, error) {
 	e := encoder{budget: maxCost}
 	out, err := e.append(dst, v, depth)
@@ -126,6 +130,24 @@ func appendLength(dst []byte, code byte, n int) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, code+1), uint32(n))
 }
 
+// appendFloat32 appends v. All NaNs are one: their bits depend on the processor that made them.
+func appendFloat32(dst []byte, v float32) []byte {
+	bits := math.Float32bits(v)
+	if v != v {
+		bits = 0x7fc00000
+	}
+	return binary.BigEndian.AppendUint32(append(dst, 0xca), bits)
+}
+
+// appendFloat64 is appendFloat32 for a float64.
+func appendFloat64(dst []byte, v float64) []byte {
+	bits := math.Float64bits(v)
+	if v != v {
+		bits = 0x7ff8000000000000
+	}
+	return binary.BigEndian.AppendUint64(append(dst, 0xcb), bits)
+}
+
 // appendTime appends a timestamp in the shortest of its three forms.
 func appendTime(dst []byte, sec int64, nsec uint32) []byte {
 	switch {
@@ -210,9 +232,9 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 	case uint64:
 		return AppendUint(dst, v), nil
 	case float32:
-		return binary.BigEndian.AppendUint32(append(dst, 0xca), math.Float32bits(v)), nil
+		return appendFloat32(dst, v), nil
 	case float64:
-		return binary.BigEndian.AppendUint64(append(dst, 0xcb), math.Float64bits(v)), nil
+		return appendFloat64(dst, v), nil
 	case time.Time:
 		return appendTime(dst, v.Unix(), uint32(v.Nanosecond())), nil
 	}

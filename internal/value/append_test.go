@@ -39,8 +39,8 @@ func TestAppendIntegers(t *testing.T) {
 		{math.MinInt32 + 1, "d280000001"}, {math.MinInt32, "d280000000"}, {math.MinInt32 - 1, "d3ffffffff7fffffff"},
 		{math.MinInt64 + 1, "d38000000000000001"}, {math.MinInt64, "d38000000000000000"},
 	} {
-		values := []any{test.v, int(test.v), time.Duration(test.v), &test.v, struct{ A int64 }{test.v}}
-		for _, narrow := range []any{int8(test.v), int16(test.v), int32(test.v)} {
+		values := []any{test.v, time.Duration(test.v), &test.v, struct{ A int64 }{test.v}}
+		for _, narrow := range []any{int(test.v), int8(test.v), int16(test.v), int32(test.v)} {
 			if reflect.ValueOf(narrow).Int() == test.v {
 				values = append(values, narrow)
 			}
@@ -89,6 +89,7 @@ func TestAppendForms(t *testing.T) {
 		{"nil map", map[string]any(nil), "c0"}, {"nil string map", map[string]string(nil), "c0"}, {"nil pointer", (*int)(nil), "c0"},
 		{"true", true, "c3"}, {"false", false, "c2"},
 		{"float32", float32(1), "ca3f800000"}, {"float64", 1.0, "cb3ff0000000000000"},
+		{"NaN", math.Float64frombits(0xfff0000000000001), "cb7ff8000000000000"}, {"float32 NaN", math.Float32frombits(0x7f800001), "ca7fc00000"},
 		{"string of 31", long(31), "bf78"}, {"string of 32", long(32), "d92078"}, {"string of 255", long(255), "d9ff78"},
 		{"string of 256", long(256), "da010078"}, {"string of 65535", long(65535), "daffff78"}, {"string of 65536", long(65536), "db0001000078"},
 		{"bin of 0", []byte{}, "c400"}, {"bin of 255", []byte(long(255)), "c4ff78"}, {"bin of 256", []byte(long(256)), "c5010078"},

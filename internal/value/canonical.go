@@ -41,6 +41,12 @@ func canonical(dst, b []byte, depth int, wide bool) (out []byte, n int, err erro
 			return AppendInt(dst, int64(v)), n, nil
 		}
 		return AppendUint(dst, v), n, nil
+	case kindFloat:
+		v, _, _ := readFloat(b)
+		if b[0] == 0xca {
+			return appendFloat32(dst, float32(v)), n, nil
+		}
+		return appendFloat64(dst, v), n, nil
 	case kindString:
 		s, _, _ := ReadString(b)
 		return AppendString(dst, s), n, nil

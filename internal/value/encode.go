@@ -71,17 +71,15 @@ func timesIntact() bool {
 // walk tells why v can't be encoded, following it as msgpack/v5 will. A cycle in a map makes that library overflow the
 // stack, which no recover survives; so the depth and the whole are bounded before it sees v.
 func (e *encoder) walk(v reflect.Value, depth int) reason {
-	if !e.spend(0) {
+	t, kind, length := v.Type(), v.Kind(), 0
+	text := kind == reflect.String || (kind == reflect.Slice || kind == reflect.Array) && t.Elem().Kind() == reflect.Uint8
+	if text {
+		length = v.Len()
+	}
+	if !e.spend(length) {
 		return tooMuch
 	}
-	t, kind := v.Type(), v.Kind()
-	switch {
-	case outward.opaque(t):
-		return ""
-	case kind == reflect.String, (kind == reflect.Slice || kind == reflect.Array) && t.Elem().Kind() == reflect.Uint8:
-		if !e.spend(v.Len()) {
-			return tooMuch
-		}
+	if text || outward.opaque(t) {
 		return ""
 	}
 	switch kind {

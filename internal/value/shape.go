@@ -11,8 +11,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// maxPointers bounds how many pointers and interfaces may follow one another with no list, map or struct between them:
-// some chains never end (type P *P).
+// maxPointers bounds how many pointers may lead to each other: some chains never end (type P *P).
 const maxPointers = 32
 
 var (
@@ -111,10 +110,8 @@ func (d *direction) examineFields(t reflect.Type, s *shape, seen map[reflect.Typ
 	}
 	for _, f := range d.fieldsOf(t) {
 		switch {
-		case f.interned:
-			s.refused = reason(t.String() + " asks for interned strings")
-		case f.hidden:
-			s.refused = reason(t.String() + " embeds an unexported type that can't be set")
+		case f.refused != "":
+			s.refused = f.refused
 		case f.embedded:
 			d.examineFields(pointee(f.typ), s, seen, append(path, t))
 		default:
@@ -128,30 +125,30 @@ type field struct {
 	index    int
 	typ      reflect.Type
 	embedded bool // a struct, or a pointer to one, whose fields count as those of the outer struct
-	hidden   bool // embedded, but out of reflection's reach
-	interned bool
+	refused  reason
 }
 
 // fieldsOf lists the fields of struct t.
-func (d *direction) fieldsOf(t reflect.Type) []field {
+func (d *direction) fieldsOf(t reflect.Type) (list []field) {
 	if known, ok := d.fields.Load(t); ok {
 		return known.([]field)
 	}
-	var list []field
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("msgpack"), ",")
 		if name == "-" || !f.IsExported() && !f.Anonymous {
 			continue
 		}
-		inner := pointee(f.Type)
-		list = append(list, field{
-			index:    i,
-			typ:      f.Type,
-			embedded: f.Anonymous && inner.Kind() == reflect.Struct && !d.opaque(inner),
-			hidden:   f.Anonymous && !f.IsExported() && f.Type.Kind() != reflect.Struct,
-			interned: slices.Contains(strings.Split(options, ","), "intern"),
-		})
+		next := field{index: i, typ: f.Type}
+		if inner := pointee(f.Type); f.Anonymous && inner.Kind() == reflect.Struct {
+			next.embedded = !d.opaque(inner)
+		}
+		if slices.Contains(strings.Split(options, ","), "intern") {
+			next.refused = reason(t.String() + " asks for interned strings")
+		} else if !f.IsExported() && f.Type.Kind() != reflect.Struct {
+			next.refused = reason(t.String() + " embeds an unexported type, which can't be set")
+		}
+		list = append(list, next)
 	}
 	d.fields.Store(t, list)
 	return list
@@ -159,10 +156,7 @@ func (d *direction) fieldsOf(t reflect.Type) []field {
 
 // pointee returns what t points to in the end, or after maxPointers pointers.
 func pointee(t reflect.Type) reflect.Type {
-	for range maxPointers {
-		if t.Kind() != reflect.Pointer {
-			break
-		}
+	for n := 0; n < maxPointers && t.Kind() == reflect.Pointer; n++ {
 		t = t.Elem()
 	}
 	return t
