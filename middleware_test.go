@@ -15,8 +15,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// A path is a way in which a handler may or may not send its header.
-type path struct {
+// A commitPath is a way in which a handler may or may not send its header.
+type commitPath struct {
 	name    string
 	run     func(w http.ResponseWriter, r *http.Request)
 	commits bool // before it returns
@@ -27,7 +27,7 @@ type path struct {
 
 var lastModified = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-var paths = []path{
+var commitPaths = []commitPath{
 	{name: "nothing (seshcookie: a handler that writes nothing never set the cookie)", status: 200,
 		run: func(http.ResponseWriter, *http.Request) {}},
 	{name: "WriteHeader", status: 201, commits: true,
@@ -133,7 +133,7 @@ func TestCommitOnEveryPath(t *testing.T) {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(onlyUnwrap{w}, r) })
 		}},
 	}
-	for _, p := range paths {
+	for _, p := range commitPaths {
 		t.Run(p.name, func(t *testing.T) {
 			for _, wrapper := range wrappers {
 				if wrapper.name != "bare" && strings.HasPrefix(p.name, "Flush") {
@@ -147,7 +147,7 @@ func TestCommitOnEveryPath(t *testing.T) {
 	}
 }
 
-func testPath(t *testing.T, proto string, p path, wrap func(http.Handler) http.Handler) {
+func testPath(t *testing.T, proto string, p commitPath, wrap func(http.Handler) http.Handler) {
 	m := newWeb(t, nil)
 	var lateErr error
 	v := m.serve(t, proto, wrap(m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

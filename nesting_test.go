@@ -127,7 +127,7 @@ func TestTwoManagersFail(t *testing.T) {
 				shop.Get(r).Put("n", 1)
 				for key, m := range map[string]*web{"site": site, "shop": shop} {
 					if key == test.key {
-						m.Get(r).Put("large", large)
+						m.Get(r).Put("large", tooLarge)
 					}
 				}
 				io.WriteString(w, "body")
@@ -198,7 +198,7 @@ func TestCookieHeaderTakenAtArrival(t *testing.T) {
 					"OnReject":           visit("__Host-session=1BBBB", "a=b", func(s *cookiesession.Session) { s.Rejected() }),
 					"OnReject for flash": visit(session, "__Host-session.flash=1BBBB", func(s *cookiesession.Session) { s.Flashes() }),
 					"Import":             visit("legacy=1", "a=b", func(s *cookiesession.Session) { s.Keys() }),
-					"ErrorHandler":       visit(session, note, func(s *cookiesession.Session) { s.Put("large", large) }),
+					"ErrorHandler":       visit(session, note, func(s *cookiesession.Session) { s.Put("large", tooLarge) }),
 				} {
 					if !strings.Contains(strings.Join(hooked, "\n"), came) {
 						t.Errorf("%s did not see the header of %d lines as it came", what, lines)

@@ -24,7 +24,7 @@ type web struct {
 	t         *testing.T
 	ring      *cookiesession.Keyring
 	log       logBuffer // the Manager's
-	serverLog logBuffer // net/http's, empty after every request: see visitor.do
+	serverLog logBuffer // net/http's, empty after every request: see browser.do
 	returned  chan struct{}
 }
 
@@ -66,8 +66,8 @@ func onEachProtocol(t *testing.T, test func(t *testing.T, proto string)) {
 	}
 }
 
-// A visitor is a browser in front of a server.
-type visitor struct {
+// A browser visits a server and keeps its cookies.
+type browser struct {
 	*httptest.Server
 	t   *testing.T
 	web *web
@@ -75,9 +75,9 @@ type visitor struct {
 }
 
 // serve starts a TLS server for h, which is to contain the middleware, if any.
-func (w *web) serve(t *testing.T, proto string, h http.Handler) *visitor {
+func (w *web) serve(t *testing.T, proto string, h http.Handler) *browser {
 	t.Helper()
-	v := &visitor{t: t, web: w, jar: cookiesessiontest.NewJar()}
+	v := &browser{t: t, web: w, jar: cookiesessiontest.NewJar()}
 	v.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		defer func() { w.returned <- struct{}{} }()
 		h.ServeHTTP(rw, r)
@@ -105,7 +105,7 @@ type answer struct {
 }
 
 // do sends r and waits until the handler has returned.
-func (v *visitor) do(r *http.Request) answer {
+func (v *browser) do(r *http.Request) answer {
 	v.t.Helper()
 	resp, err := v.Client().Do(r)
 	if err != nil {
@@ -126,12 +126,12 @@ func (v *visitor) do(r *http.Request) answer {
 	return answer{resp, string(body)}
 }
 
-func (v *visitor) get() answer {
+func (v *browser) get() answer {
 	v.t.Helper()
 	return v.do(v.request(http.MethodGet, ""))
 }
 
-func (v *visitor) request(method, body string) *http.Request {
+func (v *browser) request(method, body string) *http.Request {
 	v.t.Helper()
 	r, err := http.NewRequest(method, v.URL, strings.NewReader(body))
 	if err != nil {
@@ -140,8 +140,8 @@ func (v *visitor) request(method, body string) *http.Request {
 	return r
 }
 
-// session returns the session that the visitor's next request would bring.
-func (v *visitor) session() *cookiesession.Session {
+// session returns the session that the browser's next request would bring.
+func (v *browser) session() *cookiesession.Session {
 	v.t.Helper()
 	return v.web.sessionIn(v.jar, v.URL)
 }
@@ -159,8 +159,8 @@ func (w *web) sessionIn(jar *cookiesessiontest.Jar, address string) *cookiesessi
 	return s
 }
 
-// wantValues checks what the visitor's next request would bring, as "key=value key=value".
-func (v *visitor) wantValues(want string) {
+// wantValues checks what the browser's next request would bring, as "key=value key=value".
+func (v *browser) wantValues(want string) {
 	v.t.Helper()
 	wantValues(v.t, v.session(), want)
 }
@@ -215,8 +215,8 @@ func (b *logBuffer) take() string {
 	return b.buf.String()
 }
 
-// large is a value that no session of the default size can hold, and that doesn't occur by chance.
-var large = strings.Repeat("large secret ", 1000)
+// tooLarge is a value that no session of the default size can hold, and that doesn't occur by chance.
+var tooLarge = strings.Repeat("large secret ", 1000)
 
 func mustURL(t *testing.T, address string) *url.URL {
 	t.Helper()
