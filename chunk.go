@@ -140,33 +140,37 @@ func (c *chunkSet) join(head string, which int) (j joined, reason Reason) {
 		return j, ReasonMalformed
 	}
 	for i := 1; i < j.n; i++ {
-		fits := c.tagged(i, tag)
+		fits := c.tagged(i, tag, i == j.n-1)
 		if fits.n == 0 {
+			if fits.misshapen {
+				return j, ReasonMalformed
+			}
 			return j, ReasonTorn
 		}
 		j.parts[i] = fits.parts[which%fits.n]
 		which /= fits.n
 		j.choice = min(j.choice*fits.n, maxCandidates+1)
-		if j.parts[i] == "" || i < j.n-1 && len(j.parts[i])%4 != 0 {
-			return j, ReasonMalformed
-		}
 	}
 	return j, 0
 }
 
 // alternatives are distinct parts of one number that carry one tag.
 type alternatives struct {
-	parts [maxCandidates + 1]string
-	n     int
+	parts     [maxCandidates + 1]string
+	n         int
+	misshapen bool // others are empty, or not of whole groups though not the last
 }
 
-func (c *chunkSet) tagged(i int, tag [tagLen]byte) (a alternatives) {
+func (c *chunkSet) tagged(i int, tag [tagLen]byte, last bool) (a alternatives) {
 	for _, cookie := range c.numbered[:c.nNumbered] {
 		if cookie.i != i || len(cookie.value) < tagLen || cookie.value[:tagLen] != string(tag[:]) {
 			continue
 		}
 		part := cookie.value[tagLen:]
-		if a.n < len(a.parts) && !slices.Contains(a.parts[:a.n], part) {
+		switch {
+		case part == "" || !last && len(part)%4 != 0:
+			a.misshapen = true
+		case a.n < len(a.parts) && !slices.Contains(a.parts[:a.n], part):
 			a.parts[a.n] = part
 			a.n++
 		}

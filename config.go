@@ -130,7 +130,7 @@ func (c *Config) complete() error {
 }
 
 func (c *Config) checkCookie() error {
-	if c.Keys == nil {
+	if c.Keys == nil || c.Keys.current.Load() == nil {
 		return errors.New("cookiesession: Config.Keys is missing; make a Keyring with NewKeyring, ParseKeyring or OpenKeyFile")
 	}
 	if len(c.Name) > maxNameLength {

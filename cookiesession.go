@@ -127,7 +127,7 @@ func (m *Manager) open(s *Session) {
 	if refused != nil {
 		found.valid = false
 		st.rejected = refused
-		m.report(s.request, refused)
+		m.report(s, refused)
 	}
 	s.install(now, st)
 }
@@ -184,18 +184,18 @@ func (m *Manager) importValues(s *Session, st *state) {
 }
 
 // report counts a refusal and tells OnReject and the log.
-func (m *Manager) report(r *http.Request, err *RejectError) {
+func (m *Manager) report(s *Session, err *RejectError) {
 	m.counters.rejected[err.Reason].Add(1)
 	level := slog.LevelInfo
 	if err.Reason == ReasonExpired || err.Reason == ReasonIdle || err.Reason == ReasonEnded {
 		level = slog.LevelDebug // everyday ends of a session
 	}
-	m.config.Logger.Log(r.Context(), level, "cookiesession: cookie refused", "cookie", err.Cookie, "reason", err.Reason.String(), "key", err.KeyLabel)
+	m.config.Logger.Log(s.request.Context(), level, "cookiesession: cookie refused", "cookie", err.Cookie, "reason", err.Reason.String(), "key", err.KeyLabel)
 	if err.Reason == ReasonUnknownKey && err.Err != nil {
 		m.config.Logger.Warn("cookiesession: key file could not be read again; the last good keys stay in force", "error", err.Err)
 	}
 	if m.config.OnReject != nil {
-		m.config.OnReject(r, err)
+		m.config.OnReject(s.asItCame(s.request.Context()), err)
 	}
 }
 

@@ -53,7 +53,7 @@ func (m *Manager) readFlash(s *Session) *flash {
 	}
 	if refused != nil {
 		f.valid, f.came = false, values{}
-		m.report(s.request, refused)
+		m.report(s, refused)
 	}
 	return f
 }
@@ -210,5 +210,8 @@ func (s *Session) Reflash() {
 
 // mayKeep reports whether there is something to carry on, and time to.
 func (s *Session) mayKeep(f *flash) bool {
+	if f.valid && !f.consumed {
+		return false // consumeFlash has said that it's too late
+	}
 	return (f.valid || f.now.changed()) && s.mayChange()
 }

@@ -32,7 +32,7 @@ func (m *Manager) lastSeen(s *Session, now time.Time, session *chunkSet, id sess
 		return 0
 	})
 	if refused != nil {
-		m.report(s.request, refused)
+		m.report(s, refused)
 	}
 	return seen
 }

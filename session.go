@@ -173,7 +173,7 @@ func (s *Session) mayChange() bool {
 	if s.committed {
 		s.manager.counters.late.Add(1)
 		s.fail(ErrCommitted)
-		s.warn = !s.late
+		s.warn = s.warn || !s.late // several changes may come under one lock
 		s.late = true
 		return false
 	}

@@ -1,0 +1,326 @@
+package cookiesession_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// capacity is what FORMAT.md says of how many characters of text fit into k cookies of a Manager, worked out anew.
+type capacity struct {
+	name        string
+	head, other int
+}
+
+// newCapacity takes the cookie's name and the longest attributes that a line may have.
+func newCapacity(name, attributes string) capacity {
+	wholeGroups := func(n int) int { return n / 4 * 4 }
+	return capacity{
+		name:  name,
+		head:  wholeGroups(3900 - len(name+"="+"1"+attributes)),
+		other: wholeGroups(3900 - len(name+".1="+"tag4"+attributes)),
+	}
+}
+
+// payload returns the most bytes of payload that fit into k cookies.
+func (c capacity) payload(k int) int {
+	const overhead = 1 + 16 + 24 + 16 // version, key ID, nonce, authentication
+	return (c.head+(k-1)*c.other)/4*3 - overhead
+}
+
+// size returns what k full cookies add to the Cookie header.
+func (c capacity) size(k int) int {
+	n := len(c.name+"=1; ") + c.head
+	return n + (k-1)*(len(c.name+".1=tag4; ")+c.other)
+}
+
+const (
+	defaultName       = "__Host-session"
+	defaultAttributes = "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax"
+)
+
+var defaultCapacity = newCapacity(defaultName, defaultAttributes)
+
+// filler returns a string with which a session that holds nothing else has a payload of n bytes.
+func filler(t testing.TB, m *cookiesession.Manager, n int) string {
+	t.Helper()
+	s := load(m)
+	s.Put("v", random(1000))
+	length := 1000 + n - len(m.PayloadOf(s, s.CreatedAt()))
+	s.Put("v", random(length))
+	if got := len(m.PayloadOf(s, s.CreatedAt())); got != n {
+		t.Fatalf("payload has %d bytes, want %d", got, n)
+	}
+	return random(length)
+}
+
+// fill is a change for visit: the payload then has n bytes.
+func fill(t testing.TB, m *cookiesession.Manager, n int) func(*cookiesession.Session) {
+	return put("v", filler(t, m, n))
+}
+
+// A token takes exactly as many cookies as FORMAT.md says, whatever the attributes, and one byte more takes one more.
+func TestSplitAtTheBorders(t *testing.T) {
+	longName := strings.Repeat("n", 64)
+	longPath := "/" + strings.Repeat("p", 1023)
+	tests := []struct {
+		config     cookiesession.Config
+		name       string
+		attributes string
+		most       int // cookies
+	}{
+		{cookiesession.Config{}, defaultName, defaultAttributes, 9},
+		{cookiesession.Config{Persistent: true}, defaultName, defaultAttributes, 9},
+		{cookiesession.Config{Insecure: true}, "session", "; Path=/; Max-Age=34560000; HttpOnly; SameSite=Lax", 9},
+		{cookiesession.Config{Domain: site.Host}, "__Secure-session", "; Path=/; Domain=shop.example; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax", 9},
+		{cookiesession.Config{SameSite: http.SameSiteStrictMode}, defaultName, "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Strict", 9},
+		{cookiesession.Config{Name: longName}, "__Host-" + longName, defaultAttributes, 9},
+		{cookiesession.Config{SameSite: http.SameSiteNoneMode, Partitioned: true}, defaultName, "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=None; Partitioned", 2},
+		{cookiesession.Config{Name: longName, Path: longPath}, "__Secure-" + longName, "; Path=" + longPath + "; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax", 9},
+	}
+	for i, test := range tests {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			c := newCapacity(test.name, test.attributes)
+			largest := c.size(9)
+			if test.config.Partitioned {
+				largest = 9600
+			}
+			newManager := func(size int) (*cookiesession.Manager, error) {
+				config := test.config
+				config.Keys, config.MaxSize, config.Logger = fixedRing(t), size, slog.New(slog.DiscardHandler)
+				return cookiesession.New(config)
+			}
+			if _, err := newManager(largest + 1); err == nil {
+				t.Errorf("New took MaxSize %d, want an error above %d", largest+1, largest)
+			}
+			m, err := newManager(largest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for k := 1; k <= test.most; k++ {
+				for _, add := range []int{-1, 0, 1} {
+					lines, err := response(m, fill(t, m, c.payload(k)+add))
+					want := k
+					if add > 0 {
+						want++
+					}
+					if want > 9 {
+						var tooLarge *cookiesession.SizeError
+						if !errors.As(err, &tooLarge) || len(lines) > 0 {
+							t.Errorf("one byte more than nine cookies hold: %d lines and error %v, want a SizeError", len(lines), err)
+						}
+						continue
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					checkLines(t, lines)
+					if len(lines) != want {
+						t.Errorf("%d%+d bytes take %d cookies, want %d", c.payload(k), add, len(lines), want)
+					}
+					if got, want := load(m, cookieHeader(t, lines)).Get("v"), filler(t, m, c.payload(k)+add); got != want {
+						t.Errorf("%d%+d bytes come back as %.20q…", c.payload(k), add, got)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A full cookie 0 leaves no room for one more group of characters in the longest line that it may ever be set by.
+func TestLinesAreFull(t *testing.T) {
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.MaxSize, c.Persistent, c.Lifetime = defaultCapacity.size(9), true, 400*24*3600*1e9
+	})
+	lines, err := response(m, fill(t, m, defaultCapacity.payload(3)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range lines {
+		if len(line) > 3900 || len(line) <= 3900-4 {
+			t.Errorf("line %d has %d bytes, want 3897 to 3900", i, len(line))
+		}
+	}
+}
+
+// response returns the Set-Cookie lines of a response to a visitor without cookies.
+func response(m *cookiesession.Manager, fn func(*cookiesession.Session)) ([]string, error) {
+	s := load(m)
+	fn(s)
+	h := http.Header{}
+	err := m.Save(h, s)
+	return h["Set-Cookie"], err
+}
+
+// cookieHeader returns the Cookie header that Set-Cookie lines lead to, whatever their attributes.
+func cookieHeader(t testing.TB, lines []string) string {
+	t.Helper()
+	var pairs []string
+	for _, line := range lines {
+		pair, _, _ := strings.Cut(line, ";")
+		pairs = append(pairs, pair)
+	}
+	return strings.Join(pairs, "; ")
+}
+
+// From every number of cookies to every other, at the least and at the most that they hold. No other library tests it, and
+// oauth2-proxy (#1948, and by its source) reloads the old single cookie after growing, and after shrinking trips over left-over chunks.
+func TestEveryTransition(t *testing.T) {
+	m := newManager(t, withMaxSize(defaultCapacity.size(9)))
+	const most = 9
+	var values [most + 1][]string // that take so many cookies
+	var visitors [most + 1][]*visitor
+	values[0] = []string{""}
+	visitors[0] = []*visitor{newVisitor(t, m)}
+	for k := 1; k <= most; k++ {
+		least := defaultCapacity.payload(max(k-1, 1)) + 1
+		if k == 1 {
+			least = 300
+		}
+		for _, n := range []int{least, defaultCapacity.payload(k) - 1, defaultCapacity.payload(k)} {
+			value := filler(t, m, n)
+			v := newVisitor(t, m)
+			v.visit(put("v", value))
+			values[k] = append(values[k], value)
+			visitors[k] = append(visitors[k], v)
+		}
+	}
+
+	tried := 0
+	for from := range visitors {
+		for _, start := range visitors[from] {
+			for to := range values {
+				for _, value := range values[to] {
+					tried++
+					v := &visitor{t, m, start.jar.Clone()}
+					change := func(s *cookiesession.Session) {
+						s.Put("v", value)
+						s.Regenerate() // so that the same value is a change too
+					}
+					wantSet, wantDeleted := to, max(from-to, 0)
+					if to == 0 {
+						change = destroy
+						wantSet = min(from, 1) // the ended marker
+					}
+					set, deleted := countLines(v.visit(change))
+					if set != wantSet || deleted != wantDeleted {
+						t.Errorf("%d→%d: %d cookies set and %d deleted, want %d and %d", from, to, set, deleted, wantSet, wantDeleted)
+					}
+					if got := v.chunks(); got != to {
+						t.Errorf("%d→%d: the browser holds %d", from, to, got)
+					}
+					s := v.load()
+					if to == 0 && (!s.IsNew() || s.Rejected() != nil) {
+						t.Errorf("%d→0: the session is still there, or refused: %v", from, s.Rejected())
+					}
+					if to > 0 && (s.IsNew() || s.Get("v") != value) {
+						t.Errorf("%d→%d: the session is gone: %v", from, to, s.Rejected())
+					}
+					if lines, err := v.answer(s); len(lines) > 0 || err != nil {
+						t.Errorf("%d→%d: reading wrote %d cookies, error %v", from, to, len(lines), err)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d transitions", tried)
+}
+
+// What lies beyond the count is ignored by readers and left alone; only a writer deletes it. A prototype of this design
+// deleted in responses that only read, which tore a set that a parallel response had just stored.
+func TestOnlyWritersDeleteStaleChunks(t *testing.T) {
+	m := newManager(t, withMaxSize(defaultCapacity.size(9)))
+	v := newVisitor(t, m)
+	v.visit(fill(t, m, defaultCapacity.payload(5)))
+	before := v.jar.All()
+	v.visit(fill(t, m, defaultCapacity.payload(2)))
+	for _, c := range before { // as if a late response had brought the others back
+		if c.Name > defaultName+".1" {
+			v.jar.SetCookies(site, []*http.Cookie{{Name: c.Name, Value: c.Value, Path: "/", Secure: true}})
+		}
+	}
+	if got := v.chunks(); got != 5 {
+		t.Fatalf("the browser holds %d chunks, want 2 and 3 stale ones", got)
+	}
+
+	readers := map[string]func(*cookiesession.Session){
+		"reads":          func(s *cookiesession.Session) { s.Get("v") },
+		"reads all":      func(s *cookiesession.Session) { s.All() },
+		"puts the same":  func(s *cookiesession.Session) { s.Put("v", s.Get("v")) },
+		"flashes":        func(s *cookiesession.Session) { s.Flash("f", 1) },
+		"reads flash":    func(s *cookiesession.Session) { s.Flashed("f") },
+		"puts back":      func(s *cookiesession.Session) { old := s.Pull("v"); s.Put("v", old) },
+		"asks for an ID": func(s *cookiesession.Session) { s.ID() },
+	}
+	for name, read := range readers {
+		v.visit(read)
+		if got := v.chunks(); got != 5 {
+			t.Errorf("a response that %s left %d chunks, want 5", name, got)
+		}
+		if s := v.load(); s.IsNew() {
+			t.Errorf("after a response that %s the session is refused: %v", name, s.Rejected())
+		}
+	}
+
+	lines := v.visit(put("w", 1))
+	if set, deleted := countLines(lines); set != 3 || deleted != 2 || v.chunks() != 3 {
+		t.Errorf("a writer set %d and deleted %d cookies and left %d, want 3, 2 and 3", set, deleted, v.chunks())
+	}
+}
+
+// A response that only reads, and arrives after one that grew the session, does it no harm.
+func TestReaderDoesNotTearParallelWriter(t *testing.T) {
+	m := newManager(t, withMaxSize(defaultCapacity.size(9)))
+	for from := 1; from <= 8; from++ {
+		for to := 1; to <= 8; to++ {
+			v := newVisitor(t, m)
+			v.visit(fill(t, m, defaultCapacity.payload(9)))
+			v.visit(fill(t, m, defaultCapacity.payload(from)))
+			reader, writer := v.load(), v.load()
+			reader.Get("v")
+			reader.Flash("notice", "read")
+			want := filler(t, m, defaultCapacity.payload(to)-1)
+			writer.Put("v", want)
+			for _, s := range []*cookiesession.Session{writer, reader} {
+				if _, err := v.answer(s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := v.get("v"); got != want {
+				t.Errorf("%d→%d: after a late reader's response the value is %.20v", from, to, got)
+			}
+		}
+	}
+}
+
+// Of two responses that both change the session the one that arrives last wins, whole, however many cookies each takes.
+func TestLastWriterWinsWhole(t *testing.T) {
+	m := newManager(t, withMaxSize(defaultCapacity.size(9)))
+	for start := range 10 {
+		for first := 1; first <= 9; first++ {
+			for last := 1; last <= 9; last++ {
+				v := newVisitor(t, m)
+				if start > 0 {
+					v.visit(fill(t, m, defaultCapacity.payload(start)-1))
+				}
+				a, b := v.load(), v.load()
+				a.Put("v", filler(t, m, defaultCapacity.payload(first)-2))
+				want := filler(t, m, defaultCapacity.payload(last)-3)
+				b.Put("v", want)
+				for _, s := range []*cookiesession.Session{a, b} {
+					if _, err := v.answer(s); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if got := v.get("v"); got != want {
+					t.Errorf("from %d, %d then %d: the value is %.20v", start, first, last, got)
+				}
+			}
+		}
+	}
+}

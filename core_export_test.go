@@ -1,0 +1,114 @@
+package cookiesession
+
+import (
+	"net/http"
+	"time"
+)
+
+// OwnCookies returns suffixes and values of the cookies called name, or name and a dot and more.
+func OwnCookies(lines []string, name string) (own [][2]string) {
+	for suffix, value := range ownCookies(lines, name) {
+		own = append(own, [2]string{suffix, value})
+	}
+	return own
+}
+
+// Split returns the cookies, name=value, over which a token is split if each Set-Cookie line has room bytes for attributes, and what
+// count says of their number and size.
+func Split(token []byte, name string, room int) (cookies []string, number, size int) {
+	s := newSplitter(name, room)
+	number, size = s.count(len(token))
+	if number <= maxChunks {
+		for i := range number {
+			cookies = append(cookies, string(s.appendChunk(nil, token, i, number)))
+		}
+	}
+	return cookies, number, size
+}
+
+// Join returns what joining and decoding makes of the cookies called name, if they have one reading.
+func Join(lines []string, name string) (token []byte, ok bool) {
+	var came chunkSet
+	came.collect(lines, name)
+	if came.nHeads != 1 || came.tooMany {
+		return nil, false
+	}
+	text, reason := came.join(came.heads[0], 0)
+	if reason != 0 || text.choice != 1 {
+		return nil, false
+	}
+	return text.decode()
+}
+
+// SealPayload returns a Cookie header that holds payload, whatever it is, sealed for the compartment of the given purpose.
+func (m *Manager) SealPayload(purpose string, payload []byte) string {
+	c := map[string]*compartment{purposeSession: m.session, purposeFlash: m.flash, purposeLease: m.lease}[purpose]
+	var w lineWriter
+	if err := c.write(&w, m.now(), append(roomFor(nil), payload...), untilBrowserCloses, 0); err != nil {
+		panic(err)
+	}
+	h := http.Header{}
+	m.setLines(h, &w, new([1]string))
+	header := ""
+	for _, line := range h["Set-Cookie"] {
+		c, err := http.ParseSetCookie(line)
+		if err != nil {
+			panic(err)
+		}
+		if header != "" {
+			header += "; "
+		}
+		header += c.Name + "=" + c.Value
+	}
+	return header
+}
+
+// Payload is what a compartment's payload holds, in a form that can be compared.
+type Payload struct {
+	ID      [16]byte
+	Times   [3]int64
+	Mode    uint8
+	CSRF    [16]byte
+	Encoded string // the values, each decoded and encoded again
+	Values  map[string]any
+}
+
+// DecodePayload decodes payload as that of purpose, and encodes what it found.
+func DecodePayload(purpose string, payload []byte) (p Payload, again []byte, ok bool) {
+	var v values
+	switch purpose {
+	case purposeSession:
+		var d sessionData
+		if ok = decodeSession(payload, &d, &v); ok {
+			p = Payload{ID: d.id, Times: [3]int64{d.created, d.sealed, d.expires}, Mode: uint8(d.mode), CSRF: d.csrf}
+			again = appendSession(nil, &d, &v)
+		}
+	case purposeFlash:
+		if p.Times[0], ok = decodeFlash(payload, &v); ok {
+			again = appendFlash(nil, p.Times[0], &v)
+		}
+	case purposeLease:
+		var id sessionID
+		if id, p.Times[0], ok = decodeLease(payload); ok {
+			p.ID = id
+			again = appendLease(nil, id, p.Times[0])
+		}
+	}
+	if !ok {
+		return Payload{}, nil, false
+	}
+	p.Values = decodeAll(&v)
+	changes, err := encodeAll(p.Values)
+	if err != nil {
+		panic("what was decoded can't be encoded: " + err.Error())
+	}
+	p.Encoded = string((&values{changes: changes}).append(nil))
+	return p, again, true
+}
+
+// PayloadOf returns the payload of a session with the given values, as Save would encode it at now.
+func (m *Manager) PayloadOf(s *Session, now time.Time) []byte {
+	s.lock()
+	defer s.unlock()
+	return s.encode(nil, now.Unix())
+}

@@ -1,0 +1,324 @@
+package cookiesession_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
+)
+
+// browse starts a server and returns what fetches a page with a browser's cookies.
+func browse(h http.Handler) (get func(path string) string, stop func()) {
+	server := httptest.NewTLSServer(h)
+	client := server.Client()
+	client.Jar = cookiesessiontest.NewJar()
+	return func(path string) string {
+		resp, err := client.Get(server.URL + path)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			log.Fatal(err)
+		}
+		return string(body)
+	}, server.Close
+}
+
+func newSessions(c cookiesession.Config) *cookiesession.Manager {
+	if c.Keys == nil {
+		keys, err := cookiesession.NewKeyring(cookiesession.GenerateKey("2026-11"))
+		if err != nil {
+			log.Fatal(err)
+		}
+		c.Keys = keys
+	}
+	m, err := cookiesession.New(c)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return m
+}
+
+// A complete use: a ring of one key, a manager, a handler that counts.
+func Example() {
+	keys, err := cookiesession.NewKeyring(cookiesession.GenerateKey("2026-11"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	sessions, err := cookiesession.New(cookiesession.Config{Keys: keys})
+	if err != nil {
+		log.Fatal(err)
+	}
+	const views = cookiesession.Field[int]("views")
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		views.Put(s, views.Get(s)+1)
+		fmt.Fprintf(w, "You have been here %d times.", views.Get(s))
+	})
+
+	get, stop := browse(sessions.Handler(mux))
+	defer stop()
+	fmt.Println(get("/"))
+	fmt.Println(get("/"))
+	// Output:
+	// You have been here 1 times.
+	// You have been here 2 times.
+}
+
+// A slow page that only reads arrives after a fast one has changed a value. The change stays.
+func Example_reading() {
+	sessions := newSessions(cookiesession.Config{})
+	slow, done := make(chan bool), make(chan bool)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /cart/{item}", func(w http.ResponseWriter, r *http.Request) {
+		sessions.Get(r).Put("cart", r.PathValue("item"))
+	})
+	mux.HandleFunc("GET /slow", func(w http.ResponseWriter, r *http.Request) {
+		before := sessions.Get(r).Get("cart")
+		slow <- true
+		<-slow // here the fast request runs
+		fmt.Fprint(w, before)
+	})
+	mux.HandleFunc("GET /cart", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, sessions.Get(r).Get("cart"))
+	})
+	get, stop := browse(sessions.Handler(mux))
+	defer stop()
+
+	get("/cart/book")
+	go func() {
+		fmt.Println("the slow page shows:", get("/slow"))
+		done <- true
+	}()
+	<-slow
+	get("/cart/lamp")
+	slow <- true
+	<-done
+	fmt.Println("the cart holds:", get("/cart"))
+	// Output:
+	// the slow page shows: book
+	// the cart holds: lamp
+}
+
+// A slow page that changes the session arrives after the logout and brings its cookie back. It's refused.
+func Example_logout() {
+	sessions := newSessions(cookiesession.Config{})
+	slow, done := make(chan bool), make(chan bool)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		s.Regenerate()
+		s.Put("user", "grace")
+	})
+	mux.HandleFunc("GET /logout", func(w http.ResponseWriter, r *http.Request) {
+		sessions.Get(r).Destroy()
+	})
+	mux.HandleFunc("GET /slow", func(w http.ResponseWriter, r *http.Request) {
+		sessions.Get(r).Put("seen", true)
+		slow <- true
+		<-slow // here the visitor logs out
+	})
+	mux.HandleFunc("GET /who", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		fmt.Fprint(w, s.Get("user"))
+		if why := s.Rejected(); why != nil {
+			fmt.Fprint(w, ", refused: ", why.Reason)
+		}
+	})
+	get, stop := browse(sessions.Handler(mux))
+	defer stop()
+
+	get("/login")
+	fmt.Println(get("/who"))
+	go func() {
+		get("/slow")
+		done <- true
+	}()
+	<-slow
+	get("/logout")
+	slow <- true
+	<-done
+	fmt.Println(get("/who"))
+	// Output:
+	// grace
+	// <nil>, refused: ended
+}
+
+// The next key is added before it activates. Sessions live on, and are sealed with it when they change.
+func Example_rotation() {
+	current := cookiesession.GenerateKey("2026-08")
+	keys, err := cookiesession.NewKeyring(current)
+	if err != nil {
+		log.Fatal(err)
+	}
+	sessions := newSessions(cookiesession.Config{Keys: keys})
+	get, stop := browse(sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, sessions.Get(r).Increment("n", 1))
+	})))
+	defer stop()
+	fmt.Println("n =", get("/"))
+
+	next := cookiesession.GenerateKey("2026-11")
+	next.ActivateAt = time.Now() // in operation: some minutes ahead, when every server has it
+	current.RetireAt = next.ActivateAt.Add(24 * time.Hour)
+	if err := keys.Replace(next, current); err != nil {
+		log.Fatal(err)
+	}
+	for _, key := range keys.Keys() {
+		fmt.Println(key.Label, key.State)
+	}
+	fmt.Println("n =", get("/"))
+	fmt.Println("n =", get("/"))
+	stats := sessions.Stats()
+	fmt.Println("2026-08 sealed", stats.Keys["2026-08"].Sealed, "opened", stats.Keys["2026-08"].Opened)
+	fmt.Println("2026-11 sealed", stats.Keys["2026-11"].Sealed, "opened", stats.Keys["2026-11"].Opened)
+	// Output:
+	// n = 1
+	// 2026-11 sealing
+	// 2026-08 opening
+	// n = 2
+	// n = 3
+	// 2026-08 sealed 1 opened 1
+	// 2026-11 sealed 2 opened 1
+}
+
+// A change back to what was there is no change, so no cookie is written.
+func Example_values() {
+	sessions := newSessions(cookiesession.Config{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /set", func(w http.ResponseWriter, r *http.Request) {
+		sessions.Get(r).Put("prices", map[string]int{"tea": 3, "cake": 5})
+	})
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		prices := s.Get("prices")
+		s.Delete("prices")
+		deleted := s.Changed()
+		s.Put("prices", prices)
+		fmt.Fprint(w, deleted, " ", s.Changed()) // the first byte of the body commits the session
+	})
+	get, stop := browse(sessions.Handler(mux))
+	defer stop()
+	get("/set")
+	fmt.Println(get("/"))
+	// Output:
+	// true false
+}
+
+// Without any middleware: Load and Save.
+func ExampleManager_Load() {
+	sessions := newSessions(cookiesession.Config{})
+	get, stop := browse(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := sessions.Load(r)
+		if err != nil {
+			log.Print(err) // the visitor has a new session; err says why
+		}
+		n := s.Increment("n", 1)
+		if err := sessions.Save(w.Header(), s); err != nil {
+			http.Error(w, "could not save", http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprint(w, n)
+	}))
+	defer stop()
+	fmt.Println(get("/"), get("/"))
+	// Output:
+	// 1 2
+}
+
+// A message survives the redirect, is shown once, and doesn't rewrite the session.
+func ExampleSession_Flash() {
+	sessions := newSessions(cookiesession.Config{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
+		sessions.Get(r).Flash("notice", "Saved.")
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	})
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%q", cookiesession.Field[string]("notice").Flashed(sessions.Get(r)))
+	})
+	get, stop := browse(sessions.Handler(mux))
+	defer stop()
+	fmt.Println(get("/save"))
+	fmt.Println(get("/"))
+	// Output:
+	// "Saved."
+	// ""
+}
+
+// Remember keeps a visitor logged in for 30 days, whatever Config says of the other sessions.
+func ExampleSession_Remember() {
+	sessions := newSessions(cookiesession.Config{Lifetime: 8 * time.Hour, IdleTimeout: time.Hour})
+	get, stop := browse(sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		s.Regenerate()
+		s.Put("user", "grace")
+		s.Remember(30 * 24 * time.Hour)
+		fmt.Fprint(w, s.ExpiresAt().Sub(s.CreatedAt()))
+	})))
+	defer stop()
+	fmt.Println(get("/"))
+	// Output:
+	// 720h0m0s
+}
+
+// A form carries the session's token in a hidden field; ProtectCSRF asks for it.
+func ExampleManager_ProtectCSRF() {
+	sessions := newSessions(cookiesession.Config{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /form", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `<input type="hidden" name="%s" value="%s">`, cookiesession.CSRFField, sessions.Get(r).CSRFToken())
+	})
+	mux.HandleFunc("POST /form", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "done")
+	})
+	h := sessions.Handler(sessions.ProtectCSRF(mux))
+
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("POST", "https://example.com/form", nil))
+	fmt.Println(w.Code)
+	// Output:
+	// 403
+}
+
+// A server that keeps a list of logged-out users can refuse their sessions everywhere, at the price of a look at the list.
+func ExampleConfig_revoked() {
+	blocked := map[string]bool{"mallory": true}
+	keys, err := cookiesession.NewKeyring(cookiesession.GenerateKey("2026-11"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	sessions := newSessions(cookiesession.Config{
+		Keys: keys,
+		Revoked: func(_ context.Context, s *cookiesession.Session) (bool, error) {
+			return blocked[cookiesession.Field[string]("user").Get(s)], nil
+		},
+	})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /login/{user}", func(w http.ResponseWriter, r *http.Request) {
+		sessions.Get(r).Put("user", r.PathValue("user"))
+	})
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		fmt.Fprint(w, s.Get("user"), " ", s.IsNew())
+	})
+	get, stop := browse(sessions.Handler(mux))
+	defer stop()
+	get("/login/grace")
+	fmt.Println(get("/"))
+	get("/login/mallory")
+	fmt.Println(get("/"))
+	// Output:
+	// grace false
+	// <nil> true
+}

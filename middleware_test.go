@@ -1,0 +1,473 @@
+package cookiesession_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// A commitPath is a way in which a handler may or may not send its header.
+type commitPath struct {
+	name    string
+	run     func(w http.ResponseWriter, r *http.Request)
+	commits bool // before it returns
+	status  int
+	body    string
+	method  string // GET if empty
+}
+
+var lastModified = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+var commitPaths = []commitPath{
+	{name: "nothing (seshcookie: a handler that writes nothing never set the cookie)", status: 200,
+		run: func(http.ResponseWriter, *http.Request) {}},
+	{name: "WriteHeader", status: 201, commits: true,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) }},
+	{name: "WriteHeader 204", status: 204, commits: true,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }},
+	{name: "WriteHeader 304", status: 304, commits: true,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }},
+	{name: "Write", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("body")) }},
+	{name: "Write nothing", status: 200, commits: true,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.Write(nil) }},
+	{name: "WriteHeader and Write twice", status: 203, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(203)
+			w.Write([]byte("bo"))
+			w.Write([]byte("dy"))
+		}},
+	{name: "WriteString", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) { w.(io.StringWriter).WriteString("body") }},
+	{name: "Flush before any Write (scs 2.9, seshcookie, golangcollege: the cookie was lost)", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) {
+			w.(http.Flusher).Flush()
+			w.Write([]byte("body"))
+		}},
+	{name: "Flush alone", status: 200, commits: true,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }},
+	{name: "ResponseController.Flush before any Write", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) {
+			http.NewResponseController(w).Flush()
+			w.Write([]byte("body"))
+		}},
+	{name: "ResponseController.Flush through a writer that only unwraps", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) {
+			http.NewResponseController(onlyUnwrap{w}).Flush()
+			w.Write([]byte("body"))
+		}},
+	{name: "io.Copy", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) { io.Copy(w, onlyReader{strings.NewReader("body")}) }},
+	{name: "io.Copy to a writer and nothing else", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) {
+			io.Copy(struct{ io.Writer }{w}, strings.NewReader("body"))
+		}},
+	{name: "ServeContent", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, r *http.Request) {
+			http.ServeContent(w, r, "page.txt", lastModified, strings.NewReader("body"))
+		}},
+	{name: "ServeContent of a part", status: 206, commits: true, body: "od",
+		run: func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Set("Range", "bytes=1-2")
+			http.ServeContent(w, r, "page.txt", lastModified, strings.NewReader("body"))
+		}},
+	{name: "ServeContent not modified", status: 304, commits: true,
+		run: func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Set("If-Modified-Since", lastModified.Format(http.TimeFormat))
+			http.ServeContent(w, r, "page.txt", lastModified, strings.NewReader("body"))
+		}},
+	{name: "Redirect", status: 303, commits: true,
+		run: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/next", 303) }, method: http.MethodPost},
+	{name: "Error", status: 418, commits: true, body: "no coffee\n",
+		run: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no coffee", 418) }},
+	{name: "HEAD", status: 200, commits: true,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("body")) }, method: http.MethodHead},
+	{name: "HEAD, nothing", status: 200,
+		run: func(http.ResponseWriter, *http.Request) {}, method: http.MethodHead},
+	{name: "103 and nothing (scs 2.9: a 103 followed by Put lost the cookie)", status: 200,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints) }},
+	{name: "102, 103, 103 and a body", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusProcessing)
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusEarlyHints)
+			w.Write([]byte("body"))
+		}},
+	{name: "trailers", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Trailer", "Checksum")
+			w.Write([]byte("body"))
+			w.Header().Set("Checksum", "4")
+		}},
+}
+
+type onlyReader struct{ io.Reader }
+
+// onlyUnwrap is a response writer as many middlewares have one.
+type onlyUnwrap struct{ w http.ResponseWriter }
+
+func (u onlyUnwrap) Header() http.Header         { return u.w.Header() }
+func (u onlyUnwrap) WriteHeader(status int)      { u.w.WriteHeader(status) }
+func (u onlyUnwrap) Write(b []byte) (int, error) { return u.w.Write(b) }
+func (u onlyUnwrap) Unwrap() http.ResponseWriter { return u.w }
+
+// TestCommitOnEveryPath changes the session before and after all that a handler may do with its response: what came before is
+// saved, exactly once; what came too late is refused, told and counted (gorilla/sessions: a change after the first Write was lost
+// silently).
+func TestCommitOnEveryPath(t *testing.T) {
+	wrappers := []struct {
+		name string
+		wrap func(http.Handler) http.Handler
+	}{
+		{"bare", func(h http.Handler) http.Handler { return h }},
+		{"over a writer that only unwraps", func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(onlyUnwrap{w}, r) })
+		}},
+	}
+	for _, p := range commitPaths {
+		t.Run(p.name, func(t *testing.T) {
+			for _, wrapper := range wrappers {
+				if wrapper.name != "bare" && strings.HasPrefix(p.name, "Flush") {
+					continue // there the writer is no http.Flusher
+				}
+				t.Run(wrapper.name, func(t *testing.T) {
+					onEachProtocol(t, func(t *testing.T, proto string) { testPath(t, proto, p, wrapper.wrap) })
+				})
+			}
+		})
+	}
+}
+
+func testPath(t *testing.T, proto string, p commitPath, wrap func(http.Handler) http.Handler) {
+	m := newWeb(t, nil)
+	var lateErr error
+	v := m.serve(t, proto, wrap(m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := m.Get(r)
+		s.Put("before", true)
+		p.run(w, r)
+		s.Put("before", true) // no change
+		if s.Err() != nil {
+			t.Errorf("storing an equal value failed: %v", s.Err())
+		}
+		s.Put("after", true)
+		s.Put("after", 2)
+		lateErr = s.Err()
+		s.Put("after", true)
+	}))))
+	method := p.method
+	if method == "" {
+		method = http.MethodGet
+	}
+	a := v.do(v.request(method, ""))
+	if a.StatusCode != p.status || a.body != p.body {
+		t.Errorf("got %d %q, want %d %q", a.StatusCode, a.body, p.status, p.body)
+	}
+	if got := cookieNames(a.Header); got != "__Host-session" {
+		t.Errorf("got cookies %q, want the session's", got)
+	}
+	if m.sealed() != 1 {
+		t.Errorf("got %d tokens sealed, want one", m.sealed())
+	}
+	logged := m.log.String()
+	if !p.commits {
+		v.wantValues("after=true before=true")
+		m.wantStats(1, 0, 0)
+		if lateErr != nil || logged != "" {
+			t.Errorf("got %v and logged %q, want a change in time", lateErr, logged)
+		}
+		return
+	}
+	v.wantValues("before=true")
+	m.wantStats(1, 0, 3)
+	if !errors.Is(lateErr, cookiesession.ErrCommitted) {
+		t.Errorf("got %v, want ErrCommitted", lateErr)
+	}
+	if strings.Count(logged, "\n") != 1 || !strings.Contains(logged, "after the response header was sent") {
+		t.Errorf("got logged %q, want one line", logged)
+	}
+}
+
+// TestLateChanges tries every method that changes something after the commit, and those that don't.
+func TestLateChanges(t *testing.T) {
+	changes := map[string]func(*cookiesession.Session){
+		"Put":                 func(s *cookiesession.Session) { s.Put("n", 2) },
+		"Put unencodable":     func(s *cookiesession.Session) { s.Put("n", make(chan int)) },
+		"Pull":                func(s *cookiesession.Session) { s.Pull("n") },
+		"Push":                func(s *cookiesession.Session) { s.Push("list", 2) },
+		"Increment":           func(s *cookiesession.Session) { s.Increment("n", 1) },
+		"Delete":              func(s *cookiesession.Session) { s.Delete("n") },
+		"Delete two":          func(s *cookiesession.Session) { s.Delete("list", "n") },
+		"Clear":               func(s *cookiesession.Session) { s.Clear() },
+		"Regenerate":          func(s *cookiesession.Session) { s.Regenerate() },
+		"Destroy":             func(s *cookiesession.Session) { s.Destroy() },
+		"Remember":            func(s *cookiesession.Session) { s.Remember(time.Hour) },
+		"Flash":               func(s *cookiesession.Session) { s.Flash("note", "x") },
+		"Flashed":             func(s *cookiesession.Session) { s.Flashed("note") },
+		"Flashes":             func(s *cookiesession.Session) { s.Flashes() },
+		"Keep":                func(s *cookiesession.Session) { s.Keep("note") },
+		"Reflash":             func(s *cookiesession.Session) { s.Reflash() },
+		"RegenerateCSRFToken": func(s *cookiesession.Session) { s.RegenerateCSRFToken() },
+		"CSRFToken":           func(s *cookiesession.Session) { s.CSRFToken() },
+		"Field.Put":           func(s *cookiesession.Session) { cookiesession.Field[int]("n").Put(s, 3) },
+		"Field.Update": func(s *cookiesession.Session) {
+			cookiesession.Field[int]("n").Update(s, func(n int) int { return n + 1 })
+		},
+		"Field.Flash":         func(s *cookiesession.Session) { cookiesession.Field[int]("n").Flash(s, 1) },
+		"- Get":               func(s *cookiesession.Session) { s.Get("n") },
+		"- equal Put":         func(s *cookiesession.Session) { s.Put("n", int8(1)) },
+		"- Increment by 0":    func(s *cookiesession.Session) { s.Increment("n", 0) },
+		"- Delete of nothing": func(s *cookiesession.Session) { s.Delete("none") },
+		"- Pull of nothing":   func(s *cookiesession.Session) { s.Pull("none") },
+		"- All":               func(s *cookiesession.Session) { s.All() },
+		"- FlashNow":          func(s *cookiesession.Session) { s.FlashNow("note", "x") },
+		"- Field.Update":      func(s *cookiesession.Session) { cookiesession.Field[int]("n").Update(s, func(n int) int { return n }) },
+	}
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			m := newWeb(t, nil)
+			var err, destroyErr error
+			var n any
+			first := true
+			v := m.serve(t, "HTTP/1.1", m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				s := m.Get(r)
+				if first {
+					first = false
+					s.Put("n", 1)
+					s.Push("list", 1)
+					s.Flash("note", "hello")
+					if name == "RegenerateCSRFToken" {
+						s.CSRFToken()
+					}
+					return
+				}
+				s.Has("n")
+				io.WriteString(w, "body")
+				change(s)
+				err, n = s.Err(), s.Get("n")
+				s.Destroy()
+				destroyErr = s.Err()
+			})))
+			v.get()
+			before := v.jar.Header(mustURL(t, v.URL))
+			a := v.get()
+			if got := cookieNames(a.Header); got != "" {
+				t.Errorf("got cookies %q, want none", got)
+			}
+			if got := v.jar.Header(mustURL(t, v.URL)); got != before {
+				t.Errorf("the cookies changed")
+			}
+			if n != int64(1) {
+				t.Errorf("got n = %v after a change that was refused, want 1", n)
+			}
+			if !errors.Is(destroyErr, cookiesession.ErrCommitted) {
+				t.Errorf("got %v from Destroy, want ErrCommitted", destroyErr)
+			}
+			late := uint64(1)
+			switch {
+			case strings.HasPrefix(name, "-"):
+				late = 0
+				if err != nil {
+					t.Errorf("got %v, want nil", err)
+				}
+			case !errors.Is(err, cookiesession.ErrCommitted):
+				t.Errorf("got %v, want ErrCommitted", err)
+			case name == "Delete two":
+				late = 2
+			}
+			m.wantStats(1, 0, late+1) // Destroy's
+			if logged := m.log.String(); strings.Count(logged, "\n") != 1 {
+				t.Errorf("got logged %q, want one line for the session", logged)
+			}
+		})
+	}
+}
+
+// TestInformationalResponses looks at the 1xx responses themselves: they pass through, without cookies.
+func TestInformationalResponses(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := m.Get(r)
+			s.Put("before", 1)
+			w.Header().Set("Link", "</style.css>; rel=preload")
+			w.WriteHeader(http.StatusEarlyHints)
+			s.Put("between", 2)
+			w.WriteHeader(http.StatusProcessing)
+			s.Put("after", 3)
+			io.WriteString(w, "body")
+		})))
+		var got []string
+		r := v.request(http.MethodGet, "")
+		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+			Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+				got = append(got, fmt.Sprint(code, h.Get("Link"), h["Set-Cookie"], h["Vary"]))
+				return nil
+			},
+		}))
+		a := v.do(r)
+		want := "[103</style.css>; rel=preload[] [] 102</style.css>; rel=preload[] []]"
+		if fmt.Sprint(got) != want {
+			t.Errorf("got informational responses %v, want %s", got, want)
+		}
+		if a.StatusCode != 200 || a.body != "body" {
+			t.Errorf("got %d %q", a.StatusCode, a.body)
+		}
+		v.wantValues("after=3 before=1 between=2")
+		m.wantStats(1, 0, 0)
+	})
+}
+
+// TestContinue has net/http send a 100 itself, at the first read of the body.
+func TestContinue(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).Put("before", 1)
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			m.Get(r).Put("after", string(body))
+		})))
+		continued := false
+		r := v.request(http.MethodPost, "upload")
+		r.Header.Set("Expect", "100-continue")
+		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got100Continue: func() { continued = true }}))
+		v.Client().Transport.(*http.Transport).ExpectContinueTimeout = time.Hour
+		v.do(r)
+		if !continued {
+			t.Error("got no 100")
+		}
+		v.wantValues("after=upload before=1")
+	})
+}
+
+// TestServerSentEvents has the client read while the handler still runs.
+func TestServerSentEvents(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		seen := make(chan struct{})
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).Put("stream", 1)
+			w.Header().Set("Content-Type", "text/event-stream")
+			for _, event := range []string{"", "data: one\n\n", "data: two\n\n"} {
+				io.WriteString(w, event)
+				if err := http.NewResponseController(w).Flush(); err != nil {
+					t.Error(err)
+				}
+				<-seen
+			}
+		})))
+		resp, err := v.Client().Do(v.request(http.MethodGet, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if got := cookieNames(resp.Header); got != "__Host-session" {
+			t.Errorf("got cookies %q with the first Flush", got)
+		}
+		v.wantValues("stream=1")
+		seen <- struct{}{}
+		for _, want := range []string{"data: one\n\n", "data: two\n\n"} {
+			got := make([]byte, len(want))
+			if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != want {
+				t.Fatalf("got event %q, %v; want %q", got, err, want)
+			}
+			seen <- struct{}{}
+		}
+		<-m.returned
+	})
+}
+
+// TestSessionNotTouched shows that a request pays nothing, and its response says nothing, for a session that nobody asks for.
+func TestSessionNotTouched(t *testing.T) {
+	m := newWeb(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Minute })
+	r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
+	r.Header.Set("Cookie", "__Host-session=1AAAA; __Host-session.flash=1AAAA")
+	w := httptest.NewRecorder()
+	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.Get(r)
+		cookiesession.FromContext(r.Context())
+		w.Header().Set("Cache-Control", "public")
+		io.WriteString(w, "body")
+	})).ServeHTTP(w, r)
+	want := http.Header{"Cache-Control": {"public"}, "Content-Type": {"text/plain; charset=utf-8"}}
+	if got := w.Result().Header; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got header %v, want %v", got, want)
+	}
+	if s := m.Stats(); len(s.Rejected) != 0 || s.Keys[webKey].Opened != 0 {
+		t.Errorf("got %+v, want a cookie that nobody looked at", s)
+	}
+}
+
+// TestPanic shows that a panic commits nothing, and what becomes of the response.
+func TestPanic(t *testing.T) {
+	recovering := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() {
+				if recover() != nil {
+					http.Error(w, "sorry", http.StatusInternalServerError)
+				}
+			}()
+			next.ServeHTTP(w, r)
+		})
+	}
+	none := func(next http.Handler) http.Handler { return next }
+	for _, test := range []struct {
+		name            string
+		outside, inside func(http.Handler) http.Handler
+		value           any
+		write           bool // before the panic
+		status          int  // 0: no response
+		values          string
+	}{
+		{"nobody recovers", none, none, "boom", false, 0, "old=1"},
+		{"ErrAbortHandler", none, none, http.ErrAbortHandler, false, 0, "old=1"},
+		{"recovered outside", recovering, none, "boom", false, 500, "old=1"},
+		{"recovered inside: an answer as any other", none, recovering, "boom", false, 500, "new=2 old=1"},
+		{"recovered inside and outside", recovering, recovering, "boom", false, 500, "new=2 old=1"},
+		{"after the commit", none, recovering, "boom", true, 202, "new=2 old=1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			onEachProtocol(t, func(t *testing.T, proto string) {
+				m := newWeb(t, nil)
+				first := true
+				v := m.serve(t, proto, test.outside(m.Handler(test.inside(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					s := m.Get(r)
+					if first {
+						first = false
+						s.Put("old", 1)
+						return
+					}
+					s.Put("new", 2)
+					if test.write {
+						w.WriteHeader(202)
+					}
+					panic(test.value)
+				})))))
+				v.get()
+				resp, err := v.Client().Do(v.request(http.MethodPost, ""))
+				<-m.returned
+				status := 0
+				if err == nil {
+					resp.Body.Close()
+					status = resp.StatusCode
+				}
+				if status != test.status {
+					t.Errorf("got %d, %v; want %d", status, err, test.status)
+				}
+				v.wantValues(test.values)
+				m.wantStats(1+uint64(strings.Count(test.values, "new")), 0, 0)
+			})
+		})
+	}
+}
