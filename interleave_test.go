@@ -1,0 +1,560 @@
+package cookiesession_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
+)
+
+// What follows plays every order in which the requests of one browser can be sent and their responses arrive, and holds what
+// each request sees against what the browser had been told by then. The plays form a tree: each event is carried out once for all
+// orders that begin with it, by the Handler of a real Manager, and the browser's jar is copied where orders part.
+
+// A move is what one request does.
+type move struct {
+	name   string
+	do     func(s *cookiesession.Session, r *request)
+	writes bool // may change the session
+	login  bool
+	ends   bool // logs out
+	leaves bool // leaves a flash message
+	asks   bool // reads the flash messages, and so consumes them
+	keeps  bool // but carries them on
+	waits  bool // is sent a minute after what came before, so that the lease is due
+	blind  bool // doesn't use the session
+}
+
+var (
+	moveRead   = &move{name: "read", do: func(*cookiesession.Session, *request) {}}
+	moveChange = &move{name: "change", writes: true, do: func(s *cookiesession.Session, r *request) {
+		playNumber.Put(s, 10+r.n)
+		r.fill(s)
+	}}
+	moveTouch = &move{name: "touch", waits: true, do: func(*cookiesession.Session, *request) {}}
+	moveFlash = &move{name: "flash", leaves: true, do: func(s *cookiesession.Session, r *request) {
+		s.Flash(string(rune('0'+r.n)), true)
+	}}
+	moveReadFlash = &move{name: "read flash", asks: true, do: func(s *cookiesession.Session, r *request) {
+		r.readFlash(s)
+	}}
+	moveLogin = &move{name: "login", writes: true, login: true, do: func(s *cookiesession.Session, r *request) {
+		playUser.Put(s, r.n)
+		r.fill(s)
+		s.Regenerate()
+	}}
+	moveLogout = &move{name: "logout", writes: true, ends: true, do: func(s *cookiesession.Session, _ *request) {
+		s.Destroy()
+	}}
+
+	// The seven of the promises, and with others beside them, which shorter plays try.
+	sevenMoves = []*move{moveRead, moveChange, moveTouch, moveFlash, moveReadFlash, moveLogin, moveLogout}
+	allMoves   = append(slices.Clone(sevenMoves),
+		&move{name: "image", blind: true},
+		&move{name: "keep flash", asks: true, keeps: true, do: func(s *cookiesession.Session, r *request) {
+			r.readFlash(s)
+			s.Reflash()
+		}},
+		&move{name: "grow", writes: true, do: func(s *cookiesession.Session, r *request) {
+			playNumber.Put(s, 10+r.n)
+			playFiller.Put(s, twoCookies)
+		}},
+		&move{name: "shrink", writes: true, do: func(s *cookiesession.Session, r *request) {
+			playNumber.Put(s, 10+r.n)
+			playFiller.Delete(s)
+		}},
+		&move{name: "start anew", writes: true, ends: true, do: func(s *cookiesession.Session, r *request) {
+			s.Destroy()
+			playNumber.Put(s, 10+r.n)
+		}},
+	)
+)
+
+const (
+	playUser   = cookiesession.Field[int]("user")
+	playNumber = cookiesession.Field[int]("number")
+	playFiller = cookiesession.Field[string]("filler")
+)
+
+// twoCookies is a value that makes a session take two.
+var twoCookies = strings.Repeat("0123456789", 290)
+
+// Requests are numbered from 1; these come before.
+const (
+	before  = 9 // who is logged in, and the message that waits, when a play begins
+	elsewhere = 8 // a visitor with another browser
+)
+
+// A view is what a request can see of its session. The zero view is that of a visitor without one.
+type view struct {
+	id           string
+	user, number int
+	filler       int // bytes
+}
+
+func look(s *cookiesession.Session) view {
+	return view{s.ID(), playUser.Get(s), playNumber.Get(s), len(playFiller.Get(s))}
+}
+
+func (v view) origin() string { return v.id[:16] }
+
+// A request is one of a play, and what is known of its response.
+type request struct {
+	*move
+	n       int
+	large   bool
+	cookies string // what the browser sent
+	knew    memory // what the browser had been told by then
+
+	saw      view
+	sawFlash uint16 // one bit a message
+	rejected *cookiesession.RejectError
+	wrote    bool
+	left     view // what its response sets the session to, if wrote
+	set      []*http.Cookie
+}
+
+func (r *request) fill(s *cookiesession.Session) {
+	if r.large {
+		playFiller.Put(s, twoCookies)
+	}
+}
+
+func (r *request) readFlash(s *cookiesession.Session) {
+	for key := range s.Flashes() {
+		r.sawFlash |= 1 << (key[0] - '0')
+	}
+}
+
+// act is what the handler does.
+func (r *request) act(s *cookiesession.Session) {
+	if !s.IsNew() {
+		r.saw = look(s)
+	}
+	r.rejected = s.Rejected()
+	r.do(s, r)
+	r.wrote = r.writes && s.Changed()
+	if r.wrote && !s.IsEmpty() {
+		r.left = look(s)
+	}
+}
+
+// A memory is what the responses that have arrived told the browser, as far as the promises speak of it.
+type memory struct {
+	session  view     // what the last response that wrote the session left
+	ended    []string // origins of sessions that were logged out
+	users    uint16   // one bit each whose login's response has arrived
+	flash    uint16   // messages that wait, by the last response that left or consumed any
+	consumed uint16   // messages that have been shown and not been carried on since
+}
+
+// arrive notes a response. What isn't said here changes nothing: that is the promise.
+func (m *memory) arrive(r *request) {
+	if r.wrote {
+		m.session = r.left
+	}
+	if r.ends && r.saw != (view{}) {
+		m.ended = append(slices.Clip(m.ended), r.saw.origin())
+	}
+	if r.login {
+		m.users |= 1 << r.n
+	}
+	if r.asks && r.knew.flash != 0 {
+		m.flash = 0
+		m.consumed |= r.sawFlash
+	}
+	left := r.knew.flash // a message is added to those that waited when its request was sent
+	if r.leaves {
+		left |= 1 << r.n
+	}
+	if (r.leaves || r.keeps) && left != 0 {
+		m.flash = left
+		m.consumed &^= left
+	}
+}
+
+// expect returns what a request must see that is sent now.
+func (m *memory) expect() view {
+	if m.session != (view{}) && slices.Contains(m.ended, m.session.origin()) {
+		return view{}
+	}
+	return m.session
+}
+
+// A violation is a promise broken.
+type violation string
+
+const (
+	logoutUndone violation = "a session is seen after its logout"
+	loginUnasked violation = "somebody is logged in who hasn't logged in"
+	valueChanged violation = "a value or an ID isn't what the last response that changed the session left"
+	sessionLost  violation = "a session is lost"
+	sessionTorn  violation = "a set of cookies is torn"
+	keyForgotten violation = "a session is lost by rotation"
+	flashAgain   violation = "a flash message is shown again"
+	flashLost    violation = "a flash message is lost to a request that didn't ask"
+	flashStrange violation = "a flash message comes from nowhere"
+)
+
+// check holds what r saw against what the browser had been told when r was sent. The first two hold whatever was written last.
+func (r *request) check() violation {
+	want := r.knew.expect()
+	switch {
+	case r.blind:
+		return ""
+	case r.saw != (view{}) && slices.Contains(r.knew.ended, r.saw.origin()):
+		return logoutUndone
+	case r.saw.user != 0 && r.knew.users>>r.saw.user&1 == 0:
+		return loginUnasked
+	case r.saw != (view{}) && r.saw != want:
+		return valueChanged
+	case r.saw != want && r.rejected == nil:
+		return sessionLost
+	case r.saw != want && r.rejected.Reason == cookiesession.ReasonTorn:
+		return sessionTorn
+	case r.saw != want && r.rejected.Reason == cookiesession.ReasonUnknownKey:
+		return keyForgotten
+	case r.saw != want:
+		return sessionLost
+	case !r.asks:
+		return ""
+	case r.sawFlash&r.knew.consumed != 0:
+		return flashAgain
+	case r.knew.flash&^r.sawFlash != 0:
+		return flashLost
+	case r.sawFlash != r.knew.flash:
+		return flashStrange
+	}
+	return ""
+}
+
+// A world is what all plays of one enumeration have in common.
+type world struct {
+	moves  []*move
+	large  bool                       // sessions take two cookies
+	late   bool                       // handlers run when their response arrives, not when the request does
+	node   func(event int) *node      // the server that answers at an event
+	weaken func(w *world, r *request) // spoils the response, once the browser is prepared
+	broken violation                  // stop at the first of these; any if empty
+
+	jar     *cookiesessiontest.Jar // the browser when a play begins
+	knew    memory                 // and what it has been told
+	foreign []*http.Cookie         //  meant for another browser
+	now     time.Time              // by the servers' clocks
+
+	plays, requests int
+	found           violation
+	script          string // of the play that found it
+}
+
+// A node is one server.
+type node struct {
+	handler http.Handler
+	request *request // that it answers
+}
+
+// newNode returns a server.
+func (w *world) newNode(keys *cookiesession.Keyring) *node {
+	m, err := cookiesession.New(cookiesession.Config{
+		Keys: keys, IdleTimeout: time.Hour, FlashLifetime: time.Hour, MaxSize: 12 << 10, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		panic(err)
+	}
+	m.SetClock(func() time.Time { return w.now })
+	n := new(node)
+	n.handler = m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if !n.request.blind {
+			n.request.act(m.Get(r))
+		}
+	}))
+	return n
+}
+
+var (
+	shop       = &url.URL{Scheme: "https", Host: "shop.example", Path: "/"}
+	cookieName = "__Host-session"
+)
+
+// answer has n answer r at the given time.
+func (w *world) answer(n *node, r *request, at time.Time) {
+	w.now = at
+	w.requests++
+	hr := &http.Request{Method: http.MethodGet, URL: shop, Host: shop.Host, Header: http.Header{}}
+	if r.cookies != "" {
+		hr.Header.Set("Cookie", r.cookies)
+	}
+	rec := httptest.NewRecorder()
+	n.request = r
+	n.handler.ServeHTTP(rec, hr)
+	r.set = rec.Result().Cookies()
+	if w.weaken != nil && w.jar != nil {
+		w.weaken(w, r)
+	}
+}
+
+// A play is a browser and what it has sent and received, up to some event.
+type play struct {
+	jar     *cookiesessiontest.Jar
+	knew    memory
+	sent    []*request
+	pending uint // bit i if the response to sent[i] hasn't arrived
+	at      time.Time
+	events  *event
+}
+
+// An event is that a request is sent or its response arrives.
+type event struct {
+	before *event
+	n      int // events up to this one
+	r      *request
+	verb   string
+}
+
+func (e *event) String() string {
+	if e == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s\n\t%d %s %s", e.before, e.r.n, e.r.name, e.verb)
+}
+
+func (e *event) number() int {
+	if e == nil {
+		return 0
+	}
+	return e.n
+}
+
+// next returns the play after one more event.
+func (p play) next(r *request, verb string) play {
+	p.events = &event{p.events, p.events.number() + 1, r, verb}
+	return p
+}
+
+// explore carries on a play in every way in which it comes to k requests.
+func (w *world) explore(p play, k int) {
+	if w.found != "" {
+		return
+	}
+	if len(p.sent) < k {
+		for _, m := range w.moves {
+			w.explore(w.send(p, m), k)
+		}
+	}
+	for i := range p.sent {
+		if p.pending>>i&1 != 0 {
+			w.explore(w.arrive(p, i), k)
+		}
+	}
+	if len(p.sent) == k && p.pending == 0 {
+		w.plays++
+		w.send(p, &move{name: "look around", asks: true, do: moveReadFlash.do})
+	}
+}
+
+// send returns p after one more request, the i-th.
+func (w *world) send(p play, m *move) play {
+	r := &request{move: m, n: len(p.sent) + 1, large: w.large, cookies: p.jar.Header(shop), knew: p.knew}
+	p = p.next(r, "is sent")
+	if m.waits {
+		p.at = p.at.Add(61 * time.Second)
+	}
+	p.pending |= 1 << len(p.sent)
+	p.sent = append(slices.Clip(p.sent), r)
+	if !w.late || len(p.sent) > 4 {
+		w.answer(w.node(p.events.n-1), r, p.at)
+		w.judge(p, r)
+	}
+	return p
+}
+
+// arrive returns p after the response to request i has arrived.
+func (w *world) arrive(p play, i int) play {
+	r := p.sent[i]
+	if w.late {
+		late := *r // other plays have their own
+		r = &late
+		w.answer(w.node(p.events.n), r, p.at)
+	}
+	p = p.next(r, "is answered")
+	if w.late {
+		w.judge(p, r)
+	}
+	p.pending &^= 1 << i
+	if len(r.set) > 0 {
+		p.jar = p.jar.Clone()
+		p.jar.SetCookies(shop, r.set)
+	}
+	p.knew.arrive(r)
+	return p
+}
+
+// judge notes the first promise broken.
+func (w *world) judge(p play, r *request) {
+	v := r.check()
+	if w.found == "" && v != "" && (w.broken == "" || v == w.broken) {
+		w.found = v
+		w.script = fmt.Sprintf("%s\nsaw %+v, flash %b, rejected %v\nwant %+v, flash %b", p.events, r.saw, r.sawFlash, r.rejected, r.knew.expect(), r.knew.flash)
+	}
+}
+
+// begin prepares the browser: what it holds when a play begins.
+func (w *world) begin(start string) {
+	began := w.now
+	n := w.node(0)
+	browse := func(m *move, by int, jar *cookiesessiontest.Jar, at time.Time) *request {
+		r := &request{move: m, n: by, large: w.large, cookies: jar.Header(shop), knew: w.knew}
+		w.answer(n, r, at)
+		jar.SetCookies(shop, r.set)
+		w.knew.arrive(r)
+		return r
+	}
+	foreign := browse(moveLogin, elsewhere, cookiesessiontest.NewJar(), began)
+	w.foreign = foreign.set
+	jar := cookiesessiontest.NewJar()
+	browse(moveLogin, earlier, jar, began.Add(-21*time.Minute))
+	browse(moveLogout, earlier, jar, began.Add(-20*time.Minute)) // leaves a marker that is old enough to be deleted
+	w.knew = memory{ended: w.knew.ended}
+	browse(moveFlash, earlier, jar, began)
+	switch start {
+	case "member":
+		browse(moveLogin, earlier, jar, began)
+	case "guest":
+		browse(moveChange, earlier, jar, began)
+	case "logged out, and a slow response brought the session back":
+		in := browse(moveLogin, earlier, jar, began)
+		browse(moveLogout, earlier, jar, began)
+		jar.SetCookies(shop, in.set)
+		w.knew.arrive(in)
+	}
+	if !w.large && start != "nobody" {
+		// A cookie that an earlier, longer session left.
+		jar.SetCookies(shop, []*http.Cookie{{Name: cookieName + ".1", Value: "AAAAAAAA", Path: "/", Secure: true}})
+	}
+	w.jar, w.now = jar, began
+}
+
+var starts = []string{"member", "guest", "nobody", "logged out, and a slow response brought the session back"}
+
+// playKey returns the key with a number, the same in every ring.
+func playKey(i int) cookiesession.Key {
+	secret := sha256.Sum256([]byte{byte(i)})
+	return cookiesession.Key{Label: fmt.Sprint("key-", i), Secret: secret[:]}
+}
+
+func playRing(keys ...cookiesession.Key) *cookiesession.Keyring {
+	ring, err := cookiesession.NewKeyring(keys...)
+	if err != nil {
+		panic(err)
+	}
+	return ring
+}
+
+// rings returns a ring for each event and one more, each of which seals with a new key and opens what the ones before sealed.
+func rings(n int) (rings []*cookiesession.Keyring) {
+	var keys []cookiesession.Key
+	for i := range n + 1 {
+		keys = append([]cookiesession.Key{playKey(i)}, keys...)
+		rings = append(rings, playRing(keys...))
+	}
+	return rings
+}
+
+// explore plays every order of k requests, from k = 1 to most.
+func (w *world) exploreAll(start string, most int) {
+	w.begin(start)
+	begin := play{jar: w.jar, knew: w.knew, at: w.now.Add(10 * time.Second)}
+	for k := 1; k <= most; k++ {
+		w.explore(begin, k)
+	}
+}
+
+// TestInterleavings is the proof of the first three promises, as far as trying everything can prove one.
+func TestInterleavings(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	reduced := testing.Short() || raceDetector
+	plays, requests := 0, 0
+	for _, e := range []struct {
+		name     string
+		most     int // requests that overlap
+		starts   []string
+		moves    []*move
+		sizes    []bool
+		lates    []bool
+		rotation []string
+		reduced  int // most, where time is short
+	}{
+		{"four requests, one cookie", 4, starts[:1], sevenMoves, []bool{false}, []bool{false}, []string{"never"}, 3},
+		{"four requests, one cookie, from a guest", 4, starts[1:2], sevenMoves, []bool{false}, []bool{false}, []string{"before each event"}, 3},
+		{"four requests, two cookies", 4, starts[:1], sevenMoves, []bool{true}, []bool{false}, []string{"before each event"}, 2},
+		{"three requests of every kind", 3, starts, allMoves, []bool{false, true}, []bool{false}, []string{"never"}, 2},
+		{"three requests, rotation", 3, starts[:2], sevenMoves, []bool{false}, []bool{false, true}, rotations, 2},
+		{"two requests of every kind", 2, starts, allMoves, []bool{false, true}, []bool{false, true}, rotations, 1},
+	} {
+		t.Run(e.name, func(t *testing.T) {
+			began, before := time.Now(), plays
+			most := e.most
+			if reduced {
+				most = e.reduced
+			}
+			for _, start := range e.starts {
+				for _, large := range e.sizes {
+					for _, late := range e.lates {
+						for _, rotation := range e.rotation {
+							w := &world{moves: e.moves, large: large, late: late, now: time.Now()}
+							w.rotate(rotation)
+							w.exploreAll(start, most)
+							plays += w.plays
+							requests += w.requests
+							if w.found != "" {
+								t.Fatalf("%s\nstart %s, two cookies %v, late handlers %v, rotation %s:%s", w.found, start, large, late, rotation, w.script)
+							}
+						}
+					}
+				}
+			}
+			t.Logf("%d interleavings in %v", plays-before, time.Since(began).Round(time.Millisecond))
+		})
+	}
+	t.Logf("%d interleavings, %d requests", plays, requests)
+}
+
+// rotations are when the servers change keys. No play has more than nine events.
+var rotations = []string{"never", "before each event", "skewed clocks", "at 0", "at 1", "at 2", "at 3", "at 4", "at 5", "at 6"}
+
+// rotate sets up the servers.
+func (w *world) rotate(when string) {
+	var nodes []*node
+	for _, ring := range rings(9) {
+		nodes = append(nodes, w.newNode(ring))
+	}
+	position := strings.Index("0123456789", when[len(when)-1:])
+	switch when {
+	case "never":
+		w.node = func(int) *node { return nodes[0] }
+	case "before each event":
+		w.node = func(event int) *node { return nodes[event] }
+	case "skewed clocks": // one of two servers has activated the new key, the other only knows it
+		pending := playKey(1)
+		pending.ActivateAt = w.now.Add(time.Hour)
+		nodes[0] = w.newNode(playRing(playKey(0), pending))
+		w.node = func(event int) *node { return nodes[event%2] }
+	default:
+		w.node = func(event int) *node {
+			if event <= position {
+				return nodes[0]
+			}
+			return nodes[1]
+		}
+	}
+}
