@@ -94,7 +94,7 @@ func TestWeakened(t *testing.T) {
 							w.forgetfulServers()
 						}
 						w.begin(start)
-						w.explore(play{jar: w.jar, knew: w.knew, at: w.now.Add(10 * time.Second)}, most)
+						w.explore(most)
 						plays += w.plays
 						if w.found != "" {
 							t.Logf("after %d interleavings: start %s, two cookies %v: %s%s", plays, start, large, w.found, w.script)
