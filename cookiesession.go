@@ -102,6 +102,7 @@ func (m *Manager) open(s *Session) {
 		}
 		d := &next.came.data
 		if !decodeSession(o.payload, d, &next.values) {
+			*d, next.values = sessionData{}, values{} // what it left would show in the next candidate's
 			return ReasonMalformed
 		}
 		found.noteOrigin(now, d)
