@@ -1,0 +1,451 @@
+package cookiesession_test
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+)
+
+// The values that cases have that are about something else.
+const oneValue = "81 a161 01"
+
+var oneDecoded = map[string]any{"a": 1}
+
+// cookieCases are about FORMAT.md, 2 and 5: names, texts, splitting, joining.
+func cookieCases() []vectorCase {
+	otherID := unhex("b0b1b2b3b4b5b6b7 b8b9babbbcbdbebf")
+	return []vectorCase{
+		{"cookie-none", "No cookie at all.", func(*vectorMaker) {}},
+		{"cookie-other-names", "Cookies whose names only look like the session's.", func(m *vectorMaker) {
+			value := strings.TrimPrefix(m.cookies(example(oneValue).encode())[0], m.v.Name)
+			m.add("__Host-sessions"+value, "__host-session"+value, "session"+value, "__Host-session.0"+value, "__Host-session.9"+value,
+				"__Host-session.flash.1"+value, "__Host-session.x"+value)
+		}},
+		{"cookie-one", "One cookie. What surrounds it isn't the session's.", func(m *vectorMaker) {
+			m.add("theme=dark")
+			m.write(example(), map[string]any{"user": "Ada", "views": 3})
+			m.add("lang=en")
+		}},
+		{"cookie-two", "A text that doesn't fit into one cookie, as the writer splits it.", func(m *vectorMaker) {
+			m.write(example(), map[string]any{"long": strings.Repeat("0123456789abcdef", 200)})
+		}},
+		{"cookie-two-early", "Two cookies, the first with the fewest characters allowed: a reader accepts any splitting.", func(m *vectorMaker) {
+			m.session(example(oneValue).encode(), 28)
+			m.opens(example(), oneDecoded)
+		}},
+		{"cookie-nine", "Nine cookies, the most there are. The last holds two characters of text.", func(m *vectorMaker) {
+			m.session(example("81 a16e a23132").encode(), 28, 4, 4, 8, 4, 12, 4, 68)
+			m.opens(example(), map[string]any{"n": "12"})
+		}},
+		{"cookie-any-order", "Three cookies in another order, in two Cookie lines, with tabs and without spaces.", func(m *vectorMaker) {
+			payload := example(oneValue).encode()
+			c := m.cookies(payload, 32, 40)
+			m.v.Cookie = []string{c[2] + ";a=b;\t" + c[0] + " ; ", "x;;" + strings.Replace(c[1], "=", " =", 1) + "\t"}
+			m.opens(example(), oneDecoded)
+		}},
+		{"cookie-stale-parts", "Cookies beyond the count in cookie 0 are left over from a larger session.", func(m *vectorMaker) {
+			stale := m.cookies(example(oneValue).encode(), 28, 40)
+			m.session(example("80").encode())
+			m.add(stale[1:]...)
+			m.opens(example(), map[string]any{})
+		}},
+		{"cookie-parts-only", "Numbered cookies without a cookie 0 are nothing.", func(m *vectorMaker) {
+			m.add(m.cookies(example(oneValue).encode(), 28, 40)[1:]...)
+		}},
+		{"cookie-twice", "The same cookie twice is one candidate.", func(m *vectorMaker) {
+			m.session(example(oneValue).encode())
+			m.add(m.v.Cookie[0])
+			m.opens(example(), oneDecoded)
+		}},
+		{"cookie-rivals-refused", "What doesn't open is no rival, wherever it stands.", func(m *vectorMaker) {
+			forged := m.cookies(example(oneValue).encode())[0]
+			m.add(m.v.Name+"=", forged[:60]+flip(forged[60])+forged[61:])
+			m.add(m.cookies(example(oneValue).encode())...)
+			m.add(m.v.Name + "=1AAAA")
+			m.opens(example(), oneDecoded)
+		}},
+		{"cookie-rival-malformed-payload", "A payload that opens but breaks the format is no rival, and nothing of it is left.", func(m *vectorMaker) {
+			bad := example("de 0020", strings.Repeat("a0 c0", 16), strings.Repeat("a161 c0", 16)) // no key may come twice
+			bad.csrf = exampleSecret
+			m.add(m.cookies(bad.encode())...)
+			m.add(m.cookies(example("82 a161 a378797a a162 02").encode())...)
+			m.opens(example(), map[string]any{"a": "xyz", "b": 2})
+			m.v.Expect.CSRFRefused = csrfToken(exampleSecret)
+		}},
+		{"cookie-part-rivals", "Two cookies 1 carry the tag; one opens.", func(m *vectorMaker) {
+			c := m.cookies(example(oneValue).encode(), 28)
+			m.add(c[0], c[1][:len(c[1])-5]+"AAAAA", c[1])
+			m.opens(example(), oneDecoded)
+		}},
+		{"cookie-part-rivals-malformed", "Three cookies 1 carry the tag; two break the rules for parts.", func(m *vectorMaker) {
+			c := m.cookies(example(oneValue).encode(), 28, 8)
+			m.add(c[0], c[1][:len(c[1])-1], c[1][:len(c[1])-8], c[1], c[2])
+			m.opens(example(), oneDecoded)
+		}},
+		{"cookie-same-id", "Of two cookies with one ID the one that was sealed last counts.", func(m *vectorMaker) {
+			newer := example("81 a161 02")
+			newer.sealed++
+			m.add(m.cookies(example(oneValue).encode())...)
+			m.add(m.cookies(newer.encode())...)
+			m.add(m.cookies(example("81 a161 03").encode())...)
+			m.opens(newer, map[string]any{"a": 2})
+		}},
+		{"cookie-same-id-and-time", "Of two cookies with one ID and time the first counts.", func(m *vectorMaker) {
+			m.add(m.cookies(example(oneValue).encode())...)
+			m.add(m.cookies(example("81 a161 02").encode())...)
+			m.opens(example(), oneDecoded)
+		}},
+		{"cookie-secure-prefix", "A name with the prefix __Secure-.", func(m *vectorMaker) {
+			m.v.Name = "__Secure-session"
+			m.write(example(), oneDecoded)
+		}},
+		{"cookie-no-prefix", "A name without a prefix and with every special character.", func(m *vectorMaker) {
+			m.v.Name = "a!#$%&'*+-^_`|~Z"
+			m.write(example(), oneDecoded)
+		}},
+		{"ambiguous-sessions", "Two cookies that open to sessions with different IDs, though one has expired.", func(m *vectorMaker) {
+			other := example(oneValue)
+			other.id, other.expires = otherID, exampleSealed
+			m.add(m.cookies(other.encode())...)
+			m.add(m.cookies(example(oneValue).encode())...)
+			m.refused("ambiguous")
+		}},
+		{"ambiguous-heads", "Five distinct cookies 0, one of which opens.", func(m *vectorMaker) {
+			m.add(m.cookies(example(oneValue).encode())...)
+			m.add(m.v.Name+"=", m.v.Name+"=1", m.v.Name+"=x", m.v.Name+"=1A")
+			m.refused("ambiguous")
+		}},
+		{"ambiguous-parts", "Five distinct cookies 1 with the tag, one of which opens.", func(m *vectorMaker) {
+			c := m.cookies(example(oneValue).encode(), 28)
+			m.add(append(c, c[1]+"AAAA", c[1]+"BBBB", c[1]+"CCCC", c[1]+"DDDD")...)
+			m.refused("ambiguous")
+		}},
+		{"ambiguous-combinations", "Three cookies 1 and two cookies 2 with the tag make six candidates.", func(m *vectorMaker) {
+			c := m.cookies(example(oneValue).encode(), 28, 8)
+			m.add(append(c, c[1]+"AAAA", c[1]+"BBBB", c[2]+"AAAA")...)
+			m.refused("ambiguous")
+		}},
+		{"ambiguous-numbered", "17 numbered cookies.", func(m *vectorMaker) {
+			m.add(m.cookies(example(oneValue).encode())...)
+			m.add(slices.Repeat([]string{m.v.Name + ".8=x"}, 17)...)
+			m.refused("ambiguous")
+		}},
+		{"cookie-16-numbered", "16 numbered cookies are not too many.", func(m *vectorMaker) {
+			m.session(example(oneValue).encode())
+			m.add(slices.Repeat([]string{m.v.Name + ".8=x"}, 16)...)
+			m.opens(example(), oneDecoded)
+		}},
+		{"torn-missing-part", "The last of three cookies is missing.", func(m *vectorMaker) {
+			m.add(m.cookies(example(oneValue).encode(), 28, 8)[:2]...)
+			m.refused("torn")
+		}},
+		{"torn-mixed", "Cookie 1 is another write's.", func(m *vectorMaker) {
+			m.add(m.cookies(example(oneValue).encode(), 28)[0], m.cookies(example(oneValue).encode(), 28)[1])
+			m.refused("torn")
+		}},
+		{"torn-before-malformed", "Cookie 1 is missing, cookie 2 breaks the rules for parts: the least number gives the reason.", func(m *vectorMaker) {
+			c := m.cookies(example(oneValue).encode(), 28, 8, 8)
+			m.add(c[0], c[2]+"A", c[3])
+			m.refused("torn")
+		}},
+		{"malformed-before-torn", "Cookie 1 breaks the rules for parts, cookie 2 is missing.", func(m *vectorMaker) {
+			c := m.cookies(example(oneValue).encode(), 28, 8)
+			m.add(c[0], c[1]+"A")
+			m.refused("malformed")
+		}},
+		malformedText("empty", "An empty value.", func([]string) []string { return []string{"__Host-session="} }),
+		malformedText("no-equals", "A name without a value.", func([]string) []string { return []string{"__Host-session"} }),
+		malformedText("count-0", "The count is 0.", func(c []string) []string { return replace(c, "=1", "=0") }),
+		malformedText("count-missing", "The text without a count.", func(c []string) []string { return replace(c, "=1", "=") }),
+		malformedText("quoted", "A quoted value.", func(c []string) []string { return []string{strings.Replace(c[0], "=", `="`, 1) + `"`} }),
+		malformedText("character", "A character of the other base64 alphabet.", func(c []string) []string { return []string{c[0][:60] + "+" + c[0][61:]} }),
+		malformedText("padding", "The text is padded.", func(c []string) []string { return []string{c[0] + "=="} }),
+		malformedText("length", "The text has 4n+1 characters.", func(c []string) []string { return []string{c[0][:len(c[0])-1]} }),
+		malformedText("unused-bits", "Bits of the last character that stand for nothing aren't 0.", func(c []string) []string {
+			last := c[0][len(c[0])-1]
+			return []string{c[0][:len(c[0])-1] + string(last+1)}
+		}),
+		{"malformed-part-0-short", "Cookie 0 of two holds 24 characters.", func(m *vectorMaker) {
+			m.add(m.cookies(example(oneValue).encode(), 24)...)
+			m.refused("malformed")
+		}},
+		{"malformed-part-0-groups", "Cookie 0 of two holds 30 characters, no whole groups of four.", func(m *vectorMaker) {
+			m.add(m.cookies(example(oneValue).encode(), 30)...)
+			m.refused("malformed")
+		}},
+		{"malformed-part-groups", "Cookie 1 of three holds 6 characters, no whole group of four.", func(m *vectorMaker) {
+			m.add(m.cookies(example(oneValue).encode(), 28, 6)...)
+			m.refused("malformed")
+		}},
+		{"malformed-part-empty", "Cookie 1 of two holds nothing but the tag.", func(m *vectorMaker) {
+			c := m.cookies(example(oneValue, "").encode(), 28)
+			m.add(c[0], c[1][:len(m.v.Name)+len(".1=")+4])
+			m.refused("malformed")
+		}},
+		{"malformed-reason-is-the-first", "Of candidates that don't open, the first gives the reason.", func(m *vectorMaker) {
+			m.add(m.v.Name+"=1AAAA", m.cookies(example(oneValue).encode(), 28)[0])
+			m.refused("malformed")
+		}},
+	}
+}
+
+// malformedText spoils the one cookie of a valid session.
+func malformedText(name, about string, spoil func(cookies []string) []string) vectorCase {
+	return vectorCase{"malformed-text-" + name, about, func(m *vectorMaker) {
+		m.add(spoil(m.cookies(example("81 a161 cd0080").encode()))...) // 4n+2 characters of text
+		m.refused("malformed")
+	}}
+}
+
+func replace(cookies []string, old, text string) []string {
+	return []string{strings.Replace(cookies[0], old, text, 1)}
+}
+
+// flip returns another character of base64url.
+func flip(c byte) string {
+	if c == 'A' {
+		return "B"
+	}
+	return "A"
+}
+
+// keyCases are about FORMAT.md, 3 and 4: derivation, choice of key, token.
+func keyCases() []vectorCase {
+	previousFirst := []vectorKey{previousKey, currentKey}
+	return []vectorCase{
+		{"key-scope-empty", "The scope is empty.", func(m *vectorMaker) {
+			m.v.Scope = ""
+			m.write(example(), oneDecoded)
+		}},
+		{"key-scope-utf-8", "A scope beyond ASCII: its length counts bytes.", func(m *vectorMaker) {
+			m.v.Scope = "Lädchen 店"
+			m.write(example(), oneDecoded)
+		}},
+		{"key-long", "A secret of 64 bytes.", func(m *vectorMaker) {
+			m.v.Keys = []vectorKey{longKey}
+			m.write(example(), oneDecoded)
+		}},
+		{"key-older", "Sealed by a key that has been replaced.", func(m *vectorMaker) {
+			m.v.Keys = slices.Clone(previousFirst)
+			m.session(example(oneValue).encode())
+			m.v.Keys[1].ActivateAt = exampleNow - 1
+			m.opens(example(), oneDecoded)
+		}},
+		{"key-choice", "The writer seals with the key that was activated last, not with one that is to come.", func(m *vectorMaker) {
+			m.v.Keys = []vectorKey{currentKey, previousKey, longKey}
+			m.v.Keys[0].ActivateAt = exampleSealed + 1
+			m.v.Keys[2].ActivateAt = exampleSealed
+			m.write(example(), oneDecoded)
+		}},
+		{"key-not-yet-active", "A key opens before its activation.", func(m *vectorMaker) {
+			m.v.Keys = slices.Clone(previousFirst)
+			m.session(example(oneValue).encode())
+			m.v.Keys[0].ActivateAt = exampleNow + 1
+			m.opens(example(), oneDecoded)
+		}},
+		{"key-retires-next", "The last second before a key's retirement.", func(m *vectorMaker) {
+			m.v.Keys = slices.Clone(previousFirst)
+			m.session(example(oneValue).encode())
+			m.v.Keys[0].RetireAt = exampleNow + 1
+			m.opens(example(), oneDecoded)
+		}},
+		{"unknown-key-retired", "A key's retirement is now.", func(m *vectorMaker) {
+			m.v.Keys = slices.Clone(previousFirst)
+			m.add(m.cookies(example(oneValue).encode())...)
+			m.v.Keys[0].RetireAt = exampleNow
+			m.refused("unknown-key")
+		}},
+		{"unknown-key-secret", "Sealed with a secret that the reader doesn't have.", func(m *vectorMaker) {
+			m.v.Keys = slices.Clone(previousFirst)
+			m.add(m.cookies(example(oneValue).encode())...)
+			m.v.Keys = m.v.Keys[1:]
+			m.refused("unknown-key")
+		}},
+		{"unknown-key-scope", "Sealed in another scope.", func(m *vectorMaker) {
+			m.v.Scope = "shop-staging"
+			m.add(m.cookies(example(oneValue).encode())...)
+			m.v.Scope = "shop"
+			m.refused("unknown-key")
+		}},
+		{"unknown-key-name", "Sealed for a cookie of another name.", func(m *vectorMaker) {
+			m.v.Name = "__Host-other"
+			m.add(strings.Replace(m.cookies(example(oneValue).encode())[0], "other", "session", 1))
+			m.v.Name = "__Host-session"
+			m.refused("unknown-key")
+		}},
+		{"unknown-key-purpose", "A flash token in the session cookie.", func(m *vectorMaker) {
+			m.add(splitToken(m.v.Name, m.token(currentKey, "flash", example(oneValue).encode()))...)
+			m.refused("unknown-key")
+		}},
+		{"unknown-key-separators", "Bytes moved from the scope to the purpose.", func(m *vectorMaker) {
+			m.v.Scope = ""
+			m.add(splitToken(m.v.Name, m.token(currentKey, "sessionshop", example(oneValue).encode()))...)
+			m.v.Scope = "shop"
+			m.refused("unknown-key")
+		}},
+		tokenCase("forged-ciphertext", "A bit of the ciphertext is changed.", "forged", 45),
+		tokenCase("forged-nonce", "A bit of the nonce is changed.", "forged", 20),
+		tokenCase("forged-authenticator", "A bit of the authenticator is changed.", "forged", -1),
+		tokenCase("unknown-key-id", "A bit of the key ID is changed.", "unknown-key", 16),
+		tokenCase("malformed-version", "A bit of the version is changed.", "malformed", 0),
+		{"forged-key-id", "The token names another key that the reader has.", func(m *vectorMaker) {
+			m.v.Keys = slices.Clone(previousFirst)
+			token := m.token(previousKey, "session", example(oneValue).encode())
+			d := derive(unhex(currentKey.Secret), "session", m.v.Scope, m.v.Name)
+			copy(token[1:], d.id)
+			m.add(splitToken(m.v.Name, token)...)
+			m.refused("forged")
+		}},
+		{"forged-short", "57 bytes with a key ID that the reader has: an empty payload, if it authenticated.", func(m *vectorMaker) {
+			token := m.token(currentKey, "session", nil)
+			token[56] ^= 1
+			m.add(splitToken(m.v.Name, token)...)
+			m.refused("forged")
+		}},
+		{"malformed-short", "56 bytes.", func(m *vectorMaker) {
+			m.add(splitToken(m.v.Name, m.token(currentKey, "session", nil)[:56])...)
+			m.refused("malformed")
+		}},
+	}
+}
+
+// tokenCase changes a bit of byte i of a token, counted from the end if negative.
+func tokenCase(name, about, reason string, i int) vectorCase {
+	return vectorCase{name, about, func(m *vectorMaker) {
+		token := m.token(currentKey, "session", example(oneValue).encode())
+		token[(i+len(token))%len(token)] ^= 2
+		m.add(splitToken(m.v.Name, token)...)
+		m.refused(reason)
+	}}
+}
+
+// validityCases are about FORMAT.md, 6.3, 6.4, 7.1 and 7.3. Each limit is met and missed by a second.
+func validityCases() []vectorCase {
+	const idle = 1800
+	origin := exampleID[:8]
+	at := func(m *vectorMaker, change func(p *sessionPayload)) *sessionPayload {
+		p := example(oneValue)
+		change(p)
+		m.session(p.encode())
+		return p
+	}
+	refusedAt := func(name, about, reason string, prepare func(m *vectorMaker, p *sessionPayload)) vectorCase {
+		return vectorCase{name, about, func(m *vectorMaker) {
+			at(m, func(p *sessionPayload) { prepare(m, p) })
+			m.refused(reason)
+		}}
+	}
+	opensAt := func(name, about string, prepare func(m *vectorMaker, p *sessionPayload)) vectorCase {
+		return vectorCase{name, about, func(m *vectorMaker) {
+			m.opens(at(m, func(p *sessionPayload) { prepare(m, p) }), oneDecoded)
+		}}
+	}
+	return []vectorCase{
+		opensAt("valid-clock-behind", "The writer's clock is 60 s ahead.", func(_ *vectorMaker, p *sessionPayload) {
+			p.created, p.sealed = exampleNow+60, exampleNow+60
+		}),
+		refusedAt("future-created", "Created 61 s ahead.", "future", func(_ *vectorMaker, p *sessionPayload) { p.created = exampleNow + 61 }),
+		refusedAt("future-sealed", "Sealed 61 s ahead, and expired: the first check counts.", "future", func(_ *vectorMaker, p *sessionPayload) {
+			p.sealed, p.expires = exampleNow+61, exampleNow
+		}),
+		opensAt("valid-last-second", "It expires a second later.", func(_ *vectorMaker, p *sessionPayload) { p.expires = exampleNow + 1 }),
+		refusedAt("expired", "It expires now; that it was created before not-before is checked later.", "expired", func(m *vectorMaker, p *sessionPayload) {
+			p.expires, m.v.NotBefore = exampleNow, exampleNow
+		}),
+		opensAt("valid-not-before", "Created at not-before.", func(m *vectorMaker, _ *sessionPayload) { m.v.NotBefore = exampleCreated }),
+		refusedAt("revoked-not-before", "Created a second before not-before, and ended too.", "revoked", func(m *vectorMaker, _ *sessionPayload) {
+			m.v.NotBefore = exampleCreated + 1
+			m.marker(origin, "1767225700")
+		}),
+		refusedAt("ended", "A marker for the origin, and idle too.", "ended", func(m *vectorMaker, _ *sessionPayload) {
+			m.v.IdleTimeout = exampleNow - exampleSealed - 1
+			m.marker(origin, "1767225700")
+		}),
+		refusedAt("ended-empty", "A marker refuses whatever its value is.", "ended", func(m *vectorMaker, _ *sessionPayload) { m.marker(origin, "") }),
+		refusedAt("ended-no-value", "A marker without an equals sign.", "ended", func(m *vectorMaker, _ *sessionPayload) {
+			m.add(m.v.Name + ".ended." + base64.RawURLEncoding.EncodeToString(origin))
+		}),
+		opensAt("valid-other-markers", "Markers of other origins, and names that aren't markers: too long, not strict, another case.", func(m *vectorMaker, _ *sessionPayload) {
+			m.marker(exampleID[8:], "1767225700")
+			m.marker(exampleID, "1767225700")
+			m.add(m.v.Name+".ended.oKGio6Slpqd=1767225700", m.v.Name+".Ended.oKGio6Slpqc=1767225700", m.v.Name+".ended=1767225700")
+		}),
+		opensAt("valid-idle-limit", "Sealed as long ago as the idle timeout.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+idle, idle
+		}),
+		refusedAt("idle", "Sealed a second longer ago than the idle timeout.", "idle", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+idle+1, idle
+		}),
+		opensAt("valid-persistent", "Mode 1.", func(_ *vectorMaker, p *sessionPayload) { p.mode = 1 }),
+		refusedAt("idle-persistent", "Mode 1 is no protection from the idle timeout.", "idle", func(m *vectorMaker, p *sessionPayload) {
+			p.mode, m.v.Now, m.v.IdleTimeout = 1, p.sealed+idle+1, idle
+		}),
+		opensAt("valid-remembered", "Mode 2 is exempt from the idle timeout.", func(m *vectorMaker, p *sessionPayload) {
+			p.mode, m.v.Now, m.v.IdleTimeout = 2, p.sealed+idle+1, idle
+		}),
+		{"lease", "A lease, as the writer writes it, keeps an idle session alive.", func(m *vectorMaker) {
+			m.v.IdleTimeout = idle
+			m.write(example(), oneDecoded)
+			m.writeLease(exampleSealed + idle)
+			m.v.Now = exampleSealed + 2*idle
+		}},
+		refusedAt("idle-lease", "A lease that is a second too old.", "idle", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle+1, idle
+			m.lease(exampleID, p.sealed+idle)
+		}),
+		opensAt("lease-newest", "Of several leases the newest of this session counts; what doesn't open is no harm.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle
+			m.add(m.v.Name + ".lease=1AAAA")
+			m.lease(exampleID, p.sealed+idle)
+			m.lease(exampleID, p.sealed+1)
+		}),
+		opensAt("lease-ahead", "A lease that is 60 s ahead.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle
+			m.lease(exampleID, p.sealed+2*idle+60)
+		}),
+		refusedAt("idle-lease-ahead", "A lease that is 61 s ahead doesn't count.", "idle", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle
+			m.lease(exampleID, p.sealed+2*idle+61)
+		}),
+		refusedAt("idle-lease-foreign", "The lease of a session with the same origin, but another ID.", "idle", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle
+			m.lease(slices.Concat(origin, origin), p.sealed+2*idle)
+		}),
+		opensAt("lease-malformed", "A lease that breaks the format only makes the session look older.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+idle, idle
+			payload := slices.Concat([]byte{0x92}, packBin(exampleID), packTime(m.v.Now), []byte{0})
+			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)
+			m.v.Expect.Lease = "malformed"
+		}),
+		opensAt("csrf", "A token of the session's CSRF secret, and the token with another last bit.", func(m *vectorMaker, p *sessionPayload) {
+			p.csrf = exampleSecret
+			m.v.Expect.CSRFToken = csrfToken(exampleSecret)
+			other := slices.Clone(exampleSecret)
+			other[15] ^= 1
+			m.v.Expect.CSRFRefused = csrfToken(other)
+		}),
+		opensAt("csrf-none", "No token suits a session without a CSRF secret.", func(m *vectorMaker, _ *sessionPayload) {
+			m.v.Expect.CSRFRefused = csrfToken(make([]byte, 16))
+		}),
+		opensAt("csrf-zero", "A CSRF secret of zeros counts as none.", func(m *vectorMaker, p *sessionPayload) {
+			p.csrf = make([]byte, 16)
+			m.v.Expect.CSRFRefused = csrfToken(p.csrf)
+		}),
+		opensAt("csrf-text", "A CSRF token whose text isn't strict.", func(m *vectorMaker, p *sessionPayload) {
+			p.csrf = exampleSecret
+			token := csrfToken(exampleSecret)
+			m.v.Expect.CSRFRefused = token[:42] + string(token[42]+1)
+		}),
+	}
+}
+
+var exampleSecret = unhex("00112233445566778899aabbccddeeff")
+
+// csrfToken returns a token of a CSRF secret (FORMAT.md, 6.6).
+func csrfToken(secret []byte) string {
+	token := unhex("0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+	for i, mask := range token {
+		token = append(token, mask^secret[i])
+	}
+	return base64.RawURLEncoding.EncodeToString(token)
+}
