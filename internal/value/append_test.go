@@ -206,6 +206,9 @@ func TestAppendErrorsLeaveDst(t *testing.T) {
 		if err == nil || len(got) != 2 || &got[0] != &dst[0] {
 			t.Errorf("%s: got %x, %v, want dst and an error", name, got, err)
 		}
+		if name == "in a struct" && !strings.HasSuffix(err.Error(), ": it holds a chan int") {
+			t.Errorf("%s: got error %q", name, err)
+		}
 		if !strings.HasPrefix(err.Error(), "cookiesession: ") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: got error %q", name, err)
 		}

@@ -47,7 +47,8 @@ type (
 		Seen     map[string]time.Time
 		Choice   pair[float32, []byte]
 		Failure  error
-		Password string `msgpack:"-"`
+		Password string         `msgpack:"-"`
+		Hooks    map[int]func() `msgpack:"-"`
 		cache    int
 	}
 )
@@ -114,6 +115,7 @@ func TestRoundTrips(t *testing.T) {
 	equal(t, map[string]string{"a": "b"})
 	equal(t, &seven)
 	equal(t, (*int)(nil))
+	equal(t, map[string]***int{"a": pointer(pointer(&seven))})
 	equal(t, []*string{&text, nil})
 	equal(t, struct{}{})
 	equal(t, map[string]struct{}{"a": {}})
@@ -132,12 +134,15 @@ func TestRoundTrips(t *testing.T) {
 		Wait: time.Minute, Addr: netip.MustParseAddr("10.0.0.1"), Seen: map[string]time.Time{"x": now},
 		Choice: pair[float32, []byte]{0.1, []byte{}}, Failure: errors.New("failure"),
 	})
-	got := roundTrip(t, account{Password: "secret", cache: 5})
-	if got.Password != "" || got.cache != 0 {
-		t.Errorf("fields that aren't stored: got %q and %d, want them empty", got.Password, got.cache)
+	got := roundTrip(t, account{Password: "secret", Hooks: map[int]func(){1: nil}, cache: 5})
+	if got.Password != "" || got.Hooks != nil || got.cache != 0 {
+		t.Errorf("fields that aren't stored: got %q, %v and %d, want them empty", got.Password, got.Hooks, got.cache)
 	}
 	if got := roundTrip(t, math.NaN()); !math.IsNaN(got) {
 		t.Errorf("NaN: got %v", got)
+	}
+	if got := roundTrip(t, float32(math.NaN())); got == got {
+		t.Errorf("float32 NaN: got %v", got)
 	}
 	if got := roundTrip(t, []float32{float32(math.NaN())}); len(got) != 1 || got[0] == got[0] {
 		t.Errorf("NaN in a list: got %v", got)
@@ -146,7 +151,6 @@ func TestRoundTrips(t *testing.T) {
 
 // Everything that lies in an interface, or is a time, arrives as Decode would have made it.
 func TestDecodeIntoSettles(t *testing.T) {
-	east := time.FixedZone("east", 3600)
 	at := time.Unix(1700000000, 5).In(east)
 	type inner struct{ V any }
 	type outer struct {
@@ -168,6 +172,28 @@ func TestDecodeIntoSettles(t *testing.T) {
 	}
 	if got := roundTrip(t, at); got != utc {
 		t.Errorf("got %#v, want %#v", got, utc)
+	}
+}
+
+func pointer[T any](v T) *T { return &v }
+
+// local decodes itself, so its time is its own affair.
+type local struct{ At time.Time }
+
+var east = time.FixedZone("east", 3600)
+
+func (l local) EncodeMsgpack(e *msgpack.Encoder) error { return e.EncodeTime(l.At) }
+
+func (l *local) DecodeMsgpack(d *msgpack.Decoder) error {
+	at, err := d.DecodeTime()
+	l.At = at.In(east)
+	return err
+}
+
+func TestDecodeIntoLeavesTypesToThemselves(t *testing.T) {
+	want := []local{{time.Unix(1700000000, 5).In(east)}}
+	if got := roundTrip(t, want); got[0] != want[0] {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -13,7 +13,7 @@ func settle(v reflect.Value) {
 		v.Set(reflect.ValueOf(v.Interface().(time.Time).UTC()))
 		return
 	}
-	if inward.opaque(t) || !inward.shapeOf(t).loose {
+	if !inward.shapeOf(t).loose {
 		return
 	}
 	switch v.Kind() {

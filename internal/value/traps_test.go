@@ -117,7 +117,7 @@ func TestTrapCycles(t *testing.T) {
 		Next *node
 	}
 	type own []any
-	type pointer *pointer
+	type endless *endless
 	type link map[string]link
 	loop := &node{}
 	loop.Next = loop
@@ -127,7 +127,7 @@ func TestTrapCycles(t *testing.T) {
 	list[0] = list
 	named := own{nil}
 	named[0] = named
-	var p pointer
+	var p endless
 	p = &p
 	var anything any
 	anything = &anything
@@ -137,7 +137,7 @@ func TestTrapCycles(t *testing.T) {
 		"map": m, "list": list, "pointer in a struct": loop, "map in a struct": struct{ M map[string]any }{m},
 		"list of its own type": named, "pointer": p, "interface": anything, "typed map": typed,
 		"embedded": EmbedsItself{}, "embedded in a list": []EmbedsItself{}, "embedded by way of another": EmbedsOther{},
-		"pointers in a field": struct{ P pointer }{}, "nil pointer": pointer(nil),
+		"pointers in a field": struct{ P endless }{}, "nil pointer": endless(nil),
 	} {
 		if _, err := Append(nil, v, 0); err == nil {
 			t.Errorf("%s: no error", name)
@@ -148,7 +148,7 @@ func TestTrapCycles(t *testing.T) {
 	}
 	b := mustAppend(t, map[string]any{"P": nil})
 	for name, err := range map[string]error{
-		"pointer": DecodeInto(b, new(pointer)), "pointer in a struct": DecodeInto(b, &struct{ P pointer }{}),
+		"pointer": DecodeInto(b, new(endless)), "pointer in a struct": DecodeInto(b, &struct{ P endless }{}),
 		"embedded": DecodeInto(b, new(EmbedsItself)), "embedded by way of another": DecodeInto(b, new([]*EmbedsOther)),
 	} {
 		if err == nil {
