@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -15,6 +16,9 @@ func (e *encoder) other(dst []byte, v any, depth int) ([]byte, error) {
 	why := outward.shapeOf(rv.Type()).refused
 	if why == "" {
 		why = e.walk(rv, depth)
+	}
+	if why == "" && !timesIntact() {
+		why = timesTaken
 	}
 	if why != "" {
 		return nil, unstorable(rv.Type(), why, nil)
@@ -28,7 +32,8 @@ func (e *encoder) other(dst []byte, v any, depth int) ([]byte, error) {
 		err = errMore
 	}
 	if err != nil {
-		return nil, unstorable(rv.Type(), "it encodes itself to something else than one value", err)
+		why = reason("it encodes to a " + strings.TrimPrefix(err.Error(), "cookiesession: "))
+		return nil, unstorable(rv.Type(), why, err)
 	}
 	return dst, nil
 }
@@ -36,9 +41,6 @@ func (e *encoder) other(dst []byte, v any, depth int) ([]byte, error) {
 // encode returns what msgpack/v5 makes of v.
 func encode(v reflect.Value) (raw []byte, err error) {
 	defer recovered(&err)
-	if !timesIntact() {
-		return nil, errTimesTaken
-	}
 	// Methods with a pointer receiver are only found on a value that has an address.
 	addressable := reflect.New(v.Type()).Elem()
 	addressable.Set(v)

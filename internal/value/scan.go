@@ -9,14 +9,13 @@ import (
 )
 
 var (
-	errTruncated  = errors.New("cookiesession: malformed value: it ends too early")
-	errCode       = errors.New("cookiesession: malformed value: unknown type")
-	errTime       = errors.New("cookiesession: malformed value: not a timestamp")
-	errDeep       = errors.New("cookiesession: malformed value: nested too deeply")
-	errKey        = errors.New("cookiesession: malformed value: a map key is not a string")
-	errOrder      = errors.New("cookiesession: malformed value: map keys are not in ascending order, or not distinct")
-	errMore       = errors.New("cookiesession: malformed value: more than one")
-	errTimesTaken = errors.New("cookiesession: another package has registered msgpack extension -1, the timestamp, for another type")
+	errTruncated = errors.New("cookiesession: malformed value: it ends too early")
+	errCode      = errors.New("cookiesession: malformed value: unknown type")
+	errTime      = errors.New("cookiesession: malformed value: not a timestamp")
+	errDeep      = errors.New("cookiesession: malformed value: nested too deeply")
+	errKey       = errors.New("cookiesession: malformed value: a map key is not a string")
+	errOrder     = errors.New("cookiesession: malformed value: map keys are not in ascending order, or not distinct")
+	errMore      = errors.New("cookiesession: malformed value: bytes follow it")
 )
 
 // sizes holds the length of every value whose code alone tells it, and 0 for the others.

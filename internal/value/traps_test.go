@@ -289,8 +289,8 @@ func TestTrapExtensionRegistry(t *testing.T) {
 	msgpack.RegisterExt(-1, (*extension)(nil))
 	_, err := Append(nil, diary{at}, 0)
 	err2 := DecodeInto(written, new(diary))
-	if !errors.Is(err, errTimesTaken) || !errors.Is(err2, errTimesTaken) {
-		t.Errorf("without timestamps: got %v and %v, want %v", err, err2, errTimesTaken)
+	if err == nil || !strings.HasSuffix(err.Error(), string(timesTaken)) || err2 == nil {
+		t.Errorf("without timestamps: got %v and %v, want %q", err, err2, timesTaken)
 	}
 	if got := mustAppend(t, at); !bytes.Equal(got, plain) || Decode(got) != at {
 		t.Errorf("a plain time: got %x, want %x", got, plain)

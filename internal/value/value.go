@@ -73,6 +73,7 @@ func (r reason) Error() string { return "cookiesession: internal error: " + stri
 const (
 	tooDeep    reason = "it is nested too deeply, or cyclic"
 	tooMuch    reason = "it is too large, or cyclic"
+	timesTaken reason = "another package has registered msgpack's extension -1, the timestamp, for a type of its own"
 	otherType  reason = "it is of another type"
 	outOfRange reason = "it is out of range"
 	changed    reason = "a part of it is of another type, out of range or of another length"
