@@ -17,7 +17,7 @@ import (
 func TestSessionPayload(t *testing.T) {
 	m := newManager(t, nil)
 	now := time.Now().Unix()
-	head := pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packBin(nil)) // all but the values
+	head := pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packBytes(nil)) // all but the values
 	values := packMap("k", "v")
 	nested := func(depth int) []byte { // lists of one element, and in the innermost a map
 		return pack(strings.Repeat("\x91", depth-1), 0x80)
@@ -29,7 +29,7 @@ func TestSessionPayload(t *testing.T) {
 	}{
 		{"as written", pack(head, values), ""},
 		{"no values", pack(head, 0x80), ""},
-		{"remembered", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 2, packBin(nil), values), ""},
+		{"remembered", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 2, packBytes(nil), values), ""},
 		{"with a CSRF secret", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packID(2), values), ""},
 
 		{"empty", nil, "malformed"},
@@ -40,30 +40,30 @@ func TestSessionPayload(t *testing.T) {
 		{"a field too many", pack(head, values, 0xc0), "malformed"},
 		{"cut short", pack(head, values[:len(values)-1]), "malformed"},
 		{"without values", head, "malformed"},
-		{"ID of 15 bytes", pack(packArray(7), packBin(make([]byte, 15)), head[19:], values), "malformed"},
-		{"ID of 17 bytes", pack(packArray(7), packBin(make([]byte, 17)), head[19:], values), "malformed"},
+		{"ID of 15 bytes", pack(packArray(7), packBytes(make([]byte, 15)), head[19:], values), "malformed"},
+		{"ID of 17 bytes", pack(packArray(7), packBytes(make([]byte, 17)), head[19:], values), "malformed"},
 		{"ID a string", pack(packArray(7), 0xb0, head[3:], values), "malformed"},
 		{"ID nil", pack(packArray(7), 0xc0, head[19:], values), "malformed"},
-		{"a time below zero", pack(packArray(7), packID(1), 0xff, packTimes(now, now+1000), 0, packBin(nil), values), "malformed"},
-		{"a time that is a float", pack(packArray(7), packID(1), 0xca, "\x00\x00\x00\x00", packTimes(now, now+1000), 0, packBin(nil), values), "malformed"},
-		{"a time that is a timestamp", pack(packArray(7), packID(1), 0xd6, "\xff\x00\x00\x00\x00", packTimes(now, now+1000), 0, packBin(nil), values), "malformed"},
-		{"a time beyond int64", pack(packArray(7), packID(1), packTimes(now, now), 0xcf, "\xff\xff\xff\xff\xff\xff\xff\xff", 0, packBin(nil), values), "malformed"},
-		{"mode 3", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 3, packBin(nil), values), "malformed"},
-		{"mode 256", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0xcd, "\x01\x00", packBin(nil), values), "malformed"},
-		{"CSRF secret of 15 bytes", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packBin(make([]byte, 15)), values), "malformed"},
+		{"a time below zero", pack(packArray(7), packID(1), 0xff, packTimes(now, now+1000), 0, packBytes(nil), values), "malformed"},
+		{"a time that is a float", pack(packArray(7), packID(1), 0xca, "\x00\x00\x00\x00", packTimes(now, now+1000), 0, packBytes(nil), values), "malformed"},
+		{"a time that is a timestamp", pack(packArray(7), packID(1), 0xd6, "\xff\x00\x00\x00\x00", packTimes(now, now+1000), 0, packBytes(nil), values), "malformed"},
+		{"a time beyond int64", pack(packArray(7), packID(1), packTimes(now, now), 0xcf, "\xff\xff\xff\xff\xff\xff\xff\xff", 0, packBytes(nil), values), "malformed"},
+		{"mode 3", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 3, packBytes(nil), values), "malformed"},
+		{"mode 256", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0xcd, "\x01\x00", packBytes(nil), values), "malformed"},
+		{"CSRF secret of 15 bytes", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packBytes(make([]byte, 15)), values), "malformed"},
 		{"CSRF secret nil", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, 0xc0, values), "malformed"},
 		{"values nil", pack(head, 0xc0), "malformed"},
 		{"values a list", pack(head, 0x90), "malformed"},
-		{"created in the future", pack(packArray(7), packID(1), packTimes(now+100, now, now+1000), 0, packBin(nil), values), "future"},
-		{"sealed in the future", pack(packArray(7), packID(1), packTimes(now, now+100, now+1000), 0, packBin(nil), values), "future"},
-		{"expired", pack(packArray(7), packID(1), packTimes(now-9, now-9, now), 0, packBin(nil), values), "expired"},
+		{"created in the future", pack(packArray(7), packID(1), packTimes(now+100, now, now+1000), 0, packBytes(nil), values), "future"},
+		{"sealed in the future", pack(packArray(7), packID(1), packTimes(now, now+100, now+1000), 0, packBytes(nil), values), "future"},
+		{"expired", pack(packArray(7), packID(1), packTimes(now-9, now-9, now), 0, packBytes(nil), values), "expired"},
 
 		{"keys not in order", pack(head, packMap("b", "", "a", "")), "malformed"},
 		{"keys not in order, by length", pack(head, packMap("b", "", "aa", "")), "malformed"},
 		{"a key twice (msgpack/v5 takes the last)", pack(head, packMap("a", "", "a", "")), "malformed"},
 		{"a key that is nil (msgpack/v5 reads an empty string)", pack(head, 0x81, 0xc0, 0xc0), "malformed"},
 		{"a key that is a number (msgpack/v5 writes it but can't read it)", pack(head, 0x81, 1, 0xc0), "malformed"},
-		{"a key that is a byte string", pack(head, 0x81, packBin([]byte("a")), 0xc0), "malformed"},
+		{"a key that is a byte string", pack(head, 0x81, packBytes([]byte("a")), 0xc0), "malformed"},
 		{"nested keys not in order", pack(head, 0x81, packString("m"), packMap("b", "", "a", "")), "malformed"},
 		{"a nested key twice", pack(head, 0x81, packString("m"), packMap("a", "", "a", "")), "malformed"},
 		{"a nested key that is nil", pack(head, 0x81, packString("m"), 0x81, 0xc0, 0xc0), "malformed"},

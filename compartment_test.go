@@ -80,7 +80,7 @@ func TestTokenOpensOnlyWhereItBelongs(t *testing.T) {
 func TestNothingUnsealedOpens(t *testing.T) {
 	m := newManager(t, nil)
 	now := time.Now().Unix()
-	plain := pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packBin(nil), packMap("user", "root", "with", "room"))
+	plain := pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packBytes(nil), packMap("user", "root", "with", "room"))
 	v := newVisitor(t, m)
 	v.visit(put("user", "ada"))
 	token, err := base64.RawURLEncoding.DecodeString(v.cookie("")[1:])

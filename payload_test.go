@@ -34,10 +34,10 @@ func packID(b byte) []byte {
 	for i := range data {
 		data[i] = b
 	}
-	return packBin(data)
+	return packBytes(data)
 }
 
-func packBin(data []byte) []byte { return append([]byte{0xc4, byte(len(data))}, data...) }
+func packBytes(data []byte) []byte { return append([]byte{0xc4, byte(len(data))}, data...) }
 
 func packString(s string) []byte { return append([]byte{0xa0 | byte(len(s))}, s...) }
 
@@ -63,5 +63,5 @@ func packLease(sessionID string, seen int64) []byte {
 	if err != nil {
 		panic(err)
 	}
-	return pack(packArray(2), packBin(data), packTimes(seen))
+	return pack(packArray(2), packBytes(data), packTimes(seen))
 }
