@@ -228,7 +228,9 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 		m.deleteImported(b, s)
 	}
 	if err == nil && s.came.valid {
-		m.writeLease(b, s, now, saved)
+		if !s.destroyed {
+			m.writeLease(b, s, now, saved)
+		}
 		m.deleteOldMarkers(b, s, now)
 	}
 

@@ -2,6 +2,7 @@ package cookiesession
 
 import (
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -119,16 +120,16 @@ func (m *Manager) deleteOldMarkers(b *buffer, s *Session, now time.Time) {
 	if !s.came.siblings {
 		return
 	}
-	deleted := 0
+	var deleted []string
 	endedMarkers(s.cookies, m.name, func(tag, value string) bool {
 		ended, err := strconv.ParseInt(value, 10, 64)
 		age := now.Unix() - ended
-		if err == nil && age >= -clockSkew && age <= int64(markerMinAge/time.Second) {
+		if err == nil && age >= -clockSkew && age <= int64(markerMinAge/time.Second) || slices.Contains(deleted, tag) {
 			return true
 		}
 		b.lines.marker(m, tag, "", deleteCookie)
-		deleted++
-		return deleted < maxOldMarkers
+		deleted = append(deleted, tag)
+		return len(deleted) < maxOldMarkers
 	})
 }
 

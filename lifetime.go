@@ -102,7 +102,6 @@ func (s *Session) Destroy() {
 		return
 	}
 	s.destroyed = true
-	s.came.valid, s.came.imported = false, nil
 	s.remembered = 0
 	s.err = nil
 	s.begin(s.manager.now())

@@ -361,8 +361,10 @@ func (s *Session) Err() error {
 func (s *Session) IsNew() bool {
 	s.lock()
 	defer s.unlock()
-	return !s.came.valid
+	return s.isNew()
 }
+
+func (s *Session) isNew() bool { return !s.came.valid || s.destroyed }
 
 // IsEmpty reports whether the session has no values. An empty session that is new sets no cookie.
 func (s *Session) IsEmpty() bool {
@@ -381,7 +383,7 @@ func (s *Session) Changed() bool {
 
 // dirty reports whether session cookies must be written.
 func (s *Session) dirty() bool {
-	if !s.came.valid {
+	if s.isNew() {
 		return s.values.len() > 0 || s.data.csrf != (csrfSecret{})
 	}
 	return s.values.changed() || s.data != s.came.data
@@ -401,7 +403,7 @@ func (s *Session) Size() int {
 	s.lock()
 	defer s.unlock()
 	m, total := s.manager, 0
-	if s.came.valid || s.dirty() {
+	if !s.isNew() || s.dirty() {
 		_, total = m.session.count(overhead + len(s.encode(nil, m.now().Unix())))
 	}
 	switch s.flash.action() {
