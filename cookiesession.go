@@ -215,6 +215,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 		saved, err = m.writeValues(b, s, now)
 	}
 	if err != nil {
+		saved = false // though the session's own lines may have been written before the flash message failed
 		b.lines.reset()
 		m.counters.saveErrors.Add(1)
 	}
