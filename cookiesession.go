@@ -259,7 +259,7 @@ func (m *Manager) writeValues(b *buffer, s *Session, now time.Time) (saved bool,
 	}
 	action := s.flash.action()
 	if action == flashWrite {
-		b.flash = s.flash.encode(roomFor(b.flash), now.Add(m.config.FlashLifetime))
+		b.flash = s.flash.encode(roomFor(b.flash), m.flashExpiry(now))
 	}
 	if saved || action == flashWrite {
 		if err := m.checkTotal(b, s, saved, action); err != nil {

@@ -408,7 +408,7 @@ func (s *Session) Size() int {
 	}
 	switch s.flash.action() {
 	case flashWrite:
-		_, n := m.flash.count(overhead + len(s.flash.encode(nil, m.now().Add(m.config.FlashLifetime))))
+		_, n := m.flash.count(overhead + len(s.flash.encode(nil, m.flashExpiry(m.now()))))
 		total += n
 	case flashKeep:
 		total += cookieBytes(s.cookies, m.flash.name)
