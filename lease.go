@@ -136,8 +136,14 @@ func (m *Manager) deleteOldMarkers(b *buffer, s *Session, now time.Time) {
 // writeEnd writes what Destroy says beside deleting the session cookie.
 func (m *Manager) writeEnd(b *buffer, s *Session, now time.Time) {
 	m.lease.delete(&b.lines, m.leaseNames(s))
-	for _, o := range s.came.origins[:s.came.nOrigins] {
+	mark := func(o origin) {
 		b.lines.marker(m, originTag(o), strconv.FormatInt(now.Unix(), 10), seconds(markerLifetime))
+	}
+	if s.came.alive {
+		mark(s.came.data.id.origin())
+	}
+	for _, o := range s.came.rivals {
+		mark(o)
 	}
 }
 

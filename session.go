@@ -52,7 +52,8 @@ type state struct {
 	warn      bool // log that when the lock is free
 
 	// Storage of what a request usually needs little of.
-	changes [2]change
+	starts  [24]uint16
+	changes [1]change
 	fields  headerFields
 }
 
@@ -63,20 +64,20 @@ type arrival struct {
 	siblings bool        // cookies of other compartments, or markers, may have come
 	data     sessionData // what the session cookie held, beside its values
 	size     int         // of its payload
-	label    string      // of the key that sealed it
 	seen     int64       // under an idle timeout: when the session was last sealed or leased
-
-	origins  [maxCandidates]origin // of sessions that opened and have time left, refused or not
-	nOrigins int
-
-	imported []change // what Import returned
+	alive    bool        // it opened and has time left, refused or not
+	rivals   []origin    // of others that do
+	imported bool        // the values are what Import returned
 }
 
-// noteOrigin remembers a session that opened, for Destroy to end.
+// noteOrigin remembers a session that opened, for Destroy to end. The first one's data is in a already.
 func (a *arrival) noteOrigin(now time.Time, d *sessionData) {
-	if now.Unix() < d.expires && !slices.Contains(a.origins[:a.nOrigins], d.id.origin()) {
-		a.origins[a.nOrigins] = d.id.origin()
-		a.nOrigins++
+	o := d.id.origin()
+	switch alive := now.Unix() < d.expires; {
+	case o == a.data.id.origin():
+		a.alive = a.alive || alive
+	case alive && !slices.Contains(a.rivals, o):
+		a.rivals = append(a.rivals, o)
 	}
 }
 
@@ -112,13 +113,14 @@ func (s *Session) install(now time.Time, st *state) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = st
-	st.values.changes = st.changes[:0]
 	if st.came.valid {
 		st.data = st.came.data
+		st.values.changes = st.changes[:0]
 		return
 	}
+	imported := st.values.changes
 	s.begin(now)
-	st.values.changes = st.came.imported
+	s.values.changes = imported
 }
 
 // view returns a copy of the session that was found, for Revoked to read before anybody else may.
@@ -165,7 +167,10 @@ func (s *Session) fail(err error) {
 
 // set stores, or with nil deletes, an encoded value. The lock is held.
 func (s *Session) set(key string, encoded []byte) {
-	if string(s.values.get(key)) != string(encoded) && s.mayChange() {
+	if s.committed && string(s.values.get(key)) == string(encoded) {
+		return // no change, so not too late
+	}
+	if s.mayChange() {
 		s.values.set(key, encoded)
 	}
 }
