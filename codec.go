@@ -59,15 +59,15 @@ func appendSession(dst []byte, d *sessionData, v *values) []byte {
 }
 
 // decodeSession is appendSession's reverse. The values stay spans of payload. It returns false for a payload that breaks the
-// format anywhere.
-func decodeSession(payload []byte, d *sessionData, v *values) bool {
+// format anywhere. starts is as in values.read.
+func decodeSession(payload []byte, d *sessionData, v *values, starts []uint16) bool {
 	r := reader{rest: payload}
 	r.array(sessionFields)
 	r.bin(d.id[:])
 	d.created, d.sealed, d.expires = r.time(), r.time(), r.time()
 	d.mode = mode(r.uint(uint64(modeRemembered)))
 	r.optionalBin(d.csrf[:])
-	return !r.failed && v.read(r.rest)
+	return !r.failed && v.read(r.rest, starts)
 }
 
 // appendFlash encodes a flash payload.
@@ -81,7 +81,7 @@ func decodeFlash(payload []byte, v *values) (expires int64, ok bool) {
 	r := reader{rest: payload}
 	r.array(flashFields)
 	expires = r.time()
-	return expires, !r.failed && v.read(r.rest)
+	return expires, !r.failed && v.read(r.rest, nil)
 }
 
 // appendLease encodes a lease payload.

@@ -94,25 +94,30 @@ func (m *Manager) open(s *Session) {
 	var came chunkSet
 	came.collect(s.cookies, m.name)
 	found.names, found.siblings = came.came, came.siblings
-	ambiguous := false
+	ambiguous, label := false, ""
 	refused := m.session.openEach(now, &came, func(o opened) Reason {
 		next := st
 		if found.valid {
 			next = new(state)
 		}
 		d := &next.came.data
-		if !decodeSession(o.payload, d, &next.values) {
+		if !decodeSession(o.payload, d, &next.values, next.starts[:0]) {
 			*d, next.values = sessionData{}, values{} // what it left would show in the next candidate's
 			return ReasonMalformed
 		}
 		found.noteOrigin(now, d)
-		next.came.size, next.came.label = len(o.payload), o.label
+		next.came.size = len(o.payload)
 		if found.valid {
-			ambiguous = ambiguous || d.id != found.data.id
-			if d.sealed > found.data.sealed {
-				found.data, found.size, found.label, st.values = *d, next.came.size, next.came.label, next.values
+			if d.id != found.data.id {
+				ambiguous = true
+				return 0
 			}
+			if d.sealed <= found.data.sealed {
+				return 0
+			}
+			found.data, found.size, st.values = *d, next.came.size, next.values
 		}
+		label = o.label
 		found.valid = true
 		return 0
 	})
@@ -121,7 +126,7 @@ func (m *Manager) open(s *Session) {
 	case ambiguous:
 		refused = m.session.reject(ReasonAmbiguous)
 	case found.valid:
-		refused = m.validate(s, now, &came, st)
+		refused = m.validate(s, now, &came, st, label)
 	case m.config.Import != nil && came.came == 0 && !hasMarkers(s.cookies, m.name):
 		m.importValues(s, st)
 	}
@@ -135,11 +140,11 @@ func (m *Manager) open(s *Session) {
 
 // validate returns why the session that opened is refused all the same, or nil. The server enforces all of it from sealed
 // times: what the browser deletes, and when, is a courtesy.
-func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, st *state) *RejectError {
+func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, st *state, label string) *RejectError {
 	found := &st.came
 	d, seconds := &found.data, now.Unix()
 	refuse := func(reason Reason, err error) *RejectError {
-		return &RejectError{Reason: reason, Cookie: m.name, KeyLabel: found.label, Err: err}
+		return &RejectError{Reason: reason, Cookie: m.name, KeyLabel: label, Err: err}
 	}
 	switch {
 	case d.created > seconds+clockSkew || d.sealed > seconds+clockSkew:
@@ -176,7 +181,8 @@ const clockSkew = 60
 func (m *Manager) importValues(s *Session, st *state) {
 	imported, err := m.config.Import(s.asItCame(s.request.Context()))
 	if err == nil {
-		st.came.imported, err = encodeAll(imported)
+		st.values.changes, err = encodeAll(imported)
+		st.came.imported = len(st.values.changes) > 0
 	}
 	if err != nil {
 		m.config.Logger.Error("cookiesession: Import failed, so the visitor has an empty session", "error", err)
@@ -215,6 +221,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 		saved, err = m.writeValues(b, s, now)
 	}
 	if err != nil {
+		saved = false // though the session's own lines may have been written before the flash message failed
 		b.lines.reset()
 		m.counters.saveErrors.Add(1)
 	}
@@ -224,11 +231,13 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 		}
 		m.writeEnd(b, s, now)
 	}
-	if s.destroyed || saved && s.came.imported != nil {
+	if s.destroyed || saved && s.came.imported {
 		m.deleteImported(b, s)
 	}
 	if err == nil && s.came.valid {
-		m.writeLease(b, s, now, saved)
+		if !s.destroyed {
+			m.writeLease(b, s, now, saved)
+		}
 		m.deleteOldMarkers(b, s, now)
 	}
 
@@ -256,7 +265,7 @@ func (m *Manager) writeValues(b *buffer, s *Session, now time.Time) (saved bool,
 	}
 	action := s.flash.action()
 	if action == flashWrite {
-		b.flash = s.flash.encode(roomFor(b.flash), now.Add(m.config.FlashLifetime))
+		b.flash = s.flash.encode(roomFor(b.flash), m.flashExpiry(now))
 	}
 	if saved || action == flashWrite {
 		if err := m.checkTotal(b, s, saved, action); err != nil {

@@ -94,9 +94,14 @@ func (f *flash) outcome() values {
 	return v
 }
 
-func (f *flash) encode(dst []byte, expires time.Time) []byte {
+func (f *flash) encode(dst []byte, expires int64) []byte {
 	v := f.outcome()
-	return appendFlash(dst, expires.Unix(), &v)
+	return appendFlash(dst, expires, &v)
+}
+
+// flashExpiry returns when messages expire that are left now: parts of a second count, as in Max-Age.
+func (m *Manager) flashExpiry(now time.Time) int64 {
+	return now.Unix() + seconds(m.config.FlashLifetime)
 }
 
 // get returns the encoded message of key, or nil.
@@ -114,7 +119,7 @@ func (f *flash) keep(key string) {
 	}
 }
 
-// readFlash locks the session and consumes the flash messages that came, if any.
+// consumeFlash locks the session and consumes the flash messages that came, if any.
 func (s *Session) consumeFlash() *flash {
 	s.openFlash()
 	s.mu.Lock()

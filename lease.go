@@ -2,6 +2,7 @@ package cookiesession
 
 import (
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -119,24 +120,30 @@ func (m *Manager) deleteOldMarkers(b *buffer, s *Session, now time.Time) {
 	if !s.came.siblings {
 		return
 	}
-	deleted := 0
+	var deleted []string
 	endedMarkers(s.cookies, m.name, func(tag, value string) bool {
 		ended, err := strconv.ParseInt(value, 10, 64)
 		age := now.Unix() - ended
-		if err == nil && age >= -clockSkew && age <= int64(markerMinAge/time.Second) {
+		if err == nil && age >= -clockSkew && age <= int64(markerMinAge/time.Second) || slices.Contains(deleted, tag) {
 			return true
 		}
 		b.lines.marker(m, tag, "", deleteCookie)
-		deleted++
-		return deleted < maxOldMarkers
+		deleted = append(deleted, tag)
+		return len(deleted) < maxOldMarkers
 	})
 }
 
 // writeEnd writes what Destroy says beside deleting the session cookie.
 func (m *Manager) writeEnd(b *buffer, s *Session, now time.Time) {
 	m.lease.delete(&b.lines, m.leaseNames(s))
-	for _, o := range s.came.origins[:s.came.nOrigins] {
+	mark := func(o origin) {
 		b.lines.marker(m, originTag(o), strconv.FormatInt(now.Unix(), 10), seconds(markerLifetime))
+	}
+	if s.came.alive {
+		mark(s.came.data.id.origin())
+	}
+	for _, o := range s.came.rivals {
+		mark(o)
 	}
 }
 

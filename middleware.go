@@ -103,14 +103,12 @@ func (x *exchange) fail(err error) {
 	h.Set("Cache-Control", "no-store")
 	s := &x.session
 	page := &errorPage{w: x.w}
+	defer page.begin() // after a panic too: what recovers from it inside Handler can write no more
 	if handler := s.manager.config.ErrorHandler; handler != nil {
 		handler(page, s.asItCame(x), err)
 	} else {
 		s.manager.config.Logger.Error("cookiesession: session not saved", "error", err)
 		http.Error(page, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-	}
-	if !page.wroteHeader {
-		page.WriteHeader(http.StatusInternalServerError)
 	}
 }
 
@@ -129,10 +127,20 @@ func (p *errorPage) WriteHeader(status int) {
 }
 
 func (p *errorPage) Write(b []byte) (int, error) {
+	p.begin()
+	return p.w.Write(b)
+}
+
+func (p *errorPage) FlushError() error {
+	p.begin()
+	return http.NewResponseController(p.w).Flush()
+}
+
+// begin writes the header unless that has been done.
+func (p *errorPage) begin() {
 	if !p.wroteHeader {
 		p.WriteHeader(http.StatusInternalServerError)
 	}
-	return p.w.Write(b)
 }
 
 func (x *exchange) Header() http.Header { return x.w.Header() }
@@ -166,9 +174,7 @@ func (x *exchange) WriteString(s string) (int, error) {
 func (x *exchange) Unwrap() http.ResponseWriter { return (*controlled)(x) }
 
 func (x *exchange) flush() error {
-	if !x.commit() {
-		return nil
-	}
+	x.commit() // if that fails, an error page waits: the handler may run on for long
 	return http.NewResponseController(x.w).Flush()
 }
 

@@ -364,7 +364,7 @@ func TestServerSentEvents(t *testing.T) {
 				if err := http.NewResponseController(w).Flush(); err != nil {
 					t.Error(err)
 				}
-				<-seen
+				await(r, seen)
 			}
 		})))
 		resp, err := v.Client().Do(v.request(http.MethodGet, ""))

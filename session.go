@@ -2,9 +2,6 @@ package cookiesession
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -55,7 +52,8 @@ type state struct {
 	warn      bool // log that when the lock is free
 
 	// Storage of what a request usually needs little of.
-	changes [2]change
+	starts  [24]uint16
+	changes [1]change
 	fields  headerFields
 }
 
@@ -66,20 +64,20 @@ type arrival struct {
 	siblings bool        // cookies of other compartments, or markers, may have come
 	data     sessionData // what the session cookie held, beside its values
 	size     int         // of its payload
-	label    string      // of the key that sealed it
 	seen     int64       // under an idle timeout: when the session was last sealed or leased
-
-	origins  [maxCandidates]origin // of sessions that opened and have time left, refused or not
-	nOrigins int
-
-	imported []change // what Import returned
+	alive    bool        // it opened and has time left, refused or not
+	rivals   []origin    // of others that do
+	imported bool        // the values are what Import returned
 }
 
-// noteOrigin remembers a session that opened, for Destroy to end.
+// noteOrigin remembers a session that opened, for Destroy to end. The first one's data is in a already.
 func (a *arrival) noteOrigin(now time.Time, d *sessionData) {
-	if now.Unix() < d.expires && !slices.Contains(a.origins[:a.nOrigins], d.id.origin()) {
-		a.origins[a.nOrigins] = d.id.origin()
-		a.nOrigins++
+	o := d.id.origin()
+	switch alive := now.Unix() < d.expires; {
+	case o == a.data.id.origin():
+		a.alive = a.alive || alive
+	case alive && !slices.Contains(a.rivals, o):
+		a.rivals = append(a.rivals, o)
 	}
 }
 
@@ -115,35 +113,14 @@ func (s *Session) install(now time.Time, st *state) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = st
-	st.values.changes = st.changes[:0]
 	if st.came.valid {
 		st.data = st.came.data
+		st.values.changes = st.changes[:0]
 		return
 	}
+	imported := st.values.changes
 	s.begin(now)
-	st.values.changes = st.came.imported
-}
-
-// begin starts a new session without values. Its ID is drawn when somebody needs it.
-func (s *Session) begin(now time.Time) {
-	s.data = sessionData{created: now.Unix()}
-	s.values = values{}
-	s.restart(now)
-}
-
-// restart gives the session a new lifetime.
-func (s *Session) restart(now time.Time) {
-	s.data.created = now.Unix()
-	lifetime := s.manager.config.Lifetime
-	s.data.mode = modeBrowser
-	switch {
-	case s.remembered > 0:
-		lifetime = s.remembered
-		s.data.mode = modeRemembered
-	case s.manager.config.Persistent:
-		s.data.mode = modePersistent
-	}
-	s.data.expires = now.Unix() + seconds(lifetime)
+	s.values.changes = imported
 }
 
 // view returns a copy of the session that was found, for Revoked to read before anybody else may.
@@ -190,7 +167,10 @@ func (s *Session) fail(err error) {
 
 // set stores, or with nil deletes, an encoded value. The lock is held.
 func (s *Session) set(key string, encoded []byte) {
-	if string(s.values.get(key)) != string(encoded) && s.mayChange() {
+	if s.committed && string(s.values.get(key)) == string(encoded) {
+		return // no change, so not too late
+	}
+	if s.mayChange() {
 		s.values.set(key, encoded)
 	}
 }
@@ -381,28 +361,15 @@ func (s *Session) Err() error {
 	return s.err
 }
 
-// ID returns 32 hexadecimal digits that name the session until Regenerate or Destroy. Knowing it opens nothing. The first
-// half stays the same across Regenerate.
-func (s *Session) ID() string {
-	s.lock()
-	defer s.unlock()
-	s.drawID()
-	return hex.EncodeToString(s.data.id[:])
-}
-
-func (s *Session) drawID() {
-	if s.data.id == (sessionID{}) {
-		rand.Read(s.data.id[:])
-	}
-}
-
 // IsNew reports whether nothing of the session came from a cookie: there was none, it was refused, or it has been
 // destroyed. An imported session is new.
 func (s *Session) IsNew() bool {
 	s.lock()
 	defer s.unlock()
-	return !s.came.valid
+	return s.isNew()
 }
+
+func (s *Session) isNew() bool { return !s.came.valid || s.destroyed }
 
 // IsEmpty reports whether the session has no values. An empty session that is new sets no cookie.
 func (s *Session) IsEmpty() bool {
@@ -421,7 +388,7 @@ func (s *Session) Changed() bool {
 
 // dirty reports whether session cookies must be written.
 func (s *Session) dirty() bool {
-	if !s.came.valid {
+	if s.isNew() {
 		return s.values.len() > 0 || s.data.csrf != (csrfSecret{})
 	}
 	return s.values.changed() || s.data != s.came.data
@@ -435,26 +402,18 @@ func (s *Session) encode(dst []byte, now int64) []byte {
 	return appendSession(dst, &d, &s.values)
 }
 
-// maxAge returns the session cookie's Max-Age: the remaining life, if it is to survive the browser.
-func (s *Session) maxAge(now time.Time) int64 {
-	if s.data.mode == modeBrowser {
-		return untilBrowserCloses
-	}
-	return max(s.data.expires-now.Unix(), 1)
-}
-
 // Size returns how many bytes session and flash would add to the Cookie request header if saved now, "; " counted once a
 // cookie. Config.MaxSize is the limit.
 func (s *Session) Size() int {
 	s.lock()
 	defer s.unlock()
 	m, total := s.manager, 0
-	if s.came.valid || s.dirty() {
+	if !s.isNew() || s.dirty() {
 		_, total = m.session.count(overhead + len(s.encode(nil, m.now().Unix())))
 	}
 	switch s.flash.action() {
 	case flashWrite:
-		_, n := m.flash.count(overhead + len(s.flash.encode(nil, m.now().Add(m.config.FlashLifetime))))
+		_, n := m.flash.count(overhead + len(s.flash.encode(nil, m.flashExpiry(m.now()))))
 		total += n
 	case flashKeep:
 		total += cookieBytes(s.cookies, m.flash.name)
@@ -485,75 +444,11 @@ func (s *Session) largest() []KeySize {
 	return sizes[:min(len(sizes), 10)]
 }
 
-// CreatedAt returns when the session started, or was last regenerated, in UTC, to the second.
-func (s *Session) CreatedAt() time.Time {
-	s.lock()
-	defer s.unlock()
-	return timeOf(s.data.created)
-}
-
-// ExpiresAt returns when the session's lifetime ends, in UTC, to the second.
-func (s *Session) ExpiresAt() time.Time {
-	s.lock()
-	defer s.unlock()
-	return timeOf(s.data.expires)
-}
-
 // Rejected returns why the session cookie that came was refused, or nil. Don't show it to the visitor.
 func (s *Session) Rejected() *RejectError {
 	s.lock()
 	defer s.unlock()
 	return s.rejected
-}
-
-// Regenerate gives the session a new ID, a new CSRF token if it had one, and a new lifetime; the values stay. Call it at
-// login, so that a session that somebody else may know of doesn't become a logged-in one (session fixation). It drops Remember
-// unless that is called in the same request, before or after.
-func (s *Session) Regenerate() {
-	s.lock()
-	defer s.unlock()
-	if !s.mayChange() {
-		return
-	}
-	s.drawID()
-	rand.Read(s.data.id[len(origin{}):])
-	if s.data.csrf != (csrfSecret{}) {
-		rand.Read(s.data.csrf[:])
-	}
-	s.restart(s.manager.now())
-}
-
-// Remember makes the session last for d from now, at least a second and at most 400 days, whatever Config says: it stays when the browser
-// closes, and no idle timeout ends it. A d out of range changes nothing, and [Session.Err] says so.
-func (s *Session) Remember(d time.Duration) {
-	s.lock()
-	defer s.unlock()
-	if !s.mayChange() {
-		return
-	}
-	if d < time.Second || d > maxAgeLimit {
-		s.fail(errors.New("cookiesession: Remember for " + d.String() + ", want a second to 400 days"))
-		return
-	}
-	s.remembered = d
-	s.data.mode = modeRemembered
-	s.data.expires = s.manager.now().Unix() + seconds(d)
-}
-
-// Destroy ends the session: values are gone, cookies are deleted, and the session that came is refused in this browser
-// from now on, whatever responses that are under way set it again. Flash messages stay. It never fails; it clears [Session.Err]. Putting a
-// value after Destroy starts a new session.
-func (s *Session) Destroy() {
-	s.lock()
-	defer s.unlock()
-	if !s.mayChange() {
-		return
-	}
-	s.destroyed = true
-	s.came.valid, s.came.imported = false, nil
-	s.remembered = 0
-	s.err = nil
-	s.begin(s.manager.now())
 }
 
 // Format writes the same few words for every verb: values never reach a log by way of package fmt.

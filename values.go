@@ -5,7 +5,6 @@ import (
 	"iter"
 	"math"
 	"slices"
-	"sort"
 
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
@@ -16,11 +15,9 @@ const valuesDepth = 1
 // values maps strings to encoded values: a base that came sealed and never changes, and what differs from it. Since a
 // change back to the base's bytes leaves no trace, there is a change exactly if bytes differ.
 type values struct {
-	base    []byte     // entries of a canonical map, without its header; a span of the opened payload
-	n       int        // entries in base
-	few     [24]uint16 // where each key starts in base, if it's so few
-	many    []uint16   // if not
-	changes []change   // sorted by key
+	base    []byte   // entries of a canonical map, without its header; a span of the opened payload
+	starts  []uint16 // where each entry starts in base
+	changes []change // sorted by key
 }
 
 // A change is one key's new value, or its deletion if encoded is nil. The bytes are never written again once stored.
@@ -30,8 +27,8 @@ type change struct {
 }
 
 // read takes payload, which must be one map and nothing else, as the base. It checks every byte, so that nothing
-// after it needs to.
-func (v *values) read(payload []byte) bool {
+// after it needs to. starts is storage that it may keep.
+func (v *values) read(payload []byte, starts []uint16) bool {
 	count, n, ok := value.ReadMapHeader(payload)
 	if !ok {
 		return false
@@ -40,11 +37,10 @@ func (v *values) read(payload []byte) bool {
 	if len(base) > math.MaxUint16 { // twice what nine cookies hold
 		return false
 	}
-	index := v.few[:]
-	if count > len(v.few) {
-		v.many = make([]uint16, count) // ReadMapHeader has checked that payload can hold so many
-		index = v.many
+	if cap(starts) < count {
+		starts = make([]uint16, count) // ReadMapHeader has checked that payload can hold so many
 	}
+	starts = starts[:count]
 	var last []byte
 	at := 0
 	for i := range count {
@@ -52,7 +48,7 @@ func (v *values) read(payload []byte) bool {
 		if !ok || i > 0 && bytes.Compare(last, key) >= 0 {
 			return false
 		}
-		index[i] = uint16(at)
+		starts[i] = uint16(at)
 		last = key
 		at += n
 		if n, err := value.Skip(base[at:], valuesDepth); err != nil {
@@ -61,7 +57,7 @@ func (v *values) read(payload []byte) bool {
 			at += n
 		}
 	}
-	v.base, v.n = base, count
+	v.base, v.starts = base, starts
 	return at == len(base)
 }
 
@@ -74,27 +70,27 @@ func (v *values) entry(i int) (key, encoded []byte) {
 
 // start returns where entry i of the base starts, or the base's end.
 func (v *values) start(i int) int {
-	switch {
-	case i >= v.n:
-		return len(v.base)
-	case v.many != nil:
-		return int(v.many[i])
+	if i < len(v.starts) {
+		return int(v.starts[i])
 	}
-	return int(v.few[i])
+	return len(v.base)
 }
 
 // find returns where key is, or would be, in the base.
 func (v *values) find(key string) (i int, found bool) {
-	return sort.Find(v.n, func(i int) int {
-		at, _ := v.entry(i)
-		switch {
-		case key < string(at):
-			return -1
-		case key > string(at):
-			return 1
+	low, high := 0, len(v.starts)
+	for low < high {
+		i := (low + high) / 2
+		switch at, _, _ := value.ReadString(v.base[v.starts[i]:]); {
+		case string(at) < key:
+			low = i + 1
+		case string(at) == key:
+			return i, true
+		default:
+			high = i
 		}
-		return 0
-	})
+	}
+	return low, false
 }
 
 func (v *values) findChange(key string) (i int, found bool) {
@@ -145,8 +141,8 @@ func (v *values) changed() bool { return len(v.changes) > 0 }
 
 // clear deletes every key.
 func (v *values) clear() {
-	v.changes = make([]change, v.n)
-	for i := range v.n {
+	v.changes = make([]change, len(v.starts))
+	for i := range v.starts {
 		key, _ := v.entry(i)
 		v.changes[i] = change{key: string(key)}
 	}
@@ -154,7 +150,7 @@ func (v *values) clear() {
 
 // len returns the number of keys.
 func (v *values) len() int {
-	n := v.n
+	n := len(v.starts)
 	for _, c := range v.changes {
 		_, inBase := v.find(c.key)
 		switch {
@@ -171,7 +167,7 @@ func (v *values) len() int {
 func (v *values) all() iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		changes := v.changes
-		for i := range v.n {
+		for i := range v.starts {
 			key, encoded := v.entry(i)
 			for len(changes) > 0 && changes[0].key < string(key) {
 				if !yield(changes[0].key, changes[0].encoded) {

@@ -3,6 +3,8 @@ package cookiesession_test
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"log"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
 	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
@@ -88,6 +91,7 @@ func (w *web) serve(t *testing.T, proto string, h http.Handler) *browser {
 	t.Cleanup(v.Close)
 	client := v.Client()
 	client.Jar = v.jar
+	client.Timeout = time.Minute // so that a lost response fails the test
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	transport := client.Transport.(*http.Transport)
 	transport.DisableCompression = true
@@ -225,4 +229,39 @@ func mustURL(t *testing.T, address string) *url.URL {
 		t.Fatal(err)
 	}
 	return u
+}
+
+// cookiesFor returns the Cookie header lines, one for each cookie, of a visitor whose session fn has made.
+func cookiesFor(m *web, fn func(s *cookiesession.Session)) ([]string, error) {
+	s, err := m.Load(httptest.NewRequest(http.MethodGet, "/", nil))
+	if err != nil {
+		return nil, err
+	}
+	fn(s)
+	h := http.Header{}
+	err = m.Save(h, s)
+	var cookies []string
+	for _, line := range h["Set-Cookie"] {
+		cookie, _, _ := strings.Cut(line, ";")
+		cookies = append(cookies, cookie)
+	}
+	return cookies, err
+}
+
+// endedMarker returns the name of the marker for the origin, which is the first half of a session's ID.
+func endedMarker(t *testing.T, name, origin string) string {
+	t.Helper()
+	b, err := hex.DecodeString(origin)
+	if err != nil || len(b) != 8 {
+		t.Fatalf("got origin %q", origin)
+	}
+	return name + ".ended." + base64.RawURLEncoding.EncodeToString(b)
+}
+
+// await waits for c, or for the end of the request, whose browser has given up.
+func await(r *http.Request, c <-chan struct{}) {
+	select {
+	case <-c:
+	case <-r.Context().Done():
+	}
 }

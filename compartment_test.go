@@ -1,0 +1,212 @@
+package cookiesession_test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// next-auth CVE-2023-48309: a token that was made for one purpose is accepted for another. Here purpose, scope and cookie name
+// each change the key, so a token opens only where it was sealed for.
+func TestTokenOpensOnlyWhereItBelongs(t *testing.T) {
+	const lifetime = time.Hour
+	config := func(change func(*cookiesession.Config)) *cookiesession.Manager {
+		return newManager(t, func(c *cookiesession.Config) {
+			c.Insecure, c.IdleTimeout, c.Lifetime = true, lifetime, lifetime
+			if change != nil {
+				change(c)
+			}
+		})
+	}
+	named := func(name, scope string) *cookiesession.Manager {
+		return config(func(c *cookiesession.Config) { c.Name, c.Scope = name, scope })
+	}
+	m := named("ab", "c")
+	v := newVisitor(t, m)
+	v.visit(both("x", "y"))
+	session, message := v.cookie(""), v.cookie(".flash")
+	lease := strings.TrimPrefix(m.SealPayload("lease", pack(packLease(v.load().ID(), time.Now().Unix()))), "ab.lease=")
+
+	others := map[string]*cookiesession.Manager{
+		"another name":  named("abc", "c"),
+		"another scope": named("ab", "d"),
+		"no scope":      named("ab", ""),
+		// oauth2-proxy's cookieSignature joins name, value and time without separators, so bytes can move from one to the next.
+		"a letter moved from name to scope": named("a", "bc"),
+		"a letter moved from scope to name": named("abc", ""),
+		"another prefix":                    config(func(c *cookiesession.Config) { c.Name, c.Scope, c.Insecure = "ab", "c", false }),
+		"another key": config(func(c *cookiesession.Config) {
+			c.Name, c.Scope = "ab", "c"
+			key := cookiesession.GenerateKey("test")
+			if err := c.Keys.Replace(key); err != nil {
+				t.Fatal(err)
+			}
+		}),
+	}
+	for name, other := range others {
+		if got := rejected(other, other.CookieName()+"="+session); got != "unknown-key" {
+			t.Errorf("%s: the session gives %q, want unknown-key", name, got)
+		}
+		if got := load(other, other.CookieName()+".flash="+message).Flashed("f"); got != nil {
+			t.Errorf("%s: the flash message opens", name)
+		}
+	}
+	for from, text := range map[string]string{"flash": message, "lease": lease} {
+		if got := rejected(m, "ab="+text); got != "unknown-key" {
+			t.Errorf("the %s as session gives %q, want unknown-key", from, got)
+		}
+	}
+	for from, text := range map[string]string{"session": session, "lease": lease} {
+		before := m.Stats().Rejected["unknown-key"]
+		if got := load(m, "ab.flash="+text).Flashes(); len(got) > 0 || m.Stats().Rejected["unknown-key"] != before+1 {
+			t.Errorf("the %s as flash holds %v and counts %d, want nothing and 1", from, got, m.Stats().Rejected["unknown-key"]-before)
+		}
+	}
+	for from, text := range map[string]string{"session": session, "flash": message} {
+		before := m.Stats().Rejected["unknown-key"]
+		if load(m, "ab="+session+"; ab.lease="+text).IsNew() || m.Stats().Rejected["unknown-key"] != before+1 {
+			t.Errorf("the %s as lease ends the session, or isn't counted", from)
+		}
+	}
+}
+
+// rack-session CVE-2026-39324: after a failed decryption the cookie is decoded as if it weren't encrypted. There is no such way
+// here: what isn't sealed is refused, whatever it looks like.
+func TestNothingUnsealedOpens(t *testing.T) {
+	m := newManager(t, nil)
+	now := time.Now().Unix()
+	plain := pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packBytes(nil), packMap("user", "root", "with", "room"))
+	v := newVisitor(t, m)
+	v.visit(put("user", "ada"))
+	token, err := base64.RawURLEncoding.DecodeString(v.cookie("")[1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := func(change func(token []byte) []byte) []byte { return change(slices.Clone(token)) }
+	tests := []struct {
+		name  string
+		token []byte
+		want  string
+	}{
+		{"the token itself", token, ""},
+		{"a plain payload", plain, "malformed"},
+		{"a plain payload behind a version", append([]byte{1}, plain...), "unknown-key"},
+		{"a plain payload behind the header", append(token[:41:41], plain...), "forged"},
+		{"a plain payload and room for authentication", append(append(token[:41:41], plain...), make([]byte, 16)...), "forged"},
+		{"nothing", nil, "malformed"},
+		{"a version", token[:1], "malformed"},
+		{"a header", token[:41], "malformed"},
+		{"a byte less than nothing sealed", token[:56], "malformed"},
+		{"nothing sealed", token[:57], "forged"},
+		{"without its last byte", token[:len(token)-1], "forged"},
+		{"with a byte more", append(token[:len(token):len(token)], 0), "forged"},
+		{"zeros", make([]byte, 100), "malformed"},
+		{"version 0", changed(func(b []byte) []byte { b[0] = 0; return b }), "malformed"},
+		{"version 2", changed(func(b []byte) []byte { b[0] = 2; return b }), "malformed"},
+		{"version 255", changed(func(b []byte) []byte { b[0] = 255; return b }), "malformed"},
+		{"another key's ID", changed(func(b []byte) []byte { b[1]++; return b }), "unknown-key"},
+		{"no key's ID", changed(func(b []byte) []byte { clear(b[1:17]); return b }), "unknown-key"},
+		{"another nonce", changed(func(b []byte) []byte { b[17]++; return b }), "forged"},
+		{"without a byte of the nonce", changed(func(b []byte) []byte { return append(b[:20], b[21:]...) }), "forged"},
+	}
+	for _, test := range tests {
+		if got := rejected(m, defaultName+"=1"+base64.RawURLEncoding.EncodeToString(test.token)); got != test.want {
+			t.Errorf("%s: rejected as %q, want %q", test.name, got, test.want)
+		}
+	}
+	for _, text := range []string{"user=root", `{"user":"root"}`, "1" + string(plain), "1user", "1" + base64.StdEncoding.EncodeToString(plain)} {
+		if s := load(m, defaultName+"="+text); !s.IsNew() || s.Get("user") != nil {
+			t.Errorf("%q opens", text)
+		}
+	}
+}
+
+// fiber CVE-2024-38513: an ID that the visitor chose becomes the session's.
+func TestIDsAreOurs(t *testing.T) {
+	m := newManager(t, nil)
+	seen := map[string]bool{}
+	for _, header := range []string{"", defaultName + "=0123456789abcdef0123456789abcdef", defaultName + "=1" + random(100), defaultName + ".1=x"} {
+		for range 2 {
+			s := load(m, header)
+			s.Put("v", 1)
+			if id := s.ID(); len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" || seen[id] || strings.Contains(header, id) {
+				t.Errorf("ID %s for a visitor with %.20q", id, header)
+			}
+			seen[s.ID()] = true
+		}
+	}
+}
+
+// The same values are sealed anew each time: nobody can see that a session holds what another holds, or holds it again.
+func TestEverySealDiffers(t *testing.T) {
+	m := newManager(t, nil)
+	seen := map[string]bool{}
+	s := load(m)
+	s.Put("v", 1)
+	for range 100 {
+		h := http.Header{}
+		if err := m.Save(h, s); err != nil {
+			t.Fatal(err)
+		}
+		line := h["Set-Cookie"][0]
+		if nonce := line[len(defaultName+"=1")+24:][:32]; seen[nonce] {
+			t.Fatal("a nonce comes twice")
+		} else {
+			seen[nonce] = true
+		}
+	}
+}
+
+// seshcookie deletes cookies with other attributes than it sets them with, which deletes nothing; rallly #2843 relies on Max-Age alone.
+func TestAttributes(t *testing.T) {
+	tests := []struct {
+		config cookiesession.Config
+		name   string
+		set    string
+		delete string
+	}{
+		{cookiesession.Config{}, "__Host-session",
+			"; Path=/; HttpOnly; Secure; SameSite=Lax",
+			"; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
+		{cookiesession.Config{Name: "id", Domain: "example.org", Path: "/app", SameSite: http.SameSiteStrictMode}, "__Secure-id",
+			"; Path=/app; Domain=example.org; HttpOnly; Secure; SameSite=Strict",
+			"; Path=/app; Domain=example.org; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Strict"},
+		{cookiesession.Config{Persistent: true, Lifetime: 90 * time.Second, SameSite: http.SameSiteNoneMode, Partitioned: true}, "__Host-session",
+			"; Path=/; Max-Age=90; HttpOnly; Secure; SameSite=None; Partitioned",
+			"; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=None; Partitioned"},
+		{cookiesession.Config{Insecure: true, Persistent: true, SameSite: http.SameSiteDefaultMode}, "session",
+			"; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax",
+			"; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Lax"},
+	}
+	for _, test := range tests {
+		m := newManager(t, func(c *cookiesession.Config) {
+			keys, logger := c.Keys, c.Logger
+			*c = test.config
+			c.Keys, c.Logger = keys, logger
+		})
+		now := time.Now()
+		m.SetClock(func() time.Time { return now })
+		lines, err := response(m, put("v", 1))
+		if err != nil || len(lines) != 1 {
+			t.Fatalf("%d lines, error %v", len(lines), err)
+		}
+		value, attributes, _ := strings.Cut(lines[0], ";")
+		if !strings.HasPrefix(value, test.name+"=1") || ";"+attributes != test.set {
+			t.Errorf("set by    %.20s…;%s\nwant %s=1…%s", value, attributes, test.name, test.set)
+		}
+		s := load(m, value)
+		s.Destroy()
+		h := http.Header{}
+		if err := m.Save(h, s); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := h["Set-Cookie"][0], test.name+"="+test.delete; got != want {
+			t.Errorf("deleted by %s\nwant       %s", got, want)
+		}
+	}
+}

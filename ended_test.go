@@ -1,0 +1,579 @@
+package cookiesession_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// endedSuffix returns what follows the session cookie's name in that of the marker for a session.
+func endedSuffix(t testing.TB, id string) string {
+	t.Helper()
+	origin, err := hex.DecodeString(id[:16])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ".ended." + base64.RawURLEncoding.EncodeToString(origin)
+}
+
+// markers returns the tags of the markers in the jar.
+func (v *visitor) markers() (tags []string) {
+	for _, name := range v.names() {
+		if tag, ok := strings.CutPrefix(name, ".ended."); ok {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
+}
+
+// in is a change for visit: a login.
+func in(s *cookiesession.Session) {
+	s.Put("user", "ada")
+	s.Regenerate()
+}
+
+func TestDestroyWritesMarker(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		change     func(*cookiesession.Config)
+		attributes string
+	}{
+		{"__Host-session", nil, "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax"},
+		{"__Host-session", func(c *cookiesession.Config) { c.Persistent, c.Partitioned = true, true }, "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax; Partitioned"},
+		{"__Secure-session", func(c *cookiesession.Config) { c.Domain, c.Path = "shop.example", "/in" }, "; Path=/in; Domain=shop.example; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax"},
+		{"app", func(c *cookiesession.Config) {
+			c.Insecure, c.Name, c.SameSite = true, "app", http.SameSiteStrictMode
+		}, "; Path=/; Max-Age=34560000; HttpOnly; SameSite=Strict"},
+	} {
+		t.Run(test.name+test.attributes, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newManager(t, test.change)
+				h := http.Header{}
+				s := load(m)
+				s.Put("n", 1)
+				id := s.ID()
+				m.Save(h, s)
+				sealed, _, _ := strings.Cut(h.Get("Set-Cookie"), ";")
+				h = http.Header{}
+				s = load(m, sealed)
+				s.Destroy()
+				if err := m.Save(h, s); err != nil {
+					t.Fatal(err)
+				}
+				gone := strings.Replace(test.attributes, "; Max-Age=34560000", "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0", 1)
+				want := []string{
+					test.name + "=" + gone,
+					test.name + endedSuffix(t, id) + "=" + strconv.FormatInt(time.Now().Unix(), 10) + test.attributes,
+				}
+				if got := h["Set-Cookie"]; !slices.Equal(got, want) {
+					t.Errorf("got  %q\nwant %q", got, want)
+				}
+			})
+		})
+	}
+}
+
+// Destroy deletes all that came of the session and its lease, and touches nothing else. auth0/nextjs #2530 left parts.
+func TestDestroyDeletesWhatCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newManager(t, withIdle(time.Hour)))
+		v.visit(func(s *cookiesession.Session) { s.Put("v", random(3500)); s.Flash("f", 1) })
+		time.Sleep(2 * time.Minute)
+		v.visit(touched)
+		v.setCookie(".5", "AAAAold")
+		v.setCookie(".lease.1", "AAAAold")
+		v.setCookie(".other", "theirs")
+		tag := endedSuffix(t, v.load().ID())
+		if got, want := v.wrote(v.visit(destroy)), "-[.1] -[.5] -[.lease.1] -[.lease] -[] ["+tag+"]"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		if got, want := v.names(), []string{tag, ".flash", ".other"}; !slices.Equal(got, want) {
+			t.Errorf("got %q left, want %q", got, want)
+		}
+		if lines := v.visit(destroy); len(lines) > 0 {
+			t.Errorf("a second Destroy wrote %s, want nothing", v.wrote(lines))
+		}
+		v.wantState("new")
+	})
+}
+
+// slow responses that bring a session back after its logout: auth0/nextjs #544 and #2530, redistore #2.
+func TestSlowResponsesAfterDestroy(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		slow func(s *cookiesession.Session)
+		want string
+	}{
+		{"only read", touched, "new"},
+		{"flash", func(s *cookiesession.Session) { s.Flash("f", 1) }, "new"},
+		{"change", put("n", 2), "ended"},
+		{"grow", put("v", random(3500)), "ended"},
+		{"login", in, "ended"},
+		{"login twice", func(s *cookiesession.Session) { in(s); in(s) }, "ended"},
+		{"remember", func(s *cookiesession.Session) { in(s); s.Remember(300 * 24 * time.Hour) }, "ended"},
+		{"CSRF token", func(s *cookiesession.Session) { s.CSRFToken() }, "ended"},
+		{"destroy", destroy, "new"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
+					c.Persistent, c.Lifetime, c.IdleTimeout = true, 200*24*time.Hour, 200*24*time.Hour
+				}))
+				v.visit(in)
+				time.Sleep(5 * time.Minute)
+				slow := v.load()
+				test.slow(slow)
+				v.visit(destroy)
+				v.wantState("new")
+				time.Sleep(9*time.Minute + 59*time.Second)
+				if _, err := v.answer(slow); err != nil {
+					t.Fatal(err)
+				}
+				v.wantState(test.want)
+				if test.want != "ended" {
+					return
+				}
+				// For the rest of its life, whoever asks how often: without a valid session, markers stay.
+				for range 19 {
+					time.Sleep(10 * 24 * time.Hour)
+					for range 3 {
+						v.visit(touched)
+					}
+					v.wantState("ended")
+				}
+				// A login starts anew, and is another session.
+				v.visit(in)
+				v.wantState("valid")
+			})
+		})
+	}
+}
+
+// A login that was under way when its session was ended gets the same answer, and so do logins on that login.
+func TestLoginUnderWayAtLogout(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	v.visit(put("cart", 1))
+	first := v.load()
+	in(first)
+	other := v.clone(v.m)
+	other.answer(first)
+	second := other.load()
+	in(second)
+	if first.ID()[:16] != second.ID()[:16] || first.ID() == second.ID() {
+		t.Errorf("got IDs %s and %s, want the same first half only", first.ID(), second.ID())
+	}
+	v.visit(destroy)
+	v.answer(first)
+	v.wantState("ended")
+	v.answer(second)
+	v.wantState("ended")
+
+	v.visit(in)
+	if v.state() != "valid" || v.load().ID()[:16] == first.ID()[:16] {
+		t.Errorf("a login afterwards is %s, with the origin of the session that was ended %v", v.state(), v.load().ID()[:16] == first.ID()[:16])
+	}
+}
+
+// What a marker says is only about its age; a name that isn't exactly one is none.
+func TestMarkerNames(t *testing.T) {
+	m := newManager(t, nil)
+	v := newVisitor(t, m)
+	v.visit(put("n", 1))
+	suffix := endedSuffix(t, v.load().ID())
+	last := suffix[len(suffix)-1]
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	sameBits := suffix[:len(suffix)-1] + string(alphabet[strings.IndexByte(alphabet, last)|1]) // decodes to the same bytes where unused bits are ignored
+	for _, test := range []struct {
+		cookie string
+		want   string
+	}{
+		{cookieName + suffix + "=1700000000", "ended"},
+		{cookieName + suffix + "=99999999999", "ended"},
+		{cookieName + suffix + "=-1", "ended"},
+		{cookieName + suffix + "=0", "ended"},
+		{cookieName + suffix + "=", "ended"},
+		{cookieName + suffix, "ended"},
+		{cookieName + suffix + "=words", "ended"},
+		{cookieName + suffix + `="1700000000"`, "ended"},
+		{cookieName + suffix[:len(suffix)-1] + "=1", ""},
+		{cookieName + suffix + "A=1", ""},
+		{cookieName + suffix + "==1", "ended"}, // the name ends at the first =
+		{cookieName + suffix + ".1=1", ""},
+		{cookieName + sameBits + "=1", ""},
+		{cookieName + strings.ToUpper(suffix) + "=1", ""},
+		{cookieName + ".ended.=1", ""},
+		{cookieName + ".ended=1", ""},
+		{cookieName + ".ended.AAAAAAAAAAA=1", ""},
+		{"session" + suffix + "=1", ""},
+		{cookieName + "2" + suffix + "=1", ""},
+		{strings.ToLower(cookieName) + suffix + "=1", ""},
+	} {
+		for _, header := range []string{v.header() + "; " + test.cookie, test.cookie + "; " + v.header()} {
+			if got := rejected(m, header); got != test.want {
+				t.Errorf("with %q: got %q, want %q", test.cookie, got, test.want)
+			}
+		}
+	}
+}
+
+// Destroy ends whatever opened and has time left, though it was refused: only in that browser could it come to life.
+func TestDestroyOfRefusedSessions(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		config func(*cookiesession.Config)
+		spoil  func(v *visitor)
+		want   string // why it was refused
+		marked int    // markers written
+	}{
+		{"valid", nil, func(*visitor) {}, "valid", 1},
+		{"none", nil, func(v *visitor) { v.jar.Restart() }, "new", 0},
+		{"idle", withIdle(time.Minute), func(*visitor) { time.Sleep(2 * time.Minute) }, "idle", 1},
+		{"ended", nil, func(v *visitor) { slow := v.load(); slow.Put("n", 2); v.visit(destroy); v.answer(slow) }, "ended", 1},
+		{"revoked", func(c *cookiesession.Config) {
+			c.Revoked = func(_ context.Context, _ *cookiesession.Session) (bool, error) { return true, nil }
+		}, func(*visitor) {}, "revoked", 1},
+		{"not before", nil, func(v *visitor) {
+			ring := fixedRing(v.t)
+			ring.RefuseBefore(time.Now().Add(time.Second))
+			v.m = newManager(v.t, func(c *cookiesession.Config) { c.Keys = ring })
+		}, "revoked", 1},
+		{"future", nil, func(v *visitor) {
+			v.m = newManager(v.t, nil)
+			v.m.SetClock(func() time.Time { return time.Now().Add(-61 * time.Second) })
+		}, "future", 1},
+		{"a second before it expires", nil, func(*visitor) { time.Sleep(24*time.Hour - time.Second) }, "valid", 1},
+		{"expired", nil, func(*visitor) { time.Sleep(24 * time.Hour) }, "expired", 0},
+		{"forged", nil, func(v *visitor) { v.setCookie("", v.cookie("")[:60]+"AAAA"+v.cookie("")[64:]) }, "forged", 0},
+		{"malformed", nil, func(v *visitor) { v.setCookie("", "x") }, "malformed", 0},
+		{"torn", nil, func(v *visitor) { v.setCookie("", "2"+v.cookie("")[1:61]) }, "torn", 0},
+		{"part of one", nil, func(v *visitor) { v.jar.Restart(); v.setCookie(".1", "AAAAxyz") }, "new", 0},
+		{"unknown key", nil, func(v *visitor) {
+			ring, _ := cookiesession.NewKeyring(cookiesession.GenerateKey("new"))
+			v.m = newManager(v.t, func(c *cookiesession.Config) { c.Keys = ring })
+		}, "unknown-key", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newVisitor(t, newManager(t, test.config))
+				v.visit(put("n", 1))
+				test.spoil(v)
+				v.wantState(test.want)
+				lines := v.visit(destroy)
+				set, _ := countLines(lines)
+				if set != test.marked {
+					t.Errorf("got %s, want %d markers", v.wrote(lines), test.marked)
+				}
+				for _, name := range v.names() {
+					if !strings.HasPrefix(name, ".ended.") {
+						t.Errorf("cookie %q stays", name)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Where several sessions came under one name, all of them end.
+func TestDestroyOfSeveral(t *testing.T) {
+	m := newManager(t, nil)
+	var header []string
+	var tags []string
+	for n := range 3 {
+		v := newVisitor(t, m)
+		v.visit(put("n", n))
+		header = append(header, v.header())
+		tags = append(tags, "["+endedSuffix(t, v.load().ID())+"]")
+	}
+	v := newVisitor(t, m)
+	s := load(m, strings.Join(header, "; "))
+	if s.Rejected() == nil || s.Rejected().Reason != cookiesession.ReasonAmbiguous {
+		t.Fatalf("got %v, want ambiguous", s.Rejected())
+	}
+	s.Destroy()
+	lines, err := v.answer(s)
+	slices.Sort(tags)
+	if want := "-[] " + strings.Join(tags, " "); err != nil || v.wrote(lines) != want {
+		t.Errorf("got %s and error %v, want %s", v.wrote(lines), err, want)
+	}
+}
+
+// Destroy never fails, whatever was done to the session before, and is told to the browser even if what came after it can't be saved. Deleting
+// in gorilla/sessions encodes first, so it fails with what is too large.
+func TestDestroyNeverFails(t *testing.T) {
+	large := random(20000)
+	for _, test := range []struct {
+		name    string
+		do      func(s *cookiesession.Session)
+		want    string // what is written beside deletion and marker, or the error
+		wantNew any    // what the next request finds under "n"
+	}{
+		{"after an oversized session", func(s *cookiesession.Session) { s.Put("v", large); s.Destroy() }, "", nil},
+		{"after an unencodable value", func(s *cookiesession.Session) { s.Put("v", make(chan int)); s.Destroy() }, "", nil},
+		{"after a cycle", func(s *cookiesession.Session) {
+			cycle := map[string]any{}
+			cycle["cycle"] = cycle
+			s.Put("v", cycle)
+			s.Destroy()
+		}, "", nil},
+		{"after an unencodable flash", func(s *cookiesession.Session) { s.Flash("f", make(chan int)); s.Destroy() }, "", nil},
+		{"after a failing Remember", func(s *cookiesession.Session) { s.Remember(0); s.Destroy() }, "", nil},
+		{"after a failing Increment", func(s *cookiesession.Session) { s.Put("w", "x"); s.Increment("w", 1); s.Destroy() }, "", nil},
+		{"twice", func(s *cookiesession.Session) { s.Destroy(); s.Put("n", 2); s.Destroy() }, "", nil},
+		{"then a value", func(s *cookiesession.Session) { s.Destroy(); s.Put("n", 2) }, "[]", int64(2)},
+		{"after a failing Put, then a value", func(s *cookiesession.Session) { s.Put("v", func() {}); s.Destroy(); s.Put("n", 2) }, "[]", int64(2)},
+		{"then the same value", func(s *cookiesession.Session) { s.Destroy(); s.Put("n", 1) }, "[]", int64(1)},
+		{"then a flash", func(s *cookiesession.Session) { s.Destroy(); s.Flash("f", 1) }, "[.flash]", nil},
+		{"then a CSRF token", func(s *cookiesession.Session) { s.Destroy(); s.CSRFToken() }, "[]", nil},
+		{"then Remember", func(s *cookiesession.Session) { s.Destroy(); s.Remember(time.Hour) }, "", nil},
+		{"then Regenerate", func(s *cookiesession.Session) { s.Destroy(); s.Regenerate() }, "", nil},
+		{"with an oversized flash", func(s *cookiesession.Session) { s.Flash("f", large); s.Destroy() }, "too large", nil},
+		{"then an oversized flash", func(s *cookiesession.Session) { s.Destroy(); s.Flash("f", large) }, "too large", nil},
+		{"then an oversized value", func(s *cookiesession.Session) { s.Destroy(); s.Put("v", large) }, "too large", nil},
+		{"then an unencodable value", func(s *cookiesession.Session) { s.Destroy(); s.Put("v", func() {}) }, "error", nil},
+		{"then an unencodable flash", func(s *cookiesession.Session) { s.Destroy(); s.Flash("f", func() {}) }, "error", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := newManager(t, nil)
+			v := newVisitor(t, m)
+			v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Put("v", random(3500)) })
+			id := v.load().ID()
+			slow := v.load()
+			slow.Put("slow", true)
+			lines, err := v.try(test.do)
+
+			want := "-[.1] -[] [" + endedSuffix(t, id) + "]"
+			var tooLarge *cookiesession.SizeError
+			switch test.want {
+			case "error", "too large":
+				if err == nil || errors.As(err, &tooLarge) != (test.want == "too large") {
+					t.Errorf("got error %v, want one", err)
+				}
+			case "[]":
+				want = "-[.1] [" + endedSuffix(t, id) + "] []"
+			case "[.flash]":
+				want += " [.flash]"
+			}
+			if test.want[:min(1, len(test.want))] == "[" || test.want == "" {
+				if err != nil {
+					t.Errorf("got error %v", err)
+				}
+			}
+			if got := v.wrote(lines); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			s := v.load()
+			if s.Get("n") != test.wantNew || s.Has("v") || !s.IsNew() && s.ID()[:16] == id[:16] {
+				t.Errorf("the next request finds n = %v, v %v, ID %s after %s", s.Get("n"), s.Has("v"), s.ID(), id)
+			}
+			v.answer(slow)
+			v.wantState("ended")
+		})
+	}
+}
+
+// Nothing needs to be sealed to end a session.
+func TestDestroyWithoutKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := cookiesession.GenerateKey("old")
+		key.RetireAt = time.Now().Add(time.Hour)
+		ring, err := cookiesession.NewKeyring(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = ring }))
+		v.visit(put("n", 1))
+		ended := endedSuffix(t, v.load().ID())
+		alone, started := v.load(), v.load()
+		alone.Destroy()
+		started.Destroy()
+		started.Put("n", 2)
+		time.Sleep(time.Hour)
+		for _, s := range []*cookiesession.Session{alone, started} {
+			lines, err := v.clone(v.m).answer(s)
+			if failed := err != nil; failed != s.Has("n") || v.wrote(lines) != "-[] ["+ended+"]" {
+				t.Errorf("got %s, error %v", v.wrote(lines), err)
+			}
+		}
+	})
+}
+
+// However many sessions end at about the same time, none comes back.
+func TestManySessionsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 40
+		v := newVisitor(t, newManager(t, nil))
+		var slow []*cookiesession.Session
+		for range n {
+			v.visit(in)
+			late := v.load()
+			late.Put("late", true)
+			slow = append(slow, late)
+			v.visit(destroy)
+			time.Sleep(10 * time.Second)
+		}
+		if got := len(v.markers()); got != n {
+			t.Fatalf("got %d markers, want %d", got, n)
+		}
+		for i, late := range slow {
+			if _, err := v.answer(late); err != nil {
+				t.Fatal(err)
+			}
+			if v.state() != "ended" {
+				t.Fatalf("session %d is %s after its logout", i, v.state())
+			}
+		}
+		// All are cleaned up, once somebody is logged in again and they are old.
+		v.visit(in)
+		for range n / 4 {
+			time.Sleep(time.Minute)
+			v.visit(touched)
+		}
+		time.Sleep(10 * time.Minute)
+		for range n / 4 {
+			v.visit(touched)
+		}
+		if got := v.markers(); len(got) > 0 {
+			t.Errorf("got %d markers left, want none", len(got))
+		}
+		v.wantState("valid")
+	})
+}
+
+// A marker goes with a response to a valid session once it is over ten minutes old, or says nothing that can be an age.
+func TestMarkersAreCleanedUp(t *testing.T) {
+	const theirs = ".ended.AAAAAAAAAAA"
+	now := func() int64 { return time.Now().Unix() }
+	seconds := func(n int64) string { return strconv.FormatInt(n, 10) }
+	for _, test := range []struct {
+		name   string
+		value  func() string
+		delete bool
+	}{
+		{"new", func() string { return seconds(now()) }, false},
+		{"599 s", func() string { return seconds(now() - 599) }, false},
+		{"600 s", func() string { return seconds(now() - 600) }, false},
+		{"601 s", func() string { return seconds(now() - 601) }, true},
+		{"59 s ahead", func() string { return seconds(now() + 59) }, false},
+		{"60 s ahead", func() string { return seconds(now() + 60) }, false},
+		{"61 s ahead", func() string { return seconds(now() + 61) }, true},
+		{"zero", func() string { return "0" }, true},
+		{"negative", func() string { return "-1" }, true},
+		{"least", func() string { return "-9223372036854775808" }, true},
+		{"most", func() string { return "9223372036854775807" }, true},
+		{"beyond", func() string { return "9223372036854775808" }, true},
+		{"empty", func() string { return "" }, true},
+		{"words", func() string { return "now" }, true},
+		{"a fraction", func() string { return seconds(now()) + ".5" }, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				value := test.value()
+				for _, visit := range []struct {
+					name   string
+					before func(*cookiesession.Session)
+					do     func(*cookiesession.Session)
+					may    bool
+				}{
+					{"read", put("n", 1), touched, true},
+					{"change", put("n", 1), put("n", 2), true},
+					{"flash", put("n", 1), func(s *cookiesession.Session) { s.Flash("f", 1) }, true},
+					{"login", put("n", 1), in, true},
+					{"logout", put("n", 1), destroy, true},
+					{"failure", put("n", 1), put("n", func() {}), false},
+					{"nobody reads", nothing, touched, false},
+					{"nobody logs in", nothing, in, false},
+					{"nobody logs out", nothing, destroy, false},
+				} {
+					v := newVisitor(t, newManager(t, nil))
+					v.visit(visit.before)
+					v.setCookie(theirs, value)
+					lines, _ := v.try(visit.do)
+					if got, want := strings.Contains(v.wrote(lines), "-["+theirs+"]"), test.delete && visit.may; got != want {
+						t.Errorf("%s: wrote %s, want it deleted %v", visit.name, v.wrote(lines), want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// One response deletes four at most, and needs no change for it.
+func TestFourMarkersAreDeletedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newManager(t, nil))
+		v.visit(put("n", 1))
+		for i := range 11 {
+			v.setCookie(fmt.Sprintf(".ended.AAAAAAAAA%cA", 'A'+i), "1")
+		}
+		v.setCookie(".ended.not-a-tag", "1")
+		for _, want := range []int{4, 4, 3, 0} {
+			lines := v.visit(touched)
+			if set, deleted := countLines(lines); set != 0 || deleted != want {
+				t.Errorf("got %s, want %d deletions", v.wrote(lines), want)
+			}
+		}
+		if got, want := v.names(), []string{"", ".ended.not-a-tag"}; !slices.Equal(got, want) {
+			t.Errorf("got %q left, want %q", got, want)
+		}
+	})
+}
+
+// Where a marker comes twice, which a server can set for another Path, it is deleted by one line.
+func TestMarkerThatComesTwice(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	v.visit(put("n", 1))
+	const marker = "; " + cookieName + ".ended.AAAAAAAAAAA="
+	lines, err := v.answer(load(v.m, v.header()+marker+"1"+marker+"2"))
+	if err != nil || len(lines) != 1 {
+		t.Errorf("got %s and error %v, want one line", v.wrote(lines), err)
+	}
+}
+
+// A program that only logs in, works and logs out doesn't carry a marker for each time.
+func TestMarkersDoNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newManager(t, nil))
+		for range 100 {
+			v.visit(in)
+			time.Sleep(5 * time.Minute)
+			v.visit(destroy)
+			if n := len(v.markers()); n > 4 {
+				t.Fatalf("got %d markers, want at most those of the last ten minutes", n)
+			}
+		}
+	})
+}
+
+// Markers aren't deleted by a session that they refuse.
+func TestRefusedSessionKeepsItsMarker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Lifetime = 100 * 24 * time.Hour }))
+		v.visit(in)
+		slow := v.load()
+		slow.Put("n", 1)
+		v.visit(destroy)
+		v.answer(slow)
+		time.Sleep(24 * time.Hour)
+		for range 3 {
+			if lines := v.visit(touched); len(lines) > 0 {
+				t.Errorf("a refusal wrote %s, want nothing", v.wrote(lines))
+			}
+			v.wantState("ended")
+		}
+		// Another logout renews it.
+		if got, want := v.wrote(v.visit(destroy)), "-[] [.ended."+v.markers()[0]+"]"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
+}

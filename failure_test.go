@@ -1,0 +1,351 @@
+package cookiesession_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// TestFailedCommitOnEveryPath has a session that can't be saved: the visitor gets an error page and not a byte of what the
+// handler writes then (scs: the 500 page was followed by the handler's body), and keeps the cookies that came.
+func TestFailedCommitOnEveryPath(t *testing.T) {
+	for _, p := range commitPaths {
+		t.Run(p.name, func(t *testing.T) {
+			onEachProtocol(t, func(t *testing.T, proto string) {
+				m := newWeb(t, nil)
+				first := true
+				v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if first {
+						first = false
+						m.Get(r).Put("old", 1)
+						return
+					}
+					m.Get(r).Put("new", tooLarge)
+					describeBody(w.Header())
+					p.run(w, r)
+					n, err := w.Write([]byte("more"))
+					if n != 4 || err != nil {
+						t.Errorf("got %d, %v from Write, want it discarded without an error", n, err)
+					}
+					w.WriteHeader(http.StatusTeapot)
+					w.WriteHeader(http.StatusEarlyHints)
+					io.WriteString(w, "more")
+					io.Copy(w, onlyReader{strings.NewReader("more")})
+					http.NewResponseController(w).Flush()
+				})))
+				v.get()
+				before := v.jar.Header(mustURL(t, v.URL))
+				method := p.method
+				if method == "" {
+					method = http.MethodGet
+				}
+				a := v.do(v.request(method, ""))
+				body := "Internal Server Error\n"
+				if method == http.MethodHead {
+					body = ""
+				}
+				if a.StatusCode != 500 || a.body != body {
+					t.Errorf("got %d %q, want an error page", a.StatusCode, a.body)
+				}
+				wantErrorHeader(t, a.Header, "text/plain; charset=utf-8")
+				if v.jar.Header(mustURL(t, v.URL)) != before {
+					t.Error("the cookies in the browser changed")
+				}
+				v.wantValues("old=1")
+				m.wantStats(1, 1, 0)
+				logged := m.log.String()
+				if strings.Count(logged, "\n") != 1 || !strings.Contains(logged, "level=ERROR") || strings.Contains(logged, "secret") {
+					t.Errorf("got logged %q, want one error without values", logged)
+				}
+			})
+		})
+	}
+}
+
+// describeBody writes every field that speaks of the body that isn't sent.
+func describeBody(h http.Header) {
+	for _, name := range []string{
+		"Accept-Ranges", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Location", "Content-Range",
+		"Etag", "Expires", "Last-Modified", "Location", "Trailer",
+	} {
+		h.Set(name, "wrong")
+	}
+	h.Set("Content-Type", "image/png")
+	h.Set("Content-Length", "4711")
+	h.Set("Cache-Control", "public, max-age=3600")
+	h.Set("X-Frame-Options", "DENY")
+}
+
+// wantErrorHeader checks that what describeBody wrote is gone, but for what holds for any page.
+func wantErrorHeader(t *testing.T, h http.Header, contentType string) {
+	t.Helper()
+	h = h.Clone()
+	h.Del("Date")
+	h.Del("Content-Length") // net/http's own
+	want := http.Header{
+		"Cache-Control":   {"no-store"},
+		"Vary":            {"Cookie"},
+		"X-Frame-Options": {"DENY"},
+	}
+	if contentType != "" {
+		want["Content-Type"] = []string{contentType}
+	}
+	h.Del("X-Content-Type-Options") // http.Error's
+	if fmt.Sprint(h) != fmt.Sprint(want) {
+		t.Errorf("got header %v, want %v", h, want)
+	}
+}
+
+// TestErrorHandler has the application answer for a session that can't be saved.
+func TestErrorHandler(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		handle func(w http.ResponseWriter)
+		status int
+		body   string
+	}{
+		{"header and body", func(w http.ResponseWriter) { w.WriteHeader(507); io.WriteString(w, "full") }, 507, "full"},
+		{"header", func(w http.ResponseWriter) { w.WriteHeader(507) }, 507, ""},
+		{"header twice", func(w http.ResponseWriter) { w.WriteHeader(507); w.Write(nil) }, 507, ""},
+		{"redirect", func(w http.ResponseWriter) { w.Header().Set("Location", "/full"); w.WriteHeader(303) }, 303, ""},
+		{"body", func(w http.ResponseWriter) { io.WriteString(w, "full") }, 500, "full"},
+		{"early hints, then body", func(w http.ResponseWriter) { w.WriteHeader(103); io.WriteString(w, "full") }, 500, "full"},
+		{"flush, then body", func(w http.ResponseWriter) {
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				t.Error(err)
+			}
+			io.WriteString(w, "full")
+		}, 500, "full"},
+		{"nothing", func(http.ResponseWriter) {}, 500, ""},
+		{"panic", func(http.ResponseWriter) { panic("boom") }, 500, ""},
+		{"panic after header", func(w http.ResponseWriter) { w.WriteHeader(507); panic("boom") }, 507, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			onEachProtocol(t, func(t *testing.T, proto string) {
+				var m *web
+				calls := 0
+				m = newWeb(t, func(c *cookiesession.Config) {
+					c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+						calls++
+						var size *cookiesession.SizeError
+						if !errors.As(err, &size) || size.Limit != 6144 || len(size.Keys) == 0 || size.Keys[0].Key != "new" {
+							t.Errorf("got error %v, want a SizeError that names new", err)
+						}
+						if got := len(m.Get(r).Keys()); got != 1 {
+							t.Errorf("got %d keys in the session, want 1", got)
+						}
+						test.handle(w)
+					}
+				})
+				v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer func() {
+						if caught := recover(); caught != nil {
+							http.Error(w, "more", http.StatusTeapot)
+						}
+					}()
+					m.Get(r).Put("new", tooLarge)
+					describeBody(w.Header())
+					io.WriteString(w, "more")
+					w.WriteHeader(http.StatusTeapot)
+				})))
+				a := v.get()
+				if a.StatusCode != test.status || a.body != test.body {
+					t.Errorf("got %d %q, want %d %q", a.StatusCode, a.body, test.status, test.body)
+				}
+				if a.Header.Get("Location") != "" {
+					a.Header.Del("Location") // its own
+				}
+				contentType := a.Header.Get("Content-Type")
+				if contentType == "image/png" {
+					t.Error("got the Content-Type of what isn't sent")
+				}
+				wantErrorHeader(t, a.Header, contentType)
+				if calls != 1 {
+					t.Errorf("got %d calls, want one", calls)
+				}
+				m.wantStats(0, 1, 0)
+				if logged := m.log.String(); logged != "" {
+					t.Errorf("got logged %q, want that left to ErrorHandler", logged)
+				}
+			})
+		})
+	}
+}
+
+// TestFailedCommitIsSentAtOnce has a handler that streams for ever: the visitor needn't wait for its end to see the error.
+func TestFailedCommitIsSentAtOnce(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		seen := make(chan struct{})
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).Put("new", tooLarge)
+			io.WriteString(w, "data: one\n\n")
+			w.(http.Flusher).Flush()
+			await(r, seen)
+			io.WriteString(w, "data: two\n\n")
+		})))
+		resp, err := v.Client().Do(v.request(http.MethodGet, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != 500 {
+			t.Errorf("got %d, want 500", resp.StatusCode)
+		}
+		close(seen)
+		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "Internal Server Error\n" {
+			t.Errorf("got body %q, %v", body, err)
+		}
+		<-m.returned
+	})
+}
+
+// TestReasonsOfFailure has everything that keeps a session from being saved.
+func TestReasonsOfFailure(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(s *cookiesession.Session, m *web)
+		text   string
+	}{
+		{"too large", func(s *cookiesession.Session, _ *web) { s.Put("new", tooLarge) }, "limit is 6144"},
+		{"flash too large", func(s *cookiesession.Session, _ *web) { s.Flash("note", tooLarge) }, "in flash"},
+		{"unencodable", func(s *cookiesession.Session, _ *web) { s.Put("new", func() {}) }, `value of "new"`},
+		{"unencodable, then good", func(s *cookiesession.Session, _ *web) { s.Put("new", func() {}); s.Put("new", 1) }, `value of "new"`},
+		{"no integer", func(s *cookiesession.Session, _ *web) { s.Put("new", "x"); s.Increment("new", 1) }, `increment of "new"`},
+		{"no list", func(s *cookiesession.Session, _ *web) { s.Put("new", "x"); s.Push("new", 1) }, `push to "new"`},
+		{"Remember too long", func(s *cookiesession.Session, _ *web) { s.Remember(401 * 24 * time.Hour) }, "400 days"},
+		{"no active key", func(s *cookiesession.Session, m *web) { s.Put("new", 1); retireAll(m) }, "no key is active"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got error
+			m := newWeb(t, func(c *cookiesession.Config) {
+				c.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err error) { got = err }
+			})
+			v := m.serve(t, "HTTP/1.1", m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				test.change(m.Get(r), m)
+			})))
+			a := v.get()
+			if a.StatusCode != 500 || len(a.Header["Set-Cookie"]) != 0 {
+				t.Errorf("got %d %q, want 500 and no cookies", a.StatusCode, cookieNames(a.Header))
+			}
+			if got == nil || !strings.HasPrefix(got.Error(), "cookiesession: ") || !strings.Contains(got.Error(), test.text) {
+				t.Errorf("got error %v, want one that says %q", got, test.text)
+			}
+			m.wantStats(0, 1, 0)
+		})
+	}
+}
+
+// retireAll lets time pass until every key is retired.
+func retireAll(m *web) {
+	key := cookiesession.GenerateKey("short")
+	key.RetireAt = time.Now().Add(time.Hour)
+	if err := m.ring.Replace(key); err != nil {
+		m.t.Error(err)
+	}
+	m.SetClock(func() time.Time { return key.RetireAt })
+}
+
+// TestDestroyOutlivesFailure has a session destroyed and then another begun that can't be saved: the old one is over all the
+// same (gorilla/sessions: an oversized session couldn't be destroyed, since deleting encoded it first).
+func TestDestroyOutlivesFailure(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, func(c *cookiesession.Config) { c.ImportCookies = []string{"legacy"} })
+		first := true
+		var errs []error
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := m.Get(r)
+			if first {
+				first = false
+				s.Put("old", strings.Repeat("x", 4000))
+				http.SetCookie(w, &http.Cookie{Name: "legacy", Value: "1"})
+				http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"})
+				return
+			}
+			s.Put("old", tooLarge)
+			s.Put("new", func() {})
+			errs = append(errs, s.Err())
+			s.Destroy()
+			errs = append(errs, s.Err())
+			s.Put("new", tooLarge)
+			s.Flash("note", "you are logged out")
+			http.SetCookie(w, &http.Cookie{Name: "theme", Value: "light"})
+			io.WriteString(w, "body")
+		})))
+		v.get()
+		old := v.jar.Clone()
+		origin := v.session().ID()[:16]
+		a := v.get()
+		if a.StatusCode != 500 || a.body != "Internal Server Error\n" {
+			t.Errorf("got %d %q, want an error page", a.StatusCode, a.body)
+		}
+		if errs[0] == nil || errs[1] != nil {
+			t.Errorf("got Err %v, want one before Destroy and none after", errs)
+		}
+		want := "theme -__Host-session -__Host-session.1 " + endedMarker(t, "__Host-session", origin) + " -legacy"
+		if got := cookieNames(a.Header); got != want {
+			t.Errorf("got cookies %q, want %q", got, want)
+		}
+		if got := a.Header.Get("Cache-Control"); got != "no-store" {
+			t.Errorf("got Cache-Control %q, want no-store", got)
+		}
+		v.wantValues("")
+
+		// A response that was under way sets the old cookies again.
+		for _, c := range old.All() {
+			c.Domain = ""
+			v.jar.SetCookies(mustURL(t, v.URL), []*http.Cookie{c})
+		}
+		r := httptest.NewRequest(http.MethodGet, v.URL, nil)
+		r.Header.Set("Cookie", v.jar.Header(mustURL(t, v.URL)))
+		s, err := m.Load(r)
+		var reject *cookiesession.RejectError
+		if !errors.As(err, &reject) || reject.Reason != cookiesession.ReasonEnded || !s.IsEmpty() {
+			t.Errorf("got %v, want the destroyed session refused as ended", err)
+		}
+	})
+}
+
+// TestDestroyOutlivesFailureOfFlash has the session's cookies written already when the flash message can't be sealed.
+func TestDestroyOutlivesFailureOfFlash(t *testing.T) {
+	m := newWeb(t, nil)
+	sealed, err := cookiesFor(m, func(s *cookiesession.Session) { s.Put("old", 1) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	m.SetClock(func() time.Time { return start })
+	m.SetNonce(func([]byte) {
+		next := cookiesession.GenerateKey("next")
+		next.ActivateAt = start.Add(time.Hour)
+		m.ring.SetClock(func() time.Time { return next.ActivateAt })
+		if err := m.ring.Replace(next); err != nil {
+			t.Error(err)
+		}
+	})
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header["Cookie"] = sealed
+	s, err := m.Load(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := s.ID()[:16]
+	s.Destroy()
+	s.Put("new", 1)
+	s.Flash("note", "x")
+	h := http.Header{}
+	if err := m.Save(h, s); err == nil {
+		t.Error("got no error from Save")
+	}
+	want := "-__Host-session " + endedMarker(t, "__Host-session", origin)
+	if got := cookieNames(h); got != want {
+		t.Errorf("got cookies %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,519 @@
+package cookiesession_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+const flashName = cookieName + ".flash"
+
+// messages returns what a request that reads all messages would get, without having it read them.
+func (v *visitor) messages() string {
+	all := v.load().Flashes()
+	var messages []string
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		messages = append(messages, fmt.Sprintf("%s=%v", key, all[key]))
+	}
+	return strings.Join(messages, " ")
+}
+
+func (v *visitor) wantMessages(want string) {
+	v.t.Helper()
+	if got := v.messages(); got != want {
+		v.t.Errorf("got messages %q, want %q", got, want)
+	}
+}
+
+// asked is a request that reads all messages.
+func asked(s *cookiesession.Session) { s.Flashes() }
+
+// Each case is one request, to which "old" and "other" came. What it leaves costs as many lines as it must.
+func TestFlash(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		do    func(t *testing.T, s *cookiesession.Session)
+		wrote string
+		left  string
+	}{
+		{"nothing", func(*testing.T, *cookiesession.Session) {}, "", "old=1 other=2"},
+		{"session read", func(_ *testing.T, s *cookiesession.Session) { s.Get("n"); s.ID(); s.Size() }, "", "old=1 other=2"},
+		{"session changed", func(_ *testing.T, s *cookiesession.Session) { s.Put("n", 2) }, "[]", "old=1 other=2"},
+		{"Regenerate", func(_ *testing.T, s *cookiesession.Session) { s.Regenerate() }, "[]", "old=1 other=2"},
+		{"Clear", func(_ *testing.T, s *cookiesession.Session) { s.Clear() }, "[]", "old=1 other=2"},
+		{"Destroy", func(_ *testing.T, s *cookiesession.Session) { s.Destroy() }, "-[] [ended]", "old=1 other=2"},
+		{"Destroy and Flash", func(_ *testing.T, s *cookiesession.Session) { s.Destroy(); s.Flash("new", 3) }, "-[] [.flash] [ended]", "new=3 old=1 other=2"},
+		{"Flash and Destroy", func(_ *testing.T, s *cookiesession.Session) { s.Flash("new", 3); s.Destroy() }, "-[] [.flash] [ended]", "new=3 old=1 other=2"},
+
+		{"Flashed", func(t *testing.T, s *cookiesession.Session) {
+			for range 2 {
+				if got := s.Flashed("old"); got != int64(1) {
+					t.Errorf("Flashed: got %v, want 1", got)
+				}
+			}
+		}, "-[.flash]", ""},
+		{"Flashed of another key", func(t *testing.T, s *cookiesession.Session) {
+			if got := s.Flashed("nothing"); got != nil {
+				t.Errorf("got %v, want nil", got)
+			}
+		}, "-[.flash]", ""},
+		{"Flashes", func(t *testing.T, s *cookiesession.Session) {
+			if got, want := s.Flashes(), (map[string]any{"old": int64(1), "other": int64(2)}); !reflect.DeepEqual(got, want) {
+				t.Errorf("Flashes: got %v, want %v", got, want)
+			}
+		}, "-[.flash]", ""},
+		{"Flashes, and a change", func(_ *testing.T, s *cookiesession.Session) { s.Flashes(); s.Put("n", 2) }, "-[.flash] []", ""},
+		{"Flashes, and no change", func(_ *testing.T, s *cookiesession.Session) { s.Flashes(); s.Put("n", 1) }, "-[.flash]", ""},
+
+		{"Flash", func(t *testing.T, s *cookiesession.Session) { s.Flash("new", 3) }, "[.flash]", "new=3 old=1 other=2"},
+		{"Flash of an old key", func(_ *testing.T, s *cookiesession.Session) { s.Flash("old", 3) }, "[.flash]", "old=3 other=2"},
+		{"Flash of an equal message", func(_ *testing.T, s *cookiesession.Session) { s.Flash("old", 1) }, "[.flash]", "old=1 other=2"},
+		{"Flash twice", func(_ *testing.T, s *cookiesession.Session) { s.Flash("new", 3); s.Flash("new", 4) }, "[.flash]", "new=4 old=1 other=2"},
+		{"Flash of nil", func(_ *testing.T, s *cookiesession.Session) { s.Flash("new", nil) }, "[.flash]", "new=<nil> old=1 other=2"},
+		{"Flash, then Flashed", func(t *testing.T, s *cookiesession.Session) {
+			s.Flash("new", 3)
+			s.Flash("old", 4)
+			if n, o := s.Flashed("new"), s.Flashed("old"); n != nil || o != int64(1) {
+				t.Errorf("got %v and %v of messages for the next request, want nil and 1", n, o)
+			}
+		}, "[.flash]", "new=3 old=4"},
+		{"Flashed, then Flash", func(t *testing.T, s *cookiesession.Session) {
+			s.Flashed("old")
+			s.Flash("new", 3)
+			if got := s.Flashed("new"); got != nil {
+				t.Errorf("got %v of a message for the next request, want nil", got)
+			}
+		}, "[.flash]", "new=3"},
+
+		{"FlashNow", func(t *testing.T, s *cookiesession.Session) { s.FlashNow("new", 3) }, "", "old=1 other=2"},
+		{"FlashNow, then Flashed", func(t *testing.T, s *cookiesession.Session) {
+			s.FlashNow("new", 3)
+			s.FlashNow("old", 4)
+			if n, o, p := s.Flashed("new"), s.Flashed("old"), s.Flashed("other"); n != int64(3) || o != int64(4) || p != int64(2) {
+				t.Errorf("got %v, %v, %v; want 3, 4, 2", n, o, p)
+			}
+			if got, want := s.Flashes(), (map[string]any{"new": int64(3), "old": int64(4), "other": int64(2)}); !reflect.DeepEqual(got, want) {
+				t.Errorf("Flashes: got %v, want %v", got, want)
+			}
+		}, "-[.flash]", ""},
+		{"Flashed, then FlashNow", func(t *testing.T, s *cookiesession.Session) {
+			s.Flashed("new")
+			s.FlashNow("new", 3)
+			if got := s.Flashed("new"); got != int64(3) {
+				t.Errorf("got %v, want 3", got)
+			}
+		}, "-[.flash]", ""},
+
+		{"Keep", func(_ *testing.T, s *cookiesession.Session) { s.Keep("old") }, "[.flash]", "old=1"},
+		{"Keep of several", func(_ *testing.T, s *cookiesession.Session) { s.Keep("old", "nothing", "other") }, "[.flash]", "old=1 other=2"},
+		{"Keep twice", func(_ *testing.T, s *cookiesession.Session) { s.Keep("old"); s.Keep("other") }, "[.flash]", "old=1 other=2"},
+		{"Keep of nothing", func(_ *testing.T, s *cookiesession.Session) { s.Keep() }, "-[.flash]", ""},
+		{"Keep of another key", func(_ *testing.T, s *cookiesession.Session) { s.Keep("nothing") }, "-[.flash]", ""},
+		{"Keep after Flashed", func(_ *testing.T, s *cookiesession.Session) { s.Flashed("old"); s.Keep("old") }, "[.flash]", "old=1"},
+		{"Flashed after Keep", func(t *testing.T, s *cookiesession.Session) {
+			s.Keep("old")
+			if got := s.Flashed("old"); got != int64(1) {
+				t.Errorf("got %v, want 1", got)
+			}
+		}, "[.flash]", "old=1"},
+		{"Keep of what was flashed anew", func(_ *testing.T, s *cookiesession.Session) { s.Flash("old", 3); s.Keep("old") }, "[.flash]", "old=3"},
+		{"Flash of what was kept", func(_ *testing.T, s *cookiesession.Session) { s.Keep("old"); s.Flash("old", 3) }, "[.flash]", "old=3"},
+		{"Keep of FlashNow", func(_ *testing.T, s *cookiesession.Session) { s.FlashNow("new", 3); s.Keep("new") }, "[.flash]", "new=3"},
+		{"Keep of FlashNow over an old key", func(_ *testing.T, s *cookiesession.Session) { s.FlashNow("old", 3); s.Keep("old") }, "[.flash]", "old=3"},
+		{"Reflash", func(_ *testing.T, s *cookiesession.Session) { s.Reflash() }, "[.flash]", "old=1 other=2"},
+		{"Reflash and Flash", func(_ *testing.T, s *cookiesession.Session) { s.Reflash(); s.Flash("old", 3) }, "[.flash]", "old=3 other=2"},
+		{"Flash and Reflash", func(_ *testing.T, s *cookiesession.Session) { s.Flash("old", 3); s.Reflash() }, "[.flash]", "old=3 other=2"},
+		{"Reflash of FlashNow", func(_ *testing.T, s *cookiesession.Session) { s.FlashNow("old", 3); s.FlashNow("new", 4); s.Reflash() }, "[.flash]", "new=4 old=3 other=2"},
+		{"Reflash after Flashes", func(_ *testing.T, s *cookiesession.Session) { s.Flashes(); s.Reflash() }, "[.flash]", "old=1 other=2"},
+
+		{"Flash that can't be", func(t *testing.T, s *cookiesession.Session) {
+			s.Flash("new", func() {})
+			if s.Err() == nil {
+				t.Error("Err is nil")
+			}
+		}, "", "old=1 other=2"},
+		{"Flashes, and a value that can't be", func(_ *testing.T, s *cookiesession.Session) { s.Flashes(); s.Put("n", func() {}) }, "", "old=1 other=2"},
+		{"FlashNow that can't be", func(t *testing.T, s *cookiesession.Session) {
+			s.FlashNow("new", func() {})
+			if s.Err() == nil || s.Flashed("new") != nil {
+				t.Errorf("got %v, error %v", s.Flashed("new"), s.Err())
+			}
+		}, "", "old=1 other=2"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			v := newVisitor(t, newManager(t, nil))
+			v.visit(func(s *cookiesession.Session) {
+				s.Put("n", 1)
+				s.Flash("old", 1)
+				s.Flash("other", 2)
+			})
+			lines, _ := v.try(func(s *cookiesession.Session) { test.do(t, s) })
+			if got := withoutTags(v.wrote(lines)); got != test.wrote {
+				t.Errorf("wrote %s, want %s", got, test.wrote)
+			}
+			v.wantMessages(test.left)
+			v.visit(asked)
+			v.wantMessages("")
+		})
+	}
+}
+
+// withoutTags leaves the tags of ended markers out of what wrote returned, and puts them last.
+func withoutTags(wrote string) string {
+	fields := strings.Fields(wrote)
+	for i, field := range fields {
+		if strings.HasPrefix(field, "[.ended.") {
+			fields[i] = "[ended]"
+		}
+	}
+	slices.Sort(fields)
+	return strings.Join(fields, " ")
+}
+
+// FlashNow leaves nothing at all with a visitor to whom nothing came.
+func TestFlashNowAlone(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	lines := v.visit(func(s *cookiesession.Session) {
+		s.FlashNow("now", 1)
+		if got := s.Flashed("now"); got != int64(1) {
+			t.Errorf("got %v, want 1", got)
+		}
+	})
+	if len(lines) > 0 {
+		t.Errorf("wrote %s, want nothing", v.wrote(lines))
+	}
+}
+
+// Messages need no session, and don't make one.
+func TestFlashWithoutSession(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	if got := v.wrote(v.visit(flash("f", 1))); got != "[.flash]" {
+		t.Errorf("wrote %s, want the message only", got)
+	}
+	s := v.load()
+	if !s.IsNew() || !s.IsEmpty() || s.Changed() || s.Flashed("f") != int64(1) {
+		t.Errorf("IsNew %v, IsEmpty %v, Changed %v, message %v", s.IsNew(), s.IsEmpty(), s.Changed(), s.Flashed("f"))
+	}
+}
+
+// A message waits for the request that asks. laravel #17569: an image, or a script's call, ate it.
+func TestFlashWaits(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("f", "saved") })
+	for range 3 {
+		if h := inManagersHandler(v.m, requestWith(v.header()), func(http.ResponseWriter, *http.Request) {}); len(h) > 0 {
+			t.Errorf("a request that doesn't use the session got %v", h)
+		}
+		if lines := v.visit(touched); len(lines) > 0 {
+			t.Errorf("a request that only reads the session wrote %s", v.wrote(lines))
+		}
+	}
+	before := v.cookie("")
+	if got := v.wrote(v.visit(asked)); got != "-[.flash]" {
+		t.Errorf("reading wrote %s, want one deletion", got)
+	}
+	if v.cookie("") != before {
+		t.Error("reading a message wrote the session")
+	}
+	if lines := v.visit(asked); len(lines) > 0 {
+		t.Errorf("reading nothing wrote %s", v.wrote(lines))
+	}
+}
+
+// Messages outlive the session: its end in every way, and the login that follows.
+func TestFlashOutlivesSession(t *testing.T) {
+	for name, end := range map[string]func(v *visitor){
+		"Destroy":   func(v *visitor) { v.visit(destroy) },
+		"login":     func(v *visitor) { v.visit(in) },
+		"expiry":    func(*visitor) { time.Sleep(24 * time.Hour) },
+		"idle":      func(*visitor) { time.Sleep(2 * time.Hour) },
+		"new key":   func(v *visitor) { v.setCookie("", "1AAAA") },
+		"new start": func(v *visitor) { v.visit(func(s *cookiesession.Session) { s.Destroy(); s.Put("n", 2) }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.IdleTimeout, c.FlashLifetime = time.Hour, 48*time.Hour }))
+				v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("f", 1) })
+				end(v)
+				v.wantMessages("f=1")
+			})
+		})
+	}
+}
+
+// FlashLifetime counts from the last Flash, and the server enforces it. fiber's flash cookie is neither sealed nor dated.
+func TestFlashLifetime(t *testing.T) {
+	for _, test := range []struct {
+		config, lifetime time.Duration
+		maxAge           string
+	}{
+		{0, 10 * time.Minute, "; Max-Age=600;"},
+		{time.Second, time.Second, "; Max-Age=1;"},
+		{90 * time.Second, 90 * time.Second, "; Max-Age=90;"},
+		{1500 * time.Millisecond, 2 * time.Second, "; Max-Age=2;"},
+		{400 * 24 * time.Hour, 400 * 24 * time.Hour, "; Max-Age=34560000;"},
+	} {
+		t.Run(test.config.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.FlashLifetime = test.config }))
+				lines := v.visit(flash("f", 1))
+				if !strings.Contains(lines[0], test.maxAge) {
+					t.Errorf("got %q, want %q in it", lines[0][strings.Index(lines[0], ";"):], test.maxAge)
+				}
+				replayed := v.header() // a browser that ignores attributes
+				for _, at := range []struct {
+					after time.Duration
+					want  any
+				}{{test.lifetime - time.Second, int64(1)}, {time.Second, nil}, {time.Second, nil}} {
+					time.Sleep(at.after)
+					s := load(v.m, replayed)
+					if got := s.Flashed("f"); got != at.want {
+						t.Errorf("got %v, want %v", got, at.want)
+					}
+					h := http.Header{}
+					if err := v.m.Save(h, s); err != nil || at.want == nil && len(h["Set-Cookie"]) > 0 {
+						t.Errorf("wrote %q, error %v: what was refused is left alone", h["Set-Cookie"], err)
+					}
+				}
+				v.wantMessages("")
+			})
+		})
+	}
+}
+
+func TestFlashRenewsLifetime(t *testing.T) {
+	for name, renew := range map[string]func(s *cookiesession.Session){
+		"Flash":   func(s *cookiesession.Session) { s.Flash("g", 2) },
+		"Keep":    func(s *cookiesession.Session) { s.Keep("f") },
+		"Reflash": func(s *cookiesession.Session) { s.Reflash() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newVisitor(t, newManager(t, nil))
+				v.visit(flash("f", 1))
+				for range 5 {
+					time.Sleep(10*time.Minute - time.Second)
+					v.visit(renew)
+					if v.load().Flashed("f") != int64(1) {
+						t.Fatal("the message is gone")
+					}
+				}
+				time.Sleep(10 * time.Minute)
+				v.visit(flash("h", 3))
+				v.wantMessages("h=3") // what has expired isn't carried on
+			})
+		})
+	}
+}
+
+func TestFlashField(t *testing.T) {
+	type notice struct {
+		Kind string
+		At   time.Time
+	}
+	const field = cookiesession.Field[notice]("notice")
+	want := notice{"info", time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
+	v := newVisitor(t, newManager(t, nil))
+	v.visit(func(s *cookiesession.Session) {
+		if got := field.Flashed(s); got != (notice{}) {
+			t.Errorf("got %v before anything was flashed", got)
+		}
+		field.Flash(s, want)
+	})
+	again := v.clone(v.m)
+	v.visit(func(s *cookiesession.Session) {
+		if got := field.Flashed(s); got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+	v.wantMessages("")
+	again.visit(func(s *cookiesession.Session) {
+		if got := cookiesession.Field[int]("notice").Flashed(s); got != 0 {
+			t.Errorf("got %v of another type, want 0", got)
+		}
+	})
+	again.wantMessages("")
+	v.visit(func(s *cookiesession.Session) {
+		field.FlashNow(s, want)
+		if got := field.Flashed(s); got != want {
+			t.Errorf("FlashNow: got %v, want %v", got, want)
+		}
+	})
+	v.wantMessages("")
+}
+
+// A message of several cookies is consumed with all of them, and replaced with the rest deleted.
+func TestFlashOfSeveralCookies(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("f", random(4000)) })
+	if got := v.names(); !slices.Equal(got, []string{"", ".flash", ".flash.1"}) {
+		t.Fatalf("got cookies %q", got)
+	}
+	short := v.clone(v.m)
+	if got := v.wrote(v.visit(asked)); got != "-[.flash.1] -[.flash]" {
+		t.Errorf("reading wrote %s", got)
+	}
+	if got := short.wrote(short.visit(func(s *cookiesession.Session) { s.Flashes(); s.Flash("g", 1) })); got != "-[.flash.1] [.flash]" {
+		t.Errorf("replacing wrote %s", got)
+	}
+	short.wantMessages("g=1")
+}
+
+// What comes broken, or as several, holds no message; the session doesn't mind.
+func TestStrangeFlash(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		spoil  func(v *visitor) string // returns the Cookie header
+		reason string
+		want   string
+	}{
+		{"good", func(v *visitor) string { return v.header() }, "", "f=1"},
+		{"twice", func(v *visitor) string { return v.header() + "; " + flashName + "=" + v.cookie(".flash") }, "", "f=1"},
+		{"beside garbage", func(v *visitor) string { return flashName + "=1AAAA; " + v.header() }, "", "f=1"},
+		{"two of them", func(v *visitor) string {
+			old := v.cookie(".flash")
+			v.visit(flash("g", 2))
+			return v.header() + "; " + flashName + "=" + old
+		}, "ambiguous", ""},
+		{"too many", func(v *visitor) string {
+			return flashName + "=a; " + flashName + "=b; " + flashName + "=c; " + flashName + "=d; " + v.header()
+		}, "ambiguous", ""},
+		{"empty", func(v *visitor) string { v.setCookie(".flash", ""); return v.header() }, "malformed", ""},
+		{"forged", func(v *visitor) string {
+			f := v.cookie(".flash")
+			v.setCookie(".flash", f[:len(f)-4]+"AAAA")
+			return v.header()
+		}, "forged", ""},
+		{"torn", func(v *visitor) string { v.setCookie(".flash", "2"+v.cookie(".flash")[1:61]); return v.header() }, "torn", ""},
+		{"a session: next-auth CVE-2023-48309", func(v *visitor) string { v.setCookie(".flash", v.cookie("")); return v.header() }, "unknown-key", ""},
+		{"of another scope", func(v *visitor) string {
+			other := newVisitor(v.t, newManager(v.t, func(c *cookiesession.Config) { c.Scope = "staging" }))
+			other.visit(flash("f", 2))
+			v.setCookie(".flash", other.cookie(".flash"))
+			return v.header()
+		}, "unknown-key", ""},
+		{"payload of another shape", func(v *visitor) string {
+			return cookieName + "=" + v.cookie("") + "; " + v.m.SealPayload("flash", []byte("\x91\x01"))
+		}, "malformed", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var refused []string
+			v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
+				c.OnReject = func(_ *http.Request, err *cookiesession.RejectError) {
+					refused = append(refused, strings.TrimPrefix(err.Cookie, cookieName)+" "+err.Reason.String())
+				}
+			}))
+			v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("f", 1) })
+			header := test.spoil(v)
+			s := load(v.m, header)
+			if s.Get("n") != int64(1) || len(refused) > 0 {
+				t.Errorf("before the messages were asked for: n = %v, refused %q", s.Get("n"), refused)
+			}
+			var got []string
+			for key, value := range s.Flashes() {
+				got = append(got, fmt.Sprintf("%s=%v", key, value))
+			}
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+			var want []string
+			if test.reason != "" {
+				want = []string{".flash " + test.reason}
+			}
+			if !slices.Equal(refused, want) {
+				t.Errorf("refused %q, want %q", refused, want)
+			}
+			if s.Rejected() != nil {
+				t.Errorf("Rejected is %v, want nil: that is the session's", s.Rejected())
+			}
+			h := http.Header{}
+			if err := v.m.Save(h, s); err != nil || test.want == "" && len(h["Set-Cookie"]) > 0 {
+				t.Errorf("wrote %s, error %v", v.wrote(h["Set-Cookie"]), err)
+			}
+		})
+	}
+}
+
+// After the commit a message can still be read, but neither consumed nor left.
+func TestFlashAfterCommit(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	v.visit(flash("f", 1))
+	for name, do := range map[string]func(s *cookiesession.Session) bool{
+		"Flashed": func(s *cookiesession.Session) bool { return s.Flashed("f") == int64(1) },
+		"Flashes": func(s *cookiesession.Session) bool { return len(s.Flashes()) == 1 },
+		"Flash":   func(s *cookiesession.Session) bool { s.Flash("g", 1); return true },
+		"Keep":    func(s *cookiesession.Session) bool { s.Keep("f"); return true },
+		"Reflash": func(s *cookiesession.Session) bool { s.Reflash(); return true },
+		"FlashNow": func(s *cookiesession.Session) bool {
+			s.FlashNow("g", 1)
+			return s.Err() == nil && s.Flashed("g") == int64(1)
+		},
+	} {
+		h := inManagersHandler(v.m, requestWith(v.header()), func(w http.ResponseWriter, r *http.Request) {
+			s := v.m.Get(r)
+			s.IsEmpty()
+			w.WriteHeader(http.StatusOK)
+			if !do(s) {
+				t.Errorf("%s: didn't get the message", name)
+			}
+			if !errors.Is(s.Err(), cookiesession.ErrCommitted) {
+				t.Errorf("%s: Err is %v, want ErrCommitted", name, s.Err())
+			}
+		})
+		if len(h["Set-Cookie"]) > 0 {
+			t.Errorf("%s: wrote %s", name, v.wrote(h["Set-Cookie"]))
+		}
+	}
+}
+
+// Two responses that both leave or consume messages: the one that arrives last wins, as for the session. What is read while a Flash is under way
+// can be shown once more, or a message be lost to a request that reads.
+func TestFlashLastOneWins(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	v.visit(flash("f", 1))
+	slow, reader := v.load(), v.load()
+	slow.Flash("g", 2)
+	reader.Flashes()
+	late := v.clone(v.m)
+	v.answer(reader)
+	v.answer(slow)
+	v.wantMessages("f=1 g=2")
+	late.answer(slow)
+	late.answer(reader)
+	late.wantMessages("")
+}
+
+// The goroutines of one request may all use its messages.
+func TestFlashConcurrently(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	v.visit(flash("f", 1))
+	s := v.load()
+	var running sync.WaitGroup
+	for i := range 8 {
+		running.Go(func() {
+			s.Flash(fmt.Sprint("g", i), i)
+			s.FlashNow("now", i)
+			s.Keep("f")
+			if s.Flashed("f") != int64(1) {
+				t.Error("a goroutine missed the message")
+			}
+			s.Size()
+			s.Put("n", i)
+		})
+	}
+	running.Wait()
+	if _, err := v.answer(s); err != nil {
+		t.Fatal(err)
+	}
+	v.wantMessages("f=1 g0=0 g1=1 g2=2 g3=3 g4=4 g5=5 g6=6 g7=7")
+}

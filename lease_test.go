@@ -1,0 +1,521 @@
+package cookiesession_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+const leaseName = cookieName + ".lease"
+
+func withIdle(d time.Duration) func(*cookiesession.Config) {
+	return func(c *cookiesession.Config) { c.IdleTimeout = d }
+}
+
+// touched is a request that only uses the session.
+func touched(s *cookiesession.Session) { s.IsEmpty() }
+
+// wrote returns the names that Set-Cookie lines set, sorted, without the Manager's prefix to all of them; those that are deleted come with a
+// minus sign.
+func (v *visitor) wrote(lines []string) string {
+	var names []string
+	for _, line := range lines {
+		name, _, _ := strings.Cut(line, "=")
+		name = "[" + strings.TrimPrefix(name, v.m.CookieName()) + "]"
+		if deletion.MatchString(line) {
+			name = "-" + name
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// from copies cookies of another visitor into the jar, by the names that names has.
+func (v *visitor) from(other *visitor, suffixes ...string) {
+	v.t.Helper()
+	for _, suffix := range suffixes {
+		v.setCookie(suffix, other.cookie(suffix))
+	}
+}
+
+func (v *visitor) setCookie(suffix, value string) {
+	v.jar.SetCookies(site, []*http.Cookie{{Name: v.m.CookieName() + suffix, Value: value, Path: "/", Secure: true}})
+}
+
+// clone returns the same browser at another server.
+func (v *visitor) clone(m *cookiesession.Manager) *visitor { return &visitor{v.t, m, v.jar.Clone()} }
+
+// state returns what the next request gets: "valid", "new" or the reason for which it is refused.
+func (v *visitor) state() string {
+	s := v.load()
+	switch {
+	case s.Rejected() != nil:
+		return s.Rejected().Reason.String()
+	case s.IsNew():
+		return "new"
+	}
+	return "valid"
+}
+
+func (v *visitor) wantState(want string) {
+	v.t.Helper()
+	if got := v.state(); got != want {
+		v.t.Errorf("the session is %s, want %s", got, want)
+	}
+}
+
+// A lease is refreshed once it is older than min(IdleTimeout/10, a minute), by whatever request uses the session.
+func TestLeaseIsRefreshed(t *testing.T) {
+	for _, test := range []struct {
+		idle time.Duration
+		due  int // seconds since the session was sealed or leased
+	}{
+		{2 * time.Second, 1},
+		{10 * time.Second, 2},
+		{15 * time.Second, 2},
+		{100 * time.Second, 11},
+		{10*time.Minute - 10*time.Second, 60},
+		{10 * time.Minute, 61},
+		{24 * time.Hour, 61},
+	} {
+		t.Run(test.idle.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newVisitor(t, newManager(t, withIdle(test.idle)))
+				v.visit(put("n", 1))
+				for since := range 3 { // since the session was sealed, then since it was leased
+					early := v.clone(v.m)
+					time.Sleep(time.Duration(test.due-1) * time.Second)
+					if lines := early.visit(touched); len(lines) > 0 {
+						t.Errorf("round %d: after %d s got %s, want no cookie", since, test.due-1, v.wrote(lines))
+					}
+					time.Sleep(time.Second)
+					lines := v.visit(touched)
+					if got, want := v.wrote(lines), "[.lease]"; got != want {
+						t.Errorf("round %d: after %d s got %s, want %s", since, test.due, got, want)
+					}
+					if lines := v.visit(touched); len(lines) > 0 {
+						t.Errorf("round %d: got a second lease at once", since)
+					}
+				}
+				if v.get("n") != int64(1) {
+					t.Error("a value was lost")
+				}
+			})
+		})
+	}
+}
+
+// A session ends that wasn't used for longer than IdleTimeout. What a browser may have deleted by then, the server refuses.
+func TestIdle(t *testing.T) {
+	for _, leased := range []bool{false, true} {
+		for _, test := range []struct {
+			after int
+			want  string
+		}{{59, "valid"}, {60, "valid"}, {61, "idle"}, {24*3600 - 200, "idle"}} {
+			t.Run(fmt.Sprintf("leased=%v/%d", leased, test.after), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					v := newVisitor(t, newManager(t, withIdle(time.Minute)))
+					v.visit(put("n", 1))
+					if leased {
+						time.Sleep(50 * time.Second)
+						v.visit(touched)
+						v.cookie(".lease")
+					}
+					replayed := v.header()
+					time.Sleep(time.Duration(test.after) * time.Second)
+					if got := rejected(v.m, replayed); got != strings.Replace(test.want, "valid", "", 1) {
+						t.Errorf("after %d s got %q, want %s", test.after, got, test.want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Somebody who keeps reading stays, for as long as the session lives and no longer, and its cookie is never written.
+func TestActiveVisitorStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.IdleTimeout, c.Lifetime = time.Minute, time.Hour }))
+		v.visit(put("n", 1))
+		sealed, leases := v.cookie(""), 0
+		for range 119 {
+			time.Sleep(30 * time.Second)
+			lines := v.visit(touched)
+			leases += len(lines)
+			v.wantState("valid")
+		}
+		if leases != 119 || v.cookie("") != sealed {
+			t.Errorf("got %d leases, session rewritten %v; want 119 and false", leases, v.cookie("") != sealed)
+		}
+		time.Sleep(30 * time.Second)
+		v.wantState("expired")
+	})
+}
+
+// Of a touch the browser gets one line, and nothing of the session.
+func TestLeaseLine(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*cookiesession.Config)
+		want   string
+	}{
+		{"default", nil, "; Path=/; Max-Age=1800; HttpOnly; Secure; SameSite=Lax"},
+		{"persistent", func(c *cookiesession.Config) { c.Persistent = true }, "; Path=/; Max-Age=1800; HttpOnly; Secure; SameSite=Lax"},
+		{"attributes", func(c *cookiesession.Config) {
+			c.Domain, c.Path, c.SameSite, c.Partitioned = "shop.example", "/in", http.SameSiteNoneMode, true
+		}, "; Path=/in; Domain=shop.example; Max-Age=1800; HttpOnly; Secure; SameSite=None; Partitioned"},
+		{"part of a second", func(c *cookiesession.Config) { c.IdleTimeout += time.Millisecond }, "; Path=/; Max-Age=1801; HttpOnly; Secure; SameSite=Lax"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newManager(t, func(c *cookiesession.Config) {
+					c.IdleTimeout = 30 * time.Minute
+					if test.change != nil {
+						test.change(c)
+					}
+				})
+				h := http.Header{}
+				s := load(m)
+				s.Put("n", 1)
+				m.Save(h, s)
+				sealed, _, _ := strings.Cut(h.Get("Set-Cookie"), ";")
+				time.Sleep(61 * time.Second)
+				h = http.Header{}
+				s = load(m, sealed)
+				if err := m.Save(h, s); err != nil {
+					t.Fatal(err)
+				}
+				lines := h["Set-Cookie"]
+				if len(lines) != 1 || !strings.HasPrefix(lines[0], m.CookieName()+".lease=1") {
+					t.Fatalf("got %d lines, want one lease", len(lines))
+				}
+				pair, attributes, _ := strings.Cut(lines[0], ";")
+				if ";"+attributes != test.want {
+					t.Errorf("got %q, want %q", ";"+attributes, test.want)
+				}
+				if n := len(pair) + len("; "); n >= 175 {
+					t.Errorf("a lease adds %d bytes to the Cookie header", n)
+				}
+				if h.Get("Vary") != "Cookie" || h.Get("Cache-Control") != "private" {
+					t.Errorf("got Vary %q, Cache-Control %q", h.Get("Vary"), h.Get("Cache-Control"))
+				}
+			})
+		})
+	}
+}
+
+// What the browser needn't be told, or mustn't.
+func TestNoLease(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		config func(*cookiesession.Config)
+		before func(*cookiesession.Session)
+		visit  func(*cookiesession.Session)
+		want   string
+	}{
+		{"no idle timeout", nil, put("n", 1), touched, ""},
+		{"remembered", withIdle(time.Hour), func(s *cookiesession.Session) { s.Put("n", 1); s.Remember(100 * time.Hour) }, touched, ""},
+		{"data is written anyway", withIdle(time.Hour), put("n", 1), put("n", 2), "[]"},
+		{"a new ID is", withIdle(time.Hour), put("n", 1), func(s *cookiesession.Session) { s.Regenerate() }, "[]"},
+		{"remembered now", withIdle(time.Hour), put("n", 1), func(s *cookiesession.Session) { s.Remember(time.Hour) }, "[]"},
+		{"destroyed", withIdle(time.Hour), put("n", 1), func(s *cookiesession.Session) { s.Destroy() }, "-[] [ended]"},
+		{"nobody", withIdle(time.Hour), touched, touched, ""},
+		{"new", withIdle(time.Hour), touched, put("n", 1), "[]"},
+		{"can't be saved", withIdle(time.Hour), put("n", 1), put("n", func() {}), ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newVisitor(t, newManager(t, test.config))
+				v.visit(test.before)
+				time.Sleep(5 * time.Minute)
+				lines, _ := v.try(test.visit)
+				got := v.wrote(lines)
+				if i := strings.Index(got, ".ended."); i >= 0 {
+					got = got[:i] + "ended]"
+				}
+				if got != test.want {
+					t.Errorf("got %s, want %s", got, test.want)
+				}
+			})
+		})
+	}
+	t.Run("session not used", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			v := newVisitor(t, newManager(t, withIdle(time.Hour)))
+			v.visit(put("n", 1))
+			time.Sleep(5 * time.Minute)
+			h := inManagersHandler(v.m, requestWith(v.header()), func(http.ResponseWriter, *http.Request) {})
+			if len(h) > 0 {
+				t.Errorf("got %v, want no header", h)
+			}
+		})
+	})
+	t.Run("refused", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			v := newVisitor(t, newManager(t, withIdle(time.Hour)))
+			v.visit(put("n", 1))
+			time.Sleep(2 * time.Hour)
+			if lines := v.visit(touched); len(lines) > 0 {
+				t.Errorf("got %s, want no cookie", v.wrote(lines))
+			}
+			v.wantState("idle")
+		})
+	})
+}
+
+// Writing data counts as use.
+func TestSealingCountsAsUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newManager(t, withIdle(time.Minute)))
+		for n := range 10 {
+			v.visit(put("n", n))
+			if got := v.names(); len(got) != 1 {
+				t.Fatalf("got cookies %q, want the session only", got)
+			}
+			time.Sleep(time.Minute)
+			v.wantState("valid")
+		}
+		time.Sleep(time.Second)
+		v.wantState("idle")
+	})
+}
+
+// Leases that don't fit only make a session look older: at worst it was last seen when it was sealed.
+func TestStrangeLeases(t *testing.T) {
+	const idle = 10 * time.Minute
+	// made returns the lease of v's session as a server makes it whose clock is ahead.
+	made := func(v *visitor, ahead time.Duration, scope string) string {
+		m := newManager(v.t, func(c *cookiesession.Config) { c.IdleTimeout, c.Scope = 24*time.Hour, scope })
+		m.SetClock(func() time.Time { return time.Now().Add(ahead) })
+		fast := v.clone(m)
+		fast.visit(touched)
+		return fast.cookie(".lease")
+	}
+	for _, test := range []struct {
+		name  string
+		lease func(v *visitor)
+		want  string // nine minutes after it was made, twelve after the session was sealed
+	}{
+		{"none", func(*visitor) {}, "idle"},
+		{"good", func(v *visitor) { v.setCookie(".lease", made(v, 0, "")) }, "valid"},
+		{"59 s ahead when it comes", func(v *visitor) { v.setCookie(".lease", made(v, 9*time.Minute+59*time.Second, "")) }, "valid"},
+		{"60 s ahead when it comes", func(v *visitor) { v.setCookie(".lease", made(v, 10*time.Minute, "")) }, "valid"},
+		{"61 s ahead when it comes", func(v *visitor) { v.setCookie(".lease", made(v, 10*time.Minute+time.Second, "")) }, "idle"},
+		{"of another session", func(v *visitor) {
+			other := newVisitor(v.t, v.m)
+			other.visit(put("n", 1))
+			v.setCookie(".lease", made(other, 2*time.Minute, ""))
+		}, "idle"},
+		{"of another scope", func(v *visitor) {
+			other := newVisitor(v.t, newManager(v.t, func(c *cookiesession.Config) { c.Scope = "staging" }))
+			other.visit(put("n", 1))
+			v.setCookie(".lease", made(other, 2*time.Minute, "staging"))
+		}, "idle"},
+		{"stale", func(v *visitor) { v.setCookie(".lease", made(v, -90*time.Second, "")) }, "idle"},
+		{"a session cookie", func(v *visitor) { v.setCookie(".lease", v.cookie("")) }, "idle"},
+		{"empty", func(v *visitor) { v.setCookie(".lease", "") }, "idle"},
+		{"words", func(v *visitor) { v.setCookie(".lease", "1hello") }, "idle"},
+		{"forged", func(v *visitor) {
+			good := made(v, 0, "")
+			v.setCookie(".lease", good[:len(good)-4]+"AAAA")
+		}, "idle"},
+		{"torn", func(v *visitor) { v.setCookie(".lease", "2"+made(v, 0, "")[1:]) }, "idle"},
+		{"payload of another shape", func(v *visitor) {
+			v.setCookie(".lease", strings.TrimPrefix(v.m.SealPayload("lease", []byte("\x91\x01")), leaseName+"="))
+		}, "idle"},
+		{"before Regenerate", func(v *visitor) {
+			v.setCookie(".lease", made(v, 0, ""))
+			sealedAgo := newManager(v.t, withIdle(idle))
+			sealedAgo.SetClock(func() time.Time { return time.Now().Add(-3 * time.Minute) })
+			v.clone(sealedAgo).visitInto(v, func(s *cookiesession.Session) { s.Regenerate() })
+		}, "idle"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newVisitor(t, newManager(t, withIdle(idle)))
+				v.visit(put("n", 1))
+				time.Sleep(3 * time.Minute)
+				test.lease(v)
+				sealed := v.cookie("")
+				v.wantState("valid") // three minutes are fine without any lease
+				time.Sleep(9 * time.Minute)
+				v.wantState(test.want)
+				if test.want == "valid" && v.cookie("") != sealed {
+					t.Error("the session was written")
+				}
+			})
+		})
+	}
+}
+
+// visitInto answers a request as visit does, and gives the response to another browser too.
+func (v *visitor) visitInto(other *visitor, fn func(s *cookiesession.Session)) {
+	v.t.Helper()
+	for _, line := range v.visit(fn) {
+		other.jar.SetHeader(site, http.Header{"Set-Cookie": {line}})
+	}
+}
+
+// Of several leases the newest that matches counts, and those that don't open, or are too many, don't hurt.
+func TestSeveralLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newManager(t, withIdle(time.Hour)))
+		v.visit(put("n", 1))
+		session := cookieName + "=" + v.cookie("")
+		var leases []string
+		for range 3 {
+			time.Sleep(30 * time.Minute)
+			v.visit(touched)
+			leases = append(leases, leaseName+"="+v.cookie(".lease"))
+		}
+		time.Sleep(50 * time.Minute)
+		for _, test := range []struct {
+			name    string
+			cookies []string
+			want    string
+		}{
+			{"the newest last", []string{session, leases[0], leases[1], leases[2]}, ""},
+			{"the newest first", []string{leases[2], leases[1], leases[0], session}, ""},
+			{"old ones only", []string{session, leases[0], leases[1]}, "idle"},
+			{"garbage before", []string{leaseName + "=1AAAA", leaseName + "=", session, leases[2]}, ""},
+			{"garbage behind", []string{leases[2], leaseName + "=2AAAA", leaseName + ".1=AAAA", session}, ""},
+			{"the same one often", []string{leases[2], leases[2], leases[2], leases[2], leases[2], leases[2], session}, ""},
+			{"beyond the fourth", []string{leaseName + "=a", leaseName + "=b", leaseName + "=c", leaseName + "=d", leases[2], session}, "idle"},
+		} {
+			if got := rejected(v.m, strings.Join(test.cookies, "; ")); got != test.want {
+				t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+			}
+			if got := rejected(v.m, test.cookies...); got != test.want {
+				t.Errorf("%s, a line each: got %q, want %q", test.name, got, test.want)
+			}
+		}
+	})
+}
+
+// A lease that doesn't open is refused by name, and nothing more: the next due refresh replaces it with all its parts.
+func TestBrokenLeaseIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var refused []string
+		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
+			c.IdleTimeout = time.Hour
+			c.OnReject = func(_ *http.Request, err *cookiesession.RejectError) {
+				refused = append(refused, err.Cookie+" "+err.Reason.String())
+			}
+		}))
+		v.visit(put("n", 1))
+		v.setCookie(".lease", "1AAAA")
+		v.setCookie(".lease.1", "AAAA")
+		if lines := v.visit(touched); len(lines) > 0 {
+			t.Errorf("got %s at once, want nothing", v.wrote(lines))
+		}
+		if want := []string{leaseName + " malformed"}; !slices.Equal(refused, want) {
+			t.Errorf("got %q, want %q", refused, want)
+		}
+		time.Sleep(61 * time.Second)
+		if got, want := v.wrote(v.visit(touched)), "-[.lease.1] [.lease]"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		v.wantState("valid")
+	})
+}
+
+// Every server of a fleet may have another IdleTimeout while it is changed. Nobody is logged out who is within the new one.
+func TestIdleTimeoutChanges(t *testing.T) {
+	const m, h = time.Minute, time.Hour
+	for _, test := range []struct {
+		name     string
+		old, new time.Duration
+		used     []time.Duration // since the session was sealed, under old
+		switched time.Duration
+		want     string
+	}{
+		{"on, sealed within it", 0, 10 * m, nil, 10 * m, "valid"},
+		{"on, sealed before", 0, 10 * m, nil, 10*m + time.Second, "idle"},
+		{"on, and used all the time", 0, 10 * m, []time.Duration{5 * m, 11 * m}, 12 * m, "idle"}, // nothing could tell
+		{"off, within", 10 * m, 0, []time.Duration{8 * m}, 9 * m, "valid"},
+		{"off, idle", 10 * m, 0, nil, 20 * h, "valid"},
+		{"longer, within the old", 10 * m, 1 * h, []time.Duration{8 * m, 16 * m}, 20 * m, "valid"},
+		{"longer, sealed within the new", 10 * m, 1 * h, nil, 1 * h, "valid"},
+		{"longer, sealed before", 10 * m, 1 * h, nil, 1*h + time.Second, "idle"},
+		{"shorter, within the new", 1 * h, 10 * m, []time.Duration{50 * m, 90 * m}, 100 * m, "valid"},
+		{"shorter, idle", 1 * h, 10 * m, []time.Duration{50 * m, 90 * m}, 100*m + time.Second, "idle"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newVisitor(t, newManager(t, withIdle(test.old)))
+				began := time.Now()
+				v.visit(put("n", 1))
+				for _, at := range test.used {
+					time.Sleep(time.Until(began.Add(at)))
+					v.visit(touched)
+					v.wantState("valid")
+				}
+				time.Sleep(time.Until(began.Add(test.switched)))
+				v.clone(newManager(t, withIdle(test.new))).wantState(test.want)
+			})
+		})
+	}
+}
+
+// Turned on for servers one after another, off, and on again: an active visitor stays.
+func TestIdleTimeoutRollsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newManager(t, nil))
+		v.visit(put("n", 1))
+		servers := map[time.Duration]*cookiesession.Manager{}
+		for _, idle := range []time.Duration{0, 10 * time.Minute, time.Hour} {
+			servers[idle] = newManager(t, withIdle(idle))
+		}
+		for i, idle := range []time.Duration{0, 10 * time.Minute, 0, 10 * time.Minute, 10 * time.Minute, time.Hour, 10 * time.Minute, time.Hour, 0, 10 * time.Minute} {
+			time.Sleep(4 * time.Minute)
+			v.m = servers[idle]
+			v.visit(touched)
+			if v.state() != "valid" {
+				t.Fatalf("visit %d, under %v: the session is %s", i, idle, v.state())
+			}
+		}
+	})
+}
+
+// A lease that can't be sealed fails nothing.
+func TestLeaseWithoutKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := cookiesession.GenerateKey("old")
+		key.RetireAt = time.Now().Add(time.Hour)
+		ring, err := cookiesession.NewKeyring(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log logBuffer
+		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
+			c.Keys, c.IdleTimeout = ring, 2*time.Hour
+			c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		}))
+		v.visit(put("n", 1))
+		s := v.load() // just before the key retires
+		touched(s)
+		time.Sleep(2 * time.Hour)
+		if lines, err := v.answer(s); err != nil || len(lines) > 0 {
+			t.Errorf("got %s and error %v, want neither", v.wrote(lines), err)
+		}
+		if !strings.Contains(log.String(), "lease not written") {
+			t.Errorf("logged %q", log.String())
+		}
+	})
+}
+
+// inManagersHandler answers r within m's Handler and returns the response's header.
+func inManagersHandler(m *cookiesession.Manager, r *http.Request, fn http.HandlerFunc) http.Header {
+	rec := httptest.NewRecorder()
+	m.Handler(fn).ServeHTTP(rec, r)
+	return rec.Result().Header
+}
