@@ -23,7 +23,7 @@ func ringAt(t *testing.T, now time.Time, keys ...cookiesession.Key) (*cookiesess
 	if err != nil {
 		t.Fatal(err)
 	}
-	ring.SetNow(func() time.Time { return now })
+	ring.SetClock(func() time.Time { return now })
 	return ring, ring.Replace(keys...)
 }
 

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// lockWait is how long to wait for another process that changes the same file. A variable, because tests are impatient.
+var lockWait = 5 * time.Second
+
+// readFile reads a key file of at most 1 MiB, the library's limit.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("key file %s: %w", path, cause(err))
+	}
+	if !info.Mode().IsRegular() || info.Size() > 1<<20 {
+		return nil, fmt.Errorf("key file %s: it is no regular file of at most 1 MiB", path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("key file %s: %w", path, cause(err))
+	}
+	return text, nil
+}
+
+// cause drops the path from err: the sentence around it has it.
+func cause(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}
+
+// createFile writes a file that must not exist.
+func createFile(path string, content []byte) error {
+	return withReplacement(path, func(replacement *os.File) error {
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("%s exists and is left alone; add a key to it with: cookiesession keys rotate -file %s", path, path)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		_, err := replacement.Write(content)
+		return err
+	})
+}
+
+// changeFile replaces the file's content, or the content of the file that it links to, by what change makes of it. The file is
+// the old or the new one at any time, whatever fails. The notes say what else changed.
+func changeFile(path string, change func([]byte) ([]byte, error)) (notes []string, err error) {
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, fmt.Errorf("key file %s: %w", path, cause(err))
+	}
+	err = withReplacement(target, func(replacement *os.File) error {
+		old, err := readFile(path)
+		if err != nil {
+			return err
+		}
+		content, err := change(old)
+		if err != nil {
+			return err
+		}
+		info, err := os.Stat(target)
+		if err != nil {
+			return err
+		}
+		if err := keepOwner(replacement, info); err != nil {
+			return fmt.Errorf("the owner of %s can't be kept (%w); do this as its owner or as root", path, cause(err))
+		}
+		if info.Mode().Perm()&0o077 == 0o040 { // a group was let in on purpose
+			if err := replacement.Chmod(0o640); err != nil {
+				return err
+			}
+		} else if info.Mode().Perm()&0o077 != 0 {
+			notes = append(notes, fmt.Sprintf("the mode was %04o and is 0600 now: only its owner can read the file", info.Mode().Perm()))
+		}
+		_, err = replacement.Write(content)
+		return err
+	})
+	return notes, err
+}
+
+// withReplacement lets fill write a new file, which then takes the place of path. The new file's name is also the lock: there can
+// be one at a time.
+func withReplacement(path string, fill func(*os.File) error) (err error) {
+	name := path + ".new"
+	replacement, err := lock(name)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			replacement.Close()
+			os.Remove(name)
+		}
+	}()
+	if err := fill(replacement); err != nil {
+		return err
+	}
+	if err := replacement.Sync(); err != nil {
+		return err
+	}
+	if err := replacement.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(name, path); err != nil {
+		return err
+	}
+	syncDir(filepath.Dir(path)) // the rename has happened; at worst a crash undoes it
+	return nil
+}
+
+func lock(name string) (*os.File, error) {
+	for deadline := time.Now().Add(lockWait); ; {
+		file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if !errors.Is(err, fs.ErrExist) {
+			return file, err
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("%s exists: another cookiesession is changing the file, or was interrupted; if none runs, remove it", name)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}

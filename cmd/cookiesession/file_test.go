@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// Rotations at the same time wait for one another, and none loses another's key. Readers see a whole file throughout.
+func TestConcurrentRotations(t *testing.T) {
+	t.Chdir(t.TempDir())
+	w := world{t, nil} // in real time: while a goroutine reads, that of testing/synctest stands still
+	w.run(exitOK, "", "keys", "new", "-file", "keys.json", "-label", "first")
+	ring, err := cookiesession.OpenKeyFile("keys.json")
+	if err != nil {
+		w.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var readers, rotations sync.WaitGroup
+	readers.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := ring.Reload(); err != nil {
+				w.Error(err)
+				return
+			}
+		}
+	})
+	for i := range 12 {
+		rotations.Go(func() { w.run(exitOK, "", "keys", "rotate", "-file", "keys.json", "-label", fmt.Sprint("key-", i)) })
+	}
+	rotations.Wait()
+	close(stop)
+	readers.Wait()
+	if err := ring.Reload(); err != nil {
+		w.Fatal(err)
+	}
+	if got := len(ring.Keys()); got != 13 {
+		w.Errorf("%d keys, want 13", got)
+	}
+	if w.files() != "keys.json" {
+		w.Errorf("something is left: %s", w.files())
+	}
+}
+
+// What an interrupted rotation left is not taken for the file, nor overwritten.
+func TestInterruptedRotation(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.run(exitOK, "", "keys", "new", "-file", "keys.json")
+		before := w.read("keys.json")
+		w.write("keys.json.new", "half of a fi")
+		path, err := filepath.EvalSymlinks("keys.json")
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.expect(exitProblem, "cookiesession: "+path+".new exists: another cookiesession is changing the file, or was interrupted; if none runs, remove it\n",
+			"keys", "rotate", "-file", "keys.json")
+		if w.read("keys.json") != before || w.read("keys.json.new") != "half of a fi" {
+			w.Error("a file changed")
+		}
+	})
+}
+
+// Whatever fails, the old file stays and nothing else is left.
+func TestFailedChange(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.write("file", "old")
+		failed := errors.New("failed")
+		for name, change := range map[string]func([]byte) ([]byte, error){
+			"change fails": func([]byte) ([]byte, error) { return nil, failed },
+			"the file becomes a directory, so rename fails": func([]byte) ([]byte, error) {
+				if err := errors.Join(os.Rename("file", "moved"), os.Mkdir("file", 0o700)); err != nil {
+					w.Fatal(err)
+				}
+				return []byte("new"), nil
+			},
+		} {
+			if _, err := changeFile("file", change); err == nil {
+				w.Errorf("%s: no error", name)
+			}
+			if _, err := os.Stat("moved"); err == nil {
+				if err := errors.Join(os.Remove("file"), os.Rename("moved", "file")); err != nil {
+					w.Fatal(err)
+				}
+			}
+			if w.read("file") != "old" || w.files() != "file" {
+				w.Errorf("%s: left %s", name, w.files())
+			}
+		}
+	})
+}
+
+// Through a symbolic link the target is replaced, beside itself. Mode and owner are kept, except that others lose access.
+func TestReplacement(t *testing.T) {
+	inWorld(t, func(w world) {
+		if err := errors.Join(os.Mkdir("target", 0o700), os.Symlink("target/keys.json", "keys.json")); err != nil {
+			w.Fatal(err)
+		}
+		w.run(exitOK, "", "keys", "new", "-file", "target/keys.json")
+		for _, test := range []struct {
+			mode, want os.FileMode
+			note       string
+		}{
+			{0o600, 0o600, ""},
+			{0o400, 0o600, ""},
+			{0o640, 0o640, ""},
+			{0o644, 0o600, "note: the mode was 0644 and is 0600 now: only its owner can read the file\n"},
+			{0o660, 0o600, "note: the mode was 0660 and is 0600 now: only its owner can read the file\n"},
+		} {
+			if err := os.Chmod("target/keys.json", test.mode); err != nil {
+				w.Fatal(err)
+			}
+			stdout, _ := w.run(exitOK, "", "keys", "rotate", "-file", "keys.json")
+			if !strings.HasSuffix(stdout, test.note) || strings.Contains(stdout, "note:") != (test.note != "") {
+				w.Errorf("mode %04o: got %s", test.mode, stdout)
+			}
+			w.mode("target/keys.json", test.want)
+		}
+		if link, err := os.Readlink("keys.json"); err != nil || link != "target/keys.json" {
+			w.Errorf("the link is now %q, %v", link, err)
+		}
+		if files, err := filepath.Glob("target/*"); err != nil || len(files) != 1 {
+			w.Errorf("left %q, %v", files, err)
+		}
+		w.expect(exitProblem, "cookiesession: key file none: no such file or directory\n", "keys", "rotate", "-file", "none")
+		if err := os.Symlink("nowhere", "dangling"); err != nil {
+			w.Fatal(err)
+		}
+		w.expect(exitProblem, "cookiesession: dangling exists and is left alone; add a key to it with: cookiesession keys rotate -file dangling\n", "keys", "new", "-file", "dangling")
+	})
+}

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+	"github.com/seed-50e21e88/cookiesession/internal/inspect"
+)
+
+func (p *program) inspect(flags *flag.FlagSet, args []string) error {
+	from := keySource(flags)
+	name := flags.String("name", "", "look at sessions of this `name` only (Config.Name, with or without prefix);\notherwise at all that are found")
+	scope := flags.String("scope", "", "the `text` of Config.Scope")
+	idle := flags.Duration("idle", 0, "the `time` of Config.IdleTimeout; 0 if there is none")
+	values := flags.Bool("values", false, "print the values too, as JSON; they may be personal data")
+	asJSON := flags.Bool("json", false, "print JSON")
+	err := p.parse(flags, args, `
+Reads cookies from standard input and says what they are: a Cookie or Set-Cookie header,
+several of them, what curl -v printed, or what a browser copies with "copy as cURL".
+
+Without keys: which key sealed them, how many parts there are and whether they are
+whole. With -file or -env also what is in them, without the values, and whether a server
+with these keys would accept them now, or why not. Cookies open sessions, so don't leave
+them in files or in the shell's history; on a Mac, for instance:
+
+  pbpaste | cookiesession inspect -file keys.json
+
+The exit status is 1 if a session, flash or lease cookie is torn, malformed or refused.
+`)
+	switch {
+	case err != nil:
+		return err
+	case *idle < 0:
+		return p.usage(flags, "-idle can't be negative")
+	}
+	var ring *cookiesession.Keyring
+	if !from.missing() {
+		if _, ring, err = from.open(p); err != nil {
+			return err
+		}
+	}
+	text, err := io.ReadAll(io.LimitReader(p.stdin, 1<<20))
+	if err != nil {
+		return err
+	}
+	sent, set, err := readCookies(string(text))
+	if err != nil {
+		return err
+	}
+	in := inspector{ring: ring, name: stripPrefix(*name), scope: *scope, idle: *idle, values: *values, now: time.Now()}
+	var found []*session
+	for _, source := range []struct {
+		name    string
+		cookies []cookie
+	}{{"Cookie", sent}, {"Set-Cookie", set}} {
+		sessions, err := in.sessions(source.name, source.cookies)
+		if err != nil {
+			return err
+		}
+		found = append(found, sessions...)
+	}
+	if len(found) == 0 {
+		return errors.New("none of the cookies is this package's; the session's name is the one that Config.Name gives")
+	}
+	if *asJSON {
+		err = p.printJSON(found)
+	} else {
+		for i, s := range found {
+			if i > 0 {
+				fmt.Fprintln(p.stdout)
+			}
+			s.print(p.stdout, in.now)
+		}
+	}
+	if err == nil && slices.ContainsFunc(found, (*session).troubled) {
+		err = errProblem
+	}
+	return err
+}
+
+// An inspector knows what to look for and how.
+type inspector struct {
+	ring   *cookiesession.Keyring // nil: without keys
+	name   string                 // without prefix; empty: every name
+	scope  string
+	idle   time.Duration
+	values bool
+	now    time.Time
+}
+
+var prefixes = []string{"__Host-", "__Secure-"}
+
+func stripPrefix(name string) string {
+	for _, prefix := range prefixes {
+		name = strings.TrimPrefix(name, prefix)
+	}
+	return name
+}
+
+// sessions returns what cookies come to, by name in the order in which the names come first.
+func (in *inspector) sessions(from string, cookies []cookie) (found []*session, err error) {
+	byName := make(map[string][]cookie)
+	var names []string
+	for _, c := range cookies {
+		name, _, _ := strings.Cut(c.name, ".")
+		if byName[name] == nil {
+			names = append(names, name)
+		}
+		byName[name] = append(byName[name], c)
+	}
+	for _, name := range names {
+		if in.name != "" && stripPrefix(name) != in.name || in.name == "" && !slices.ContainsFunc(byName[name], looksLikeOurs) {
+			continue
+		}
+		s, err := in.session(from, name, byName[name])
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, s)
+	}
+	return found, nil
+}
+
+// looksLikeOurs reports whether a cookie can be this package's judging by its form.
+func looksLikeOurs(c cookie) bool {
+	_, suffix, _ := strings.Cut(c.name, ".")
+	if tag, ok := strings.CutPrefix(suffix, "ended."); ok {
+		return len(tag) == 11
+	}
+	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	if len(c.value) < 29 || strings.Trim(c.value, characters) != "" {
+		return false
+	}
+	switch suffix {
+	case "", "flash", "lease":
+		return c.value[0] >= '1' && c.value[0] <= '9' && strings.HasPrefix(c.value[1:], "A") // version 1 is 0x01
+	}
+	return false
+}
+
+func (in *inspector) session(from, name string, cookies []cookie) (*session, error) {
+	s := &session{From: from, Name: name}
+	var header []string
+	compartments := make(map[string]*compartment)
+	for _, c := range cookies {
+		if c.attributes == "" || !c.deleted() {
+			header = append(header, c.name+"="+c.value)
+		}
+		suffix := strings.TrimPrefix(c.name[len(name):], ".")
+		if tag, ok := strings.CutPrefix(suffix, "ended."); ok {
+			seconds, _ := strconv.ParseInt(c.value, 10, 64)
+			s.Ended = append(s.Ended, ended{tag, unix(seconds)})
+			continue
+		}
+		purpose := "session"
+		for _, other := range []string{"flash", "lease"} {
+			if suffix == other || strings.HasPrefix(suffix, other+".") {
+				purpose = other
+			}
+		}
+		if compartments[purpose] == nil {
+			compartments[purpose] = &compartment{Purpose: purpose}
+		}
+		found := compartments[purpose]
+		found.Cookies = append(found.Cookies, part{Name: c.name, Bytes: len(c.name) + len(c.value), Line: c.line, Attributes: c.attributes, Deleted: c.attributes != "" && c.deleted()})
+	}
+	lines := []string{strings.Join(header, "; ")}
+	for _, purpose := range []string{"session", "flash", "lease"} {
+		if found := compartments[purpose]; found != nil {
+			found.join(lines, name)
+			s.Compartments = append(s.Compartments, found)
+		}
+	}
+	if in.ring == nil {
+		return s, nil
+	}
+	return s, in.open(s, lines)
+}
+
+func unix(seconds int64) time.Time {
+	if seconds <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
+}
+
+// join looks at what can be seen without keys.
+func (c *compartment) join(lines []string, name string) {
+	if c.Purpose != "session" {
+		name += "." + c.Purpose
+	}
+	declared := 0
+	for _, t := range inspect.Texts(lines, name) {
+		declared = max(declared, t.Cookies)
+		if t.Reason != "" {
+			c.Texts = append(c.Texts, text{State: t.Reason, Cookies: t.Cookies})
+			continue
+		}
+		c.Texts = append(c.Texts, text{State: "whole", Cookies: t.Cookies, Version: int(t.Token[0]), KeyID: hex.EncodeToString(t.Token[1:17]), Bytes: len(t.Token)})
+	}
+	for i := range c.Cookies {
+		number, err := strconv.Atoi(strings.TrimPrefix(c.Cookies[i].Name[len(name):], "."))
+		c.Cookies[i].Stale = err == nil && number >= declared && !c.Cookies[i].Deleted
+	}
+}
+
+// open looks at what the keys show. The verdict is the library's own.
+func (in *inspector) open(s *session, lines []string) error {
+	refused := make(map[string]*cookiesession.RejectError)
+	config := cookiesession.Config{
+		Keys: in.ring, Name: stripPrefix(s.Name), Scope: in.scope, IdleTimeout: in.idle, Lifetime: max(in.idle, 24*time.Hour),
+		Logger:   slog.New(slog.DiscardHandler),
+		OnReject: func(_ *http.Request, err *cookiesession.RejectError) { refused[err.Cookie] = err },
+	}
+	switch {
+	case strings.HasPrefix(s.Name, "__Secure-"):
+		config.Path = "/any" // that, or a Domain, is what gives this prefix
+	case !strings.HasPrefix(s.Name, "__Host-"):
+		config.Insecure = true
+	}
+	manager, err := cookiesession.New(config)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequest(http.MethodGet, "/", nil)
+	if err != nil {
+		return err
+	}
+	r.Header["Cookie"] = lines
+	loaded, _ := manager.Load(r) // OnReject has the error
+	loaded.Flashes()
+	id := ""
+	for _, c := range s.Compartments {
+		name := s.Name
+		if c.Purpose != "session" {
+			name += "." + c.Purpose
+		}
+		for _, o := range inspect.Open(manager, c.Purpose, lines) {
+			found := opened{
+				Key: o.Label, Malformed: o.Malformed, ID: o.ID, Created: o.Created.UTC(), Sealed: o.Sealed.UTC(), Seen: o.Seen.UTC(), Expires: o.Expires.UTC(),
+				Mode: o.Mode, CSRF: o.HasCSRF, Count: len(o.Values),
+			}
+			if in.values && o.Values != nil {
+				if found.Values, err = json.Marshal(printable(o.Values)); err != nil {
+					return err
+				}
+			}
+			c.Opened = append(c.Opened, found)
+			if c.Purpose == "session" {
+				id = o.ID
+			}
+		}
+		c.judge(refused[name], id)
+	}
+	return nil
+}
+
+// judge says what the library made of the compartment. It looks at leases only under an idle timeout; here they are always judged.
+func (c *compartment) judge(refused *cookiesession.RejectError, session string) {
+	switch {
+	case refused != nil:
+		c.Verdict, c.Key, c.Reason = refused.Reason.String(), refused.KeyLabel, explanations[refused.Reason]
+	case len(c.Opened) > 0 && c.Purpose == "lease" && !slices.ContainsFunc(c.Opened, func(o opened) bool { return o.ID == session }):
+		c.Verdict, c.Reason = "ignored", "it is another session's"
+	case len(c.Opened) > 0:
+		c.Verdict = "accepted"
+	case !slices.ContainsFunc(c.Cookies, func(p part) bool { return !p.Deleted }):
+	case len(c.Texts) == 0:
+		c.Verdict = "ignored"
+		c.Reason = "without the first cookie the others mean nothing"
+	case c.Purpose == "lease":
+		c.Verdict, c.Reason = "ignored", "no key opens it; the session only counts as less recently used"
+	}
+}
+
+// printable turns what JSON doesn't know into text.
+func printable(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key := range v {
+			v[key] = printable(v[key])
+		}
+	case []any:
+		for i := range v {
+			v[i] = printable(v[i])
+		}
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Sprint(v)
+		}
+	case []byte:
+		return "base64:" + base64.StdEncoding.EncodeToString(v)
+	}
+	return v
+}
+
+// troubled reports whether something is wrong with the session.
+func (s *session) troubled() bool {
+	for _, c := range s.Compartments {
+		if c.Verdict != "" && c.Verdict != "accepted" && c.Verdict != "ignored" {
+			return true
+		}
+		if c.Verdict == "" && slices.ContainsFunc(c.Texts, func(t text) bool { return t.State != "whole" }) {
+			return true
+		}
+	}
+	return false
+}

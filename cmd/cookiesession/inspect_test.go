@@ -1,0 +1,349 @@
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// A browser holds the cookies that one Manager sets.
+type browser struct {
+	world
+	manager *cookiesession.Manager
+	cookies []string // "name=value", in the order in which they were first set
+}
+
+func (w world) browser(keys string, change func(*cookiesession.Config)) *browser {
+	w.Helper()
+	ring, err := cookiesession.ParseKeyring(keys)
+	if err != nil {
+		w.Fatal(err)
+	}
+	config := cookiesession.Config{Keys: ring, MaxSize: 20000}
+	if change != nil {
+		change(&config)
+	}
+	manager, err := cookiesession.New(config)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return &browser{world: w, manager: manager}
+}
+
+// visit makes a request that uses the session, and returns the Set-Cookie lines of the response.
+func (b *browser) visit(use func(*cookiesession.Session)) []string {
+	b.Helper()
+	r := &http.Request{Header: http.Header{}}
+	if len(b.cookies) > 0 {
+		r.Header.Set("Cookie", b.header())
+	}
+	session, _ := b.manager.Load(r)
+	use(session)
+	h := http.Header{}
+	if err := b.manager.Save(h, session); err != nil {
+		b.Fatal(err)
+	}
+	for _, line := range h["Set-Cookie"] {
+		pair, attributes, _ := strings.Cut(line, ";")
+		name, _, _ := strings.Cut(pair, "=")
+		kept := b.cookies[:0:0]
+		for _, c := range b.cookies {
+			if !strings.HasPrefix(c, name+"=") {
+				kept = append(kept, c)
+			}
+		}
+		if !strings.Contains(attributes, "Max-Age=0") {
+			kept = append(kept, pair)
+		}
+		b.cookies = kept
+	}
+	return h["Set-Cookie"]
+}
+
+func (b *browser) header() string { return strings.Join(b.cookies, "; ") }
+
+func login(s *cookiesession.Session) {
+	s.Put("user", "Ada")
+	s.Put("views", 3)
+}
+
+// inspect runs the command on what a browser sends, and compares all but IDs and key IDs. No output may hold a part of a token.
+func (w world) inspect(status int, stdin, want string, args ...string) {
+	w.Helper()
+	stdout, stderr := w.run(status, stdin, append([]string{"inspect"}, args...)...)
+	got := regexp.MustCompile(`\b([0-9a-f]{32}|[0-9a-f]{16})\b`).ReplaceAllString(stdout+stderr, "HEX")
+	if got != want {
+		w.Errorf("%q: got\n%s\nwant\n%s", args, got, want)
+	}
+	for _, token := range regexp.MustCompile(`=[A-Za-z0-9_-]{29,}`).FindAllString(stdin, -1) {
+		for i := 1; i+12 <= len(token); i += 6 {
+			if strings.Contains(stdout+stderr, token[i:i+12]) {
+				w.Fatalf("the output has a part of a token: %s", stdout)
+			}
+		}
+	}
+}
+
+const keysA = "a=" + secretA
+
+func TestInspect(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.env["KEYS"] = "b=" + secretB + ",a=" + secretA
+		w.env["OTHER"] = "b=" + secretB
+		b := w.browser(keysA, nil)
+		b.visit(login)
+		time.Sleep(90 * time.Second)
+
+		const seen = `Cookie: __Host-session
+  session: 1 cookie, 166 bytes of the Cookie header
+    __Host-session  163 bytes
+    whole, in 1 cookie: version 1, key ID HEX, token of 111 bytes
+`
+		w.inspect(exitOK, "Cookie: "+b.header(), seen)
+		w.inspect(exitOK, "curl 'https://example.com/' -H 'accept: */*' -b 'theme=dark; "+b.header()+"'", seen)
+		const opened = seen + `    opens with key a, ID HEX, ends with the browser
+      created 2000-01-01 00:00:00 UTC, 1m30s ago
+      sealed  2000-01-01 00:00:00 UTC, 1m30s ago
+      expires 2000-01-02 00:00:00 UTC, in 23h58m30s
+      2 values
+    accepted
+`
+		w.inspect(exitOK, b.header(), opened, "-env", "KEYS")
+		w.inspect(exitOK, b.header(), strings.Replace(opened, "2 values", `values  {"user":"Ada","views":3}`, 1), "-env", "KEYS", "-values")
+		const unknown = "    refused: unknown-key: no key here has this ID, or the key has retired; other keys, another -scope or another cookie name give other IDs\n"
+		w.inspect(exitProblem, b.header(), seen+unknown, "-env", "OTHER")
+		w.inspect(exitProblem, b.header(), seen+unknown, "-env", "KEYS", "-scope", "test")
+		w.inspect(exitProblem, b.header(), "cookiesession: none of the cookies is this package's; the session's name is the one that Config.Name gives\n", "-name", "admin")
+		w.inspect(exitOK, b.header(), seen, "-name", "session")
+		w.inspect(exitOK, b.header(), seen, "-name", "__Host-session")
+		w.inspect(exitProblem, "Cookie: theme=dark; sid=s%3Aabcdefghijklmnopqrstuvwxyz0123456789", "cookiesession: none of the cookies is this package's; the session's name is the one that Config.Name gives\n")
+		w.inspect(exitProblem, "", "cookiesession: there is nothing on standard input; paste a Cookie or Set-Cookie header, or a browser's \"copy as cURL\"\n")
+
+		w.inspect(exitProblem, strings.Replace(b.header(), "=1AV", "=1AW", 1)+"x", `Cookie: __Host-session
+  session: 1 cookie, 167 bytes of the Cookie header
+    __Host-session  164 bytes
+    malformed: not a text of version 1
+    refused: malformed: it is not a text of version 1; something shortened or changed it, or another program set it
+`, "-env", "KEYS")
+		w.inspect(exitProblem, b.header()[:len(b.header())-8]+"AAAAAAAA", seen+`    refused: forged (key a): the key is known but the contents have been changed
+`, "-env", "KEYS")
+	})
+}
+
+// other is another visitor.
+func (w world) other() *browser {
+	b := w.browser(keysA, nil)
+	b.visit(login)
+	return b
+}
+
+func TestInspectReasons(t *testing.T) {
+	inWorld(t, func(w world) {
+		b := w.browser(keysA, nil)
+		b.visit(login)
+		before := b.header()
+		b.visit((*cookiesession.Session).Destroy)
+		w.env["KEYS"] = keysA
+		reason := func(want, header string, args ...string) {
+			w.Helper()
+			stdout, _ := w.run(exitProblem, header, append([]string{"inspect", "-env", "KEYS"}, args...)...)
+			if !strings.Contains(stdout, "\n    refused: "+want+": ") {
+				w.Errorf("want %s, got\n%s", want, stdout)
+			}
+			// What opens is shown although it is refused.
+			if opens := strings.Contains(stdout, "opens with key a, ID"); opens != (want != "unknown-key") {
+				w.Errorf("%s: opens: %v\n%s", want, opens, stdout)
+			}
+		}
+		reason("ended (key a)", before+"; "+b.header())
+		reason("ambiguous", before+"; "+w.other().header())
+		w.env["FILE"] = `{"not_before": "2000-01-01T00:00:01Z", "keys": [{"label": "a", "secret": "` + secretA + `"}]}`
+		time.Sleep(time.Second)
+		w.env["KEYS"], w.env["FILE"] = w.env["FILE"], w.env["KEYS"]
+		reason("revoked (key a)", before)
+		w.env["KEYS"] = keysA
+		time.Sleep(time.Hour)
+		reason("idle (key a)", before, "-idle", "59m")
+		time.Sleep(23 * time.Hour)
+		reason("expired (key a)", before)
+		w.env["KEYS"] = `{"keys": [{"label": "b", "secret": "` + secretB + `"}, {"label": "a", "secret": "` + secretA + `", "retire_at": "2000-01-02T00:00:00Z"}]}`
+		stdout, _ := w.run(exitProblem, before, "inspect", "-env", "KEYS")
+		if !strings.Contains(stdout, "refused: unknown-key (key a): ") {
+			w.Errorf("got %s", stdout)
+		}
+	})
+}
+
+func TestInspectSeveralCookies(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.env["KEYS"] = keysA
+		b := w.browser(keysA, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour })
+		set := b.visit(func(s *cookiesession.Session) {
+			s.Remember(48 * time.Hour)
+			s.CSRFToken()
+			s.Put("text", strings.Repeat("x", 6000))
+			s.Flash("notice", "saved")
+		})
+		w.inspect(exitOK, "Set-Cookie: "+strings.Join(set, "\nSet-Cookie: ")+"\n", `Set-Cookie: __Host-session
+  session: 3 cookies
+    __Host-session  3839 bytes, line of 3896; Path=/; Max-Age=172800; HttpOnly; Secure; SameSite=Lax
+    __Host-session.1  3840 bytes, line of 3897; Path=/; Max-Age=172800; HttpOnly; Secure; SameSite=Lax
+    __Host-session.2  535 bytes, line of 592; Path=/; Max-Age=172800; HttpOnly; Secure; SameSite=Lax
+    whole, in 3 cookies: version 1, key ID HEX, token of 6119 bytes
+    opens with key a, ID HEX, remembered, with a CSRF secret
+      created 2000-01-01 00:00:00 UTC, 0s ago
+      sealed  2000-01-01 00:00:00 UTC, 0s ago
+      expires 2000-01-03 00:00:00 UTC, in 48h0m0s
+      1 value
+    accepted
+  flash: 1 cookie
+    __Host-session.flash  124 bytes, line of 178; Path=/; Max-Age=600; HttpOnly; Secure; SameSite=Lax
+    whole, in 1 cookie: version 1, key ID HEX, token of 77 bytes
+    opens with key a
+      expires 2000-01-01 00:10:00 UTC, in 10m0s
+      1 value
+    accepted
+`, "-env", "KEYS")
+
+		torn := strings.Join(b.cookies[:2], "; ")
+		w.inspect(exitProblem, torn, `Cookie: __Host-session
+  session: 2 cookies, 7685 bytes of the Cookie header
+    __Host-session  3839 bytes
+    __Host-session.1  3840 bytes
+    torn: it says that it has 3 cookies, but parts are missing or belong to another write
+    refused: torn: parts are missing or belong to another write; a proxy or the browser dropped some
+`, "-env", "KEYS")
+
+		// A shorter session leaves stale parts only in a browser that missed the deletions.
+		stale := b.cookies[2]
+		b.visit(func(s *cookiesession.Session) { s.Put("text", "short") })
+		w.inspect(exitOK, b.header()+"; "+stale, `Cookie: __Host-session
+  session: 2 cookies, 719 bytes of the Cookie header
+    __Host-session  178 bytes
+    __Host-session.2  535 bytes (stale: of an earlier, longer write)
+    whole, in 1 cookie: version 1, key ID HEX, token of 122 bytes
+  flash: 1 cookie, 127 bytes of the Cookie header
+    __Host-session.flash  124 bytes
+    whole, in 1 cookie: version 1, key ID HEX, token of 77 bytes
+`)
+		w.inspect(exitProblem, "Cookie: "+stale, "cookiesession: none of the cookies is this package's; the session's name is the one that Config.Name gives\n")
+		w.inspect(exitOK, "Cookie: "+stale, `Cookie: __Host-session
+  session: 1 cookie, 538 bytes of the Cookie header
+    __Host-session.2  535 bytes (stale: of an earlier, longer write)
+    ignored: without the first cookie the others mean nothing
+`, "-env", "KEYS", "-name", "session")
+
+		set = b.visit((*cookiesession.Session).Destroy)
+		w.inspect(exitOK, "< set-cookie: "+strings.Join(set, "\n< set-cookie: "), `Set-Cookie: __Host-session
+  session: 1 cookie
+    __Host-session  14 bytes, line of 105; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Lax (deletes it)
+  ended marker of sessions whose ID begins with HEX, set 2000-01-01 00:00:00 UTC, 0s ago
+`, "-env", "KEYS")
+	})
+}
+
+func TestInspectLease(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.env["KEYS"] = keysA
+		b := w.browser(keysA, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour; c.Insecure = true; c.Name = "shop" })
+		b.visit(login)
+		time.Sleep(50 * time.Minute)
+		b.visit(func(s *cookiesession.Session) { s.Get("user") })
+		time.Sleep(20 * time.Minute)
+		const want = `Cookie: shop
+  session: 1 cookie, 156 bytes of the Cookie header
+    shop  153 bytes
+    whole, in 1 cookie: version 1, key ID HEX, token of 111 bytes
+    opens with key a, ID HEX, ends with the browser
+      created 2000-01-01 00:00:00 UTC, 1h10m0s ago
+      sealed  2000-01-01 00:00:00 UTC, 1h10m0s ago
+      expires 2000-01-02 00:00:00 UTC, in 22h50m0s
+      2 values
+    accepted
+  lease: 1 cookie, 122 bytes of the Cookie header
+    shop.lease  119 bytes
+    whole, in 1 cookie: version 1, key ID HEX, token of 81 bytes
+    opens with key a, ID HEX
+      seen    2000-01-01 00:50:00 UTC, 20m0s ago
+    accepted
+`
+		w.inspect(exitOK, b.header(), want, "-env", "KEYS")
+		w.inspect(exitOK, b.header(), want, "-env", "KEYS", "-idle", "1h")
+
+		o := w.browser(keysA, func(c *cookiesession.Config) { c.Insecure = true; c.Name = "shop" })
+		o.visit(login)
+		stdout, _ := w.run(exitOK, o.header()+"; "+b.cookies[1], "inspect", "-env", "KEYS")
+		if !strings.Contains(stdout, "\n    ignored: it is another session's\n") {
+			w.Errorf("got %s", stdout)
+		}
+		w.env["OTHER"] = secretB
+		stdout, _ = w.run(exitProblem, b.header(), "inspect", "-env", "OTHER")
+		if !strings.Contains(stdout, "\n    ignored: no key opens it; the session only counts as less recently used\n") {
+			w.Errorf("got %s", stdout)
+		}
+	})
+}
+
+// The prefix says which settings it came from.
+func TestInspectPrefixes(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.env["KEYS"] = keysA
+		for name, change := range map[string]func(*cookiesession.Config){
+			"__Host-a":   func(c *cookiesession.Config) { c.Name = "a" },
+			"__Secure-a": func(c *cookiesession.Config) { c.Name, c.Domain = "a", "example.com" },
+			"__Secure-b": func(c *cookiesession.Config) { c.Name, c.Path, c.Partitioned, c.MaxSize = "b", "/app", true, 6144 },
+			"a":          func(c *cookiesession.Config) { c.Name, c.Insecure = "a", true },
+		} {
+			b := w.browser(keysA, change)
+			b.visit(login)
+			stdout, _ := w.run(exitOK, b.header(), "inspect", "-env", "KEYS")
+			if !strings.HasPrefix(stdout, "Cookie: "+name+"\n") || !strings.HasSuffix(stdout, "    accepted\n") {
+				w.Errorf("%s: got %s", name, stdout)
+			}
+		}
+	})
+}
+
+func TestInspectJSON(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.env["KEYS"] = keysA
+		b := w.browser(keysA, nil)
+		b.visit(func(s *cookiesession.Session) {
+			s.Put("odd", []any{math.Inf(1), map[string]any{"nan": math.NaN()}, []byte("bytes"), 1.5, time.Unix(0, 0)})
+		})
+		var sessions []session
+		stdout, _ := w.run(exitOK, b.header(), "inspect", "-json", "-env", "KEYS", "-values")
+		if err := json.Unmarshal([]byte(stdout), &sessions); err != nil {
+			w.Fatal(err)
+		}
+		c := sessions[0].Compartments[0]
+		var values strings.Builder
+		if err := json.NewEncoder(&values).Encode(c.Opened[0].Values); err != nil {
+			w.Fatal(err)
+		}
+		if want := `{"odd":["+Inf",{"nan":"NaN"},"base64:Ynl0ZXM=",1.5,"1970-01-01T00:00:00Z"]}` + "\n"; values.String() != want {
+			w.Errorf("got %s, want %s", values.String(), want)
+		}
+		if c.Verdict != "accepted" || c.Opened[0].Key != "a" || c.Texts[0].State != "whole" || len(c.Texts[0].KeyID) != 32 {
+			w.Errorf("got %s", stdout)
+		}
+		stdout, _ = w.run(exitOK, b.header(), "inspect", "-json", "-env", "KEYS")
+		if strings.Contains(stdout, "odd") {
+			w.Errorf("values without -values: %s", stdout)
+		}
+		if os.WriteFile("keys", []byte("b="+secretB), 0o600) != nil {
+			w.Fatal("no file")
+		}
+		stdout, _ = w.run(exitProblem, b.header(), "inspect", "-json", "-file", "keys")
+		if err := json.Unmarshal([]byte(stdout), &sessions); err != nil || sessions[0].Compartments[0].Verdict != "unknown-key" {
+			w.Errorf("got %s, %v", stdout, err)
+		}
+	})
+}

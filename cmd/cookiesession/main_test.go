@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// A world runs the command in a directory of its own, in which time starts at midnight of 1 January 2000 (testing/synctest).
+type world struct {
+	*testing.T
+	env map[string]string
+}
+
+func inWorld(t *testing.T, test func(world)) {
+	t.Chdir(t.TempDir())
+	synctest.Test(t, func(t *testing.T) { test(world{t, make(map[string]string)}) })
+}
+
+// run returns what the command printed, and fails the test if the exit status isn't want.
+func (w world) run(want int, stdin string, args ...string) (stdout, stderr string) {
+	w.Helper()
+	var out, errs bytes.Buffer
+	p := program{strings.NewReader(stdin), &out, &errs, func(name string) (string, bool) {
+		value, ok := w.env[name]
+		return value, ok
+	}}
+	if got := p.run(args); got != want {
+		w.Errorf("%q: exit status %d, want %d\n%s%s", args, got, want, out.String(), errs.String())
+	}
+	return out.String(), errs.String()
+}
+
+// expect runs the command and compares all that it printed.
+func (w world) expect(status int, output string, args ...string) {
+	w.Helper()
+	stdout, stderr := w.run(status, "", args...)
+	if got := stdout + stderr; got != output {
+		w.Errorf("%q: got\n%s\nwant\n%s", args, got, output)
+	}
+	if (status == exitUsage) != (stdout == "" && stderr != "" && strings.Contains(stderr, "-h")) {
+		w.Errorf("%q: standard output %q, standard error %q", args, stdout, stderr)
+	}
+}
+
+func (w world) write(name, content string) {
+	w.Helper()
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w world) read(name string) string {
+	w.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return string(text)
+}
+
+// files lists the directory.
+func (w world) files() string {
+	w.Helper()
+	names, err := filepath.Glob("*")
+	if err != nil {
+		w.Fatal(err)
+	}
+	return strings.Join(names, " ")
+}
+
+func TestUsage(t *testing.T) {
+	inWorld(t, func(w world) {
+		for _, test := range []struct{ args, want string }{
+			{"keys rotat", `there is no command "keys rotat"; see: cookiesession -h`},
+			{"list", `there is no command "list"; see: cookiesession -h`},
+			{"keys new -fil f", "flag provided but not defined: -fil; see: cookiesession keys new -h"},
+			{"keys new f", `unexpected argument "f"; see: cookiesession keys new -h`},
+			{"keys rotate", "-file is missing; see: cookiesession keys rotate -h"},
+			{"keys rotate -file f -in soon", `invalid value "soon" for flag -in: parse error; see: cookiesession keys rotate -h`},
+			{"keys rotate -file f -in -1m", "-in and -slack can't be negative, and -lifetime must be positive; see: cookiesession keys rotate -h"},
+			{"keys rotate -file f -lifetime 0", "-in and -slack can't be negative, and -lifetime must be positive; see: cookiesession keys rotate -h"},
+			{"keys list", "-file or -env is missing; see: cookiesession keys list -h"},
+			{"keys check", "-file or -env is missing; see: cookiesession keys check -h"},
+			{"keys check -file f -lifetime -1h", "-lifetime must be positive; see: cookiesession keys check -h"},
+			{"inspect -idle -1h", "-idle can't be negative; see: cookiesession inspect -h"},
+		} {
+			w.expect(exitUsage, "cookiesession: "+test.want+"\n", strings.Fields(test.args)...)
+		}
+		if files := w.files(); files != "" {
+			w.Errorf("files were made: %s", files)
+		}
+	})
+}
+
+// Help goes to standard output if asked for, and every command is in it and has its own.
+func TestHelp(t *testing.T) {
+	inWorld(t, func(w world) {
+		overview, _ := w.run(exitOK, "", "-h")
+		for _, args := range []string{"-help", "--help", "help", "keys -h", "keys --help"} {
+			w.expect(exitOK, overview, strings.Fields(args)...)
+		}
+		w.expect(exitUsage, overview)
+		w.expect(exitUsage, overview, "keys")
+		for _, c := range commands() {
+			if !strings.Contains(overview, "  cookiesession "+c.words+" ") || !strings.Contains(overview, c.summary) {
+				w.Errorf("%s isn't in the overview", c.words)
+			}
+			help, stderr := w.run(exitOK, "", append(strings.Fields(c.words), "-h")...)
+			if !strings.HasPrefix(help, "cookiesession "+c.words+" [flags]\n\n") || !strings.Contains(help, "\nFlags:\n") || stderr != "" {
+				w.Errorf("%s -h: %s%s", c.words, help, stderr)
+			}
+			for _, line := range strings.Split(help, "\n") {
+				if len(line) > 92 {
+					w.Errorf("%s -h: a line of %d characters: %s", c.words, len(line), line)
+				}
+			}
+		}
+	})
+}

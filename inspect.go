@@ -1,0 +1,73 @@
+package cookiesession
+
+import (
+	"encoding/hex"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession/internal/inspect"
+)
+
+// What cmd/cookiesession may see.
+func init() {
+	inspect.Texts = inspectTexts
+	inspect.Open = func(manager any, compartment string, lines []string) []inspect.Opened {
+		return manager.(*Manager).inspect(compartment, lines)
+	}
+}
+
+func inspectTexts(lines []string, name string) (texts []inspect.Text) {
+	var came chunkSet
+	came.collect(lines, name)
+	for _, head := range came.heads[:came.nHeads] {
+		text, reason := came.join(head, 0)
+		found := inspect.Text{Cookies: text.n}
+		if reason == 0 {
+			var ok bool
+			if found.Token, ok = text.decode(); !ok || len(found.Token) < overhead || found.Token[0] != version {
+				found.Token, reason = nil, ReasonMalformed
+			}
+		}
+		if reason != 0 {
+			found.Reason = reason.String()
+		}
+		texts = append(texts, found)
+	}
+	return texts
+}
+
+func (m *Manager) inspect(purpose string, lines []string) (found []inspect.Opened) {
+	c := map[string]*compartment{purposeSession: m.session, purposeFlash: m.flash, purposeLease: m.lease}[purpose]
+	var came chunkSet
+	came.collect(lines, c.name)
+	c.openEach(m.now(), &came, func(o opened) Reason {
+		f := inspect.Opened{Label: o.label}
+		var v values
+		ok := false
+		switch purpose {
+		case purposeSession:
+			var d sessionData
+			if ok = decodeSession(o.payload, &d, &v, nil); ok {
+				f.ID = hex.EncodeToString(d.id[:])
+				f.Created, f.Sealed, f.Expires = time.Unix(d.created, 0), time.Unix(d.sealed, 0), time.Unix(d.expires, 0)
+				f.Mode = [...]string{"browser", "persistent", "remembered"}[d.mode]
+				f.HasCSRF = d.csrf != csrfSecret{}
+				f.Values = decodeAll(&v)
+			}
+		case purposeFlash:
+			var expires int64
+			if expires, ok = decodeFlash(o.payload, &v); ok {
+				f.Expires, f.Values = time.Unix(expires, 0), decodeAll(&v)
+			}
+		case purposeLease:
+			var id sessionID
+			var seen int64
+			if id, seen, ok = decodeLease(o.payload); ok {
+				f.ID, f.Seen = hex.EncodeToString(id[:]), time.Unix(seen, 0)
+			}
+		}
+		f.Malformed = !ok
+		found = append(found, f)
+		return 0
+	})
+	return found
+}

@@ -1,0 +1,185 @@
+package keyfile
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Marshal returns f in the JSON form.
+func (f *File) Marshal() []byte {
+	type key struct {
+		Label      string    `json:"label"`
+		Secret     string    `json:"secret"`
+		ActivateAt time.Time `json:"activate_at,omitzero"`
+		RetireAt   time.Time `json:"retire_at,omitzero"`
+	}
+	var out struct {
+		NotBefore time.Time `json:"not_before,omitzero"`
+		Keys      []key     `json:"keys"`
+	}
+	out.NotBefore = f.NotBefore.UTC()
+	for _, k := range f.Keys {
+		out.Keys = append(out.Keys, key{k.Label, string(k.Secret), k.ActivateAt.UTC(), k.RetireAt.UTC()})
+	}
+	text, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		panic("cookiesession: internal error: " + err.Error())
+	}
+	return append(text, '\n')
+}
+
+// Sealing returns the index of the key that seals at t, or -1: the active one with the latest activation, the first
+// listed of equals.
+func (f *File) Sealing(t time.Time) int {
+	sealing := -1
+	for i, k := range f.Keys {
+		if !k.ActivateAt.After(t) && !k.retired(t) && (sealing < 0 || k.ActivateAt.After(f.Keys[sealing].ActivateAt)) {
+			sealing = i
+		}
+	}
+	return sealing
+}
+
+func (k *Key) retired(t time.Time) bool { return !k.RetireAt.IsZero() && !k.RetireAt.After(t) }
+
+// A Rotation says how to bring in the next key. Drop lists labels to remove at once.
+type Rotation struct {
+	Now                 time.Time
+	In, Lifetime, Slack time.Duration
+	Label               string // empty: the month, with a letter if that is taken
+	Secret              Secret
+	Drop                []string
+}
+
+// A Plan is what Rotate did to a file.
+type Plan struct {
+	Label      string    // of the new key
+	ActivateAt time.Time // of the new key
+	Before     string    // label of the key that seals until then; empty if none does
+	Retiring   []string  // labels of keys whose end has been scheduled now
+	Dropped    []string  // labels of keys that had retired, or were to be dropped
+}
+
+// Rotate adds the next key, which seals from r.Now + r.In on, and schedules the end of the others: a session that a key
+// sealed last before the next took over has expired r.Lifetime later. r.Slack is for servers that get the file late. An end that has been scheduled
+// already stays, since sessions may rely on it, and so do keys that activate after the new one. Retired keys are dropped.
+func (f *File) Rotate(r Rotation) (Plan, error) {
+	now := r.Now.UTC().Truncate(time.Second)
+	plan := Plan{Label: r.Label, ActivateAt: now.Add(r.In)}
+	taken := func(label string) bool {
+		return slices.ContainsFunc(f.Keys, func(k Key) bool { return k.Label == label })
+	}
+	for _, label := range r.Drop {
+		if !taken(label) {
+			return Plan{}, fmt.Errorf("there is no key %.32q to drop", label)
+		}
+	}
+	if plan.Label == "" {
+		plan.Label = nextLabel(plan.ActivateAt, taken)
+	} else if taken(plan.Label) {
+		return Plan{}, fmt.Errorf("there is a key %.32q already; choose another label", plan.Label)
+	}
+	var kept []Key
+	for _, k := range f.Keys {
+		if k.retired(now) || slices.Contains(r.Drop, k.Label) {
+			plan.Dropped = append(plan.Dropped, k.Label)
+			continue
+		}
+		if k.RetireAt.IsZero() && !k.ActivateAt.After(plan.ActivateAt) {
+			k.RetireAt = plan.ActivateAt.Add(r.Lifetime + r.Slack)
+			plan.Retiring = append(plan.Retiring, k.Label)
+		}
+		kept = append(kept, k)
+	}
+	f.Keys = kept
+	if before := f.Sealing(plan.ActivateAt.Add(-1)); before >= 0 {
+		plan.Before = f.Keys[before].Label
+	}
+	// First, because the first listed of equals seals.
+	f.Keys = slices.Insert(f.Keys, 0, Key{Label: plan.Label, Secret: r.Secret, ActivateAt: plan.ActivateAt})
+	return plan, nil
+}
+
+func nextLabel(t time.Time, taken func(string) bool) string {
+	month := t.Format("2006-01")
+	label := month
+	for n := 2; taken(label); n++ {
+		if n <= 'z'-'a'+1 {
+			label = month + string(rune('a'+n-1))
+		} else {
+			label = fmt.Sprintf("%s-%d", month, n)
+		}
+	}
+	return label
+}
+
+// Warnings says what is going to go wrong with f, one sentence each, if no session lives longer than lifetime.
+func (f *File) Warnings(now time.Time, lifetime time.Duration) (warnings []string) {
+	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
+	if f.NotBefore.After(now) {
+		warn("not_before lies ahead: until %s every session is refused, new ones too", Time(f.NotBefore))
+	}
+	spans := f.spans()
+	for i, k := range f.Keys {
+		until, seals := time.Time{}, false
+		for _, s := range spans {
+			if s.sealing == i {
+				until, seals = s.until, true
+			}
+		}
+		switch {
+		case k.ActivateAt.After(now) && !seals:
+			warn("%s never seals: when it activates, at %s, a key activated then or later is preferred; correct its activate_at or remove it", k.Label, Time(k.ActivateAt))
+		case k.ActivateAt.After(now.AddDate(1, 0, 0)):
+			warn("%s doesn't activate before %s, over a year from now; is that meant?", k.Label, Time(k.ActivateAt))
+		}
+		if seals && !k.RetireAt.IsZero() && !k.retired(now) && k.RetireAt.Before(until.Add(lifetime)) {
+			warn("%s seals until %s but retires at %s, before its last sessions have expired; set its retire_at to %s or later", k.Label, Time(until), Time(k.RetireAt), Time(until.Add(lifetime)))
+		}
+	}
+	for _, s := range spans {
+		switch {
+		case s.sealing >= 0 || !s.until.IsZero() && !s.until.After(now):
+		case s.until.IsZero():
+			warn("from %s on no key seals and no session can be saved; rotate before then", Time(s.from))
+		default:
+			warn("from %s until %s no key seals and no session can be saved; close the gap", Time(s.from), Time(s.until))
+		}
+	}
+	return warnings
+}
+
+// A span is a time during which one key seals, or none (-1). Zero times stand for the beginning and the end of time.
+type span struct {
+	from, until time.Time
+	sealing     int
+}
+
+// spans returns all of time, in order, but for what is before the first activation.
+func (f *File) spans() (spans []span) {
+	var changes []time.Time
+	for _, k := range f.Keys {
+		changes = append(changes, k.ActivateAt)
+		if !k.RetireAt.IsZero() {
+			changes = append(changes, k.RetireAt)
+		}
+	}
+	slices.SortFunc(changes, time.Time.Compare)
+	for _, t := range changes {
+		sealing := f.Sealing(t)
+		if len(spans) > 0 {
+			last := &spans[len(spans)-1]
+			if last.sealing == sealing {
+				continue
+			}
+			last.until = t
+		}
+		spans = append(spans, span{from: t, sealing: sealing})
+	}
+	return spans
+}
+
+// Time writes a time for people.
+func Time(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
