@@ -3,6 +3,7 @@ package cookiesession
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -179,20 +180,25 @@ func (x *exchange) flush() error {
 }
 
 func (x *exchange) hijack() (net.Conn, *bufio.ReadWriter, error) {
-	x.warnOfHijack()
-	x.commit()
+	unsaved := x.unsaved()
+	if !x.commit() {
+		return nil, nil, errNotHijacked
+	}
+	if unsaved {
+		x.session.manager.config.Logger.Warn("cookiesession: connection hijacked with unsaved changes; they are lost unless the hijacker writes the response header itself, see Save")
+	}
 	return http.NewResponseController(x.w).Hijack()
 }
 
-// warnOfHijack logs that what the session has to say goes into a header that only the hijacker can send.
-func (x *exchange) warnOfHijack() {
+var errNotHijacked = errors.New("cookiesession: connection not hijacked: the session could not be saved, and an error page answers the request")
+
+// unsaved reports whether the session has something to say that no Save has written: only the hijacker can send the header into which the
+// commit puts it.
+func (x *exchange) unsaved() bool {
 	s := &x.session
 	s.mu.Lock()
-	lost := s.state != nil && !s.committed && !s.delivered && (s.dirty() || s.destroyed || s.flash.action() != flashKeep)
-	s.mu.Unlock()
-	if lost {
-		s.manager.config.Logger.Warn("cookiesession: connection hijacked with unsaved changes; they are lost unless the hijacker writes the response header itself, see Save")
-	}
+	defer s.mu.Unlock()
+	return s.state != nil && !s.committed && !s.delivered && (s.dirty() || s.destroyed || s.flash.action() != flashKeep)
 }
 
 func (x *exchange) readFrom(src io.Reader) (int64, error) {
