@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -76,6 +77,10 @@ func (x *exchange) Value(key any) any {
 	}
 	return x.Context.Value(key)
 }
+
+// Format writes the same few words for every verb: to log the request's context or the response writer shows no cookies and
+// no values.
+func (x *exchange) Format(f fmt.State, _ rune) { io.WriteString(f, "cookiesession.exchange") }
 
 // commit writes the session's cookies into the response header, once. It returns false if the handler's own response must be
 // discarded.
@@ -211,6 +216,8 @@ func (x *exchange) readFrom(src io.Reader) (int64, error) {
 // controlled is what an exchange unwraps to: it can do all that http.ResponseController asks for and the writer
 // underneath supports, and commits where that sends the header.
 type controlled exchange
+
+func (c *controlled) Format(f fmt.State, verb rune) { (*exchange)(c).Format(f, verb) }
 
 func (c *controlled) Header() http.Header         { return (*exchange)(c).Header() }
 func (c *controlled) WriteHeader(status int)      { (*exchange)(c).WriteHeader(status) }
