@@ -3,6 +3,8 @@ package cookiesession
 import (
 	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -75,6 +77,10 @@ func (x *exchange) Value(key any) any {
 	}
 	return x.Context.Value(key)
 }
+
+// Format writes the same few words for every verb: to log the request's context or the response writer shows no cookies and
+// no values.
+func (x *exchange) Format(f fmt.State, _ rune) { io.WriteString(f, "cookiesession.exchange") }
 
 // commit writes the session's cookies into the response header, once. It returns false if the handler's own response must be
 // discarded.
@@ -179,20 +185,25 @@ func (x *exchange) flush() error {
 }
 
 func (x *exchange) hijack() (net.Conn, *bufio.ReadWriter, error) {
-	x.warnOfHijack()
-	x.commit()
+	unsaved := x.unsaved()
+	if !x.commit() {
+		return nil, nil, errNotHijacked
+	}
+	if unsaved {
+		x.session.manager.config.Logger.Warn("cookiesession: connection hijacked with unsaved changes; they are lost unless the hijacker writes the response header itself, see Save")
+	}
 	return http.NewResponseController(x.w).Hijack()
 }
 
-// warnOfHijack logs that what the session has to say goes into a header that only the hijacker can send.
-func (x *exchange) warnOfHijack() {
+var errNotHijacked = errors.New("cookiesession: connection not hijacked: the session could not be saved, and an error page answers the request")
+
+// unsaved reports whether the session has something to say that no Save has written: only the hijacker can send the header into which the
+// commit puts it.
+func (x *exchange) unsaved() bool {
 	s := &x.session
 	s.mu.Lock()
-	lost := s.state != nil && !s.committed && !s.delivered && (s.dirty() || s.destroyed || s.flash.action() != flashKeep)
-	s.mu.Unlock()
-	if lost {
-		s.manager.config.Logger.Warn("cookiesession: connection hijacked with unsaved changes; they are lost unless the hijacker writes the response header itself, see Save")
-	}
+	defer s.mu.Unlock()
+	return s.state != nil && !s.committed && !s.delivered && (s.dirty() || s.destroyed || s.flash.action() != flashKeep)
 }
 
 func (x *exchange) readFrom(src io.Reader) (int64, error) {
@@ -205,6 +216,8 @@ func (x *exchange) readFrom(src io.Reader) (int64, error) {
 // controlled is what an exchange unwraps to: it can do all that http.ResponseController asks for and the writer
 // underneath supports, and commits where that sends the header.
 type controlled exchange
+
+func (c *controlled) Format(f fmt.State, verb rune) { (*exchange)(c).Format(f, verb) }
 
 func (c *controlled) Header() http.Header         { return (*exchange)(c).Header() }
 func (c *controlled) WriteHeader(status int)      { (*exchange)(c).WriteHeader(status) }
