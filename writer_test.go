@@ -1,0 +1,388 @@
+package cookiesession_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// A spy is a response writer that notes what reaches it, and the cookies that its header held then.
+type spy struct {
+	*httptest.ResponseRecorder
+	calls []string
+}
+
+func newSpy() *spy { return &spy{ResponseRecorder: httptest.NewRecorder()} }
+
+var (
+	errSpy   = errors.New("spy")
+	deadline = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+func (s *spy) note(call string) { s.calls = append(s.calls, call+" "+cookieNames(s.Header())) }
+
+func (s *spy) WriteHeader(int) { s.note("WriteHeader") }
+func (s *spy) Write(b []byte) (int, error) {
+	s.note("Write")
+	return len(b), errSpy
+}
+
+// The optional methods, each of which a writer may have or not.
+type (
+	spyFlush     struct{ s *spy }
+	spyHijack    struct{ s *spy }
+	spyReadFrom  struct{ s *spy }
+	spyFlushErr  struct{ s *spy }
+	spyDeadlines struct{ s *spy }
+)
+
+func (f spyFlush) Flush() { f.s.note("Flush") }
+func (f spyHijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	f.s.note("Hijack")
+	return nil, nil, errSpy
+}
+
+func (f spyReadFrom) ReadFrom(io.Reader) (int64, error) {
+	f.s.note("ReadFrom")
+	return 7, errSpy
+}
+
+func (f spyFlushErr) FlushError() error {
+	f.s.note("FlushError")
+	return errSpy
+}
+
+func (f spyDeadlines) SetReadDeadline(t time.Time) error {
+	f.s.note("SetReadDeadline " + t.Format("2006"))
+	return errSpy
+}
+
+func (f spyDeadlines) SetWriteDeadline(t time.Time) error {
+	f.s.note("SetWriteDeadline " + t.Format("2006"))
+	return errSpy
+}
+
+func (f spyDeadlines) EnableFullDuplex() error {
+	f.s.note("EnableFullDuplex")
+	return errSpy
+}
+
+// plainWriter hides the Flush of httptest.ResponseRecorder.
+type plainWriter struct{ http.ResponseWriter }
+
+// writers are all combinations of what the middleware must answer for.
+func writers(s *spy) map[string]http.ResponseWriter {
+	p, f, h, r := plainWriter{s}, spyFlush{s}, spyHijack{s}, spyReadFrom{s}
+	return map[string]http.ResponseWriter{
+		"": p,
+		"Flush": struct {
+			plainWriter
+			spyFlush
+		}{p, f},
+		"Hijack": struct {
+			plainWriter
+			spyHijack
+		}{p, h},
+		"ReadFrom": struct {
+			plainWriter
+			spyReadFrom
+		}{p, r},
+		"Flush Hijack": struct {
+			plainWriter
+			spyFlush
+			spyHijack
+		}{p, f, h},
+		"Flush ReadFrom": struct {
+			plainWriter
+			spyFlush
+			spyReadFrom
+		}{p, f, r},
+		"Hijack ReadFrom": struct {
+			plainWriter
+			spyHijack
+			spyReadFrom
+		}{p, h, r},
+		"Flush Hijack ReadFrom": struct {
+			plainWriter
+			spyFlush
+			spyHijack
+			spyReadFrom
+		}{p, f, h, r},
+	}
+}
+
+// through calls fn with what the middleware makes of w, in a request whose session is changed.
+func through(t *testing.T, w http.ResponseWriter, fn func(w http.ResponseWriter, s *cookiesession.Session)) {
+	t.Helper()
+	m := newWeb(t, nil)
+	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.Get(r).Put("n", 1)
+		fn(w, m.Get(r))
+	})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+}
+
+// TestTypeAssertions asks the middleware's writer for each optional interface over each kind of writer underneath: it has what that
+// has, and commits before it passes a call on.
+func TestTypeAssertions(t *testing.T) {
+	for name := range writers(newSpy()) {
+		t.Run(name, func(t *testing.T) {
+			for _, method := range []string{"Flush", "Hijack", "ReadFrom"} {
+				s := newSpy()
+				var n int64
+				var err error
+				called := false
+				through(t, writers(s)[name], func(w http.ResponseWriter, _ *cookiesession.Session) {
+					switch method {
+					case "Flush":
+						if f, ok := w.(http.Flusher); ok {
+							called = true
+							f.Flush()
+						}
+					case "Hijack":
+						if h, ok := w.(http.Hijacker); ok {
+							called = true
+							_, _, err = h.Hijack()
+						}
+					case "ReadFrom":
+						if r, ok := w.(io.ReaderFrom); ok {
+							called = true
+							n, err = r.ReadFrom(strings.NewReader("x"))
+						}
+					}
+				})
+				want := strings.Contains(name, method)
+				if called != want {
+					t.Errorf("%s: got the method: %v, want %v", method, called, want)
+				}
+				if !want {
+					continue
+				}
+				if got := fmt.Sprint(s.calls); got != "["+method+" __Host-session]" {
+					t.Errorf("got calls %s, want one of %s with the cookie", got, method)
+				}
+				if method == "Hijack" && err != errSpy || method == "ReadFrom" && (err != errSpy || n != 7) {
+					t.Errorf("%s: got %d, %v from underneath", method, n, err)
+				}
+			}
+		})
+	}
+}
+
+// controls are what http.ResponseController can do. Those that send the header must commit.
+var controls = []struct {
+	name    string
+	call    func(c *http.ResponseController) error
+	commits bool
+}{
+	{"Flush", func(c *http.ResponseController) error { return c.Flush() }, true},
+	{"Hijack", func(c *http.ResponseController) error { _, _, err := c.Hijack(); return err }, true},
+	{"SetReadDeadline", func(c *http.ResponseController) error { return c.SetReadDeadline(deadline) }, false},
+	{"SetWriteDeadline", func(c *http.ResponseController) error { return c.SetWriteDeadline(deadline) }, false},
+	{"EnableFullDuplex", func(c *http.ResponseController) error { return c.EnableFullDuplex() }, false},
+}
+
+// TestResponseController has it find what the writer underneath can do, however deep that is wrapped, with the same outcome as without
+// the middleware, past no commit.
+func TestResponseController(t *testing.T) {
+	kinds := func(s *spy) map[string]http.ResponseWriter {
+		all := writers(s)
+		all["FlushError"] = struct {
+			plainWriter
+			spyFlushErr
+		}{plainWriter{s}, spyFlushErr{s}}
+		all["Flush and FlushError"] = struct {
+			plainWriter
+			spyFlush
+			spyFlushErr
+		}{plainWriter{s}, spyFlush{s}, spyFlushErr{s}}
+		all["deadlines"] = struct {
+			plainWriter
+			spyDeadlines
+		}{plainWriter{s}, spyDeadlines{s}}
+		for name, w := range maps.Clone(all) {
+			all[name+" under one that only unwraps"] = onlyUnwrap{w}
+		}
+		return all
+	}
+	for name := range kinds(newSpy()) {
+		t.Run(name, func(t *testing.T) {
+			for _, control := range controls {
+				for depth, wrap := range []func(http.ResponseWriter) http.ResponseWriter{
+					func(w http.ResponseWriter) http.ResponseWriter { return w },
+					func(w http.ResponseWriter) http.ResponseWriter { return onlyUnwrap{onlyUnwrap{w}} },
+				} {
+					bare, s := newSpy(), newSpy()
+					wantErr := control.call(http.NewResponseController(kinds(bare)[name]))
+					var err error
+					through(t, kinds(s)[name], func(w http.ResponseWriter, session *cookiesession.Session) {
+						err = control.call(http.NewResponseController(wrap(w)))
+						session.Put("later", 1)
+						committed := len(bare.calls) > 0 && control.commits
+						if errors.Is(session.Err(), cookiesession.ErrCommitted) != committed {
+							t.Errorf("%s at depth %d: got committed: %v, want %v", control.name, depth, !committed, committed)
+						}
+					})
+					if errors.Is(err, errSpy) != errors.Is(wantErr, errSpy) || errors.Is(err, http.ErrNotSupported) != errors.Is(wantErr, http.ErrNotSupported) {
+						t.Errorf("%s at depth %d: got %v, want %v", control.name, depth, err, wantErr)
+					}
+					var want []string
+					for _, call := range bare.calls {
+						if control.commits {
+							call += "__Host-session"
+						}
+						want = append(want, call)
+					}
+					if fmt.Sprint(s.calls) != fmt.Sprint(want) {
+						t.Errorf("%s at depth %d: got calls %q, want %q", control.name, depth, s.calls, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestControlsOverServers tries them on net/http's own writers.
+func TestControlsOverServers(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		for _, control := range controls {
+			if control.name == "Hijack" {
+				continue // see TestHijack
+			}
+			t.Run(control.name, func(t *testing.T) {
+				m := newWeb(t, nil)
+				v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					m.Get(r).Put("n", 1)
+					if err := control.call(http.NewResponseController(w)); err != nil {
+						t.Error(err)
+					}
+					io.WriteString(w, "body")
+				})))
+				if a := v.get(); a.body != "body" {
+					t.Errorf("got body %q", a.body)
+				}
+				v.wantValues("n=1")
+			})
+		}
+	})
+}
+
+// TestFullDuplex reads a request's body after the first bytes of the response have been sent.
+func TestFullDuplex(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).Put("n", 1)
+			if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+				t.Error(err)
+			}
+			io.WriteString(w, "got ")
+			w.(http.Flusher).Flush()
+			if _, err := io.Copy(w, r.Body); err != nil {
+				t.Error(err)
+			}
+		})))
+		body := strings.Repeat("x", 300_000) // more than net/http would read by itself
+		if a := v.do(v.request(http.MethodPost, body)); a.body != "got "+body {
+			t.Errorf("got %d bytes, want %d", len(a.body), len("got "+body))
+		}
+		v.wantValues("n=1")
+	})
+}
+
+// A listener whose connections note what net/http gives to their ReadFrom, which on a *net.TCPConn is sendfile.
+type copyListener struct {
+	net.Listener
+	copied chan string
+}
+
+type copyConn struct {
+	net.Conn
+	copied chan string
+}
+
+func (l copyListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return &copyConn{conn, l.copied}, err
+}
+
+func (c *copyConn) ReadFrom(src io.Reader) (int64, error) {
+	what := fmt.Sprintf("%T", src)
+	if limited, ok := src.(*io.LimitedReader); ok {
+		what += fmt.Sprintf(" of %T", limited.R)
+	}
+	c.copied <- what
+	return io.Copy(c.Conn, src)
+}
+
+// TestSendfile shows that a file reaches the connection as it does without the middleware.
+func TestSendfile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "page.txt")
+	content := strings.Repeat("0123456789", 10_000)
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for handlerName, handler := range map[string]http.HandlerFunc{
+		"ServeFile": func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, name) },
+		"io.Copy": func(w http.ResponseWriter, _ *http.Request) {
+			f, err := os.Open(name)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer f.Close()
+			w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+			if _, err := io.Copy(w, f); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(handlerName, func(t *testing.T) {
+			m := newWeb(t, nil)
+			copied := make(map[string]string)
+			for kind, h := range map[string]http.Handler{
+				"without": handler,
+				"with": m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					m.Get(r).Put("n", 1)
+					handler(w, r)
+				})),
+			} {
+				server := httptest.NewUnstartedServer(h)
+				listener := copyListener{server.Listener, make(chan string, 8)}
+				server.Listener = listener
+				server.Start()
+				resp, err := server.Client().Get(server.URL)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if err != nil || string(body) != content {
+					t.Errorf("got %d bytes, %v", len(body), err)
+				}
+				if got := cookieNames(resp.Header); kind == "with" && got != "__Host-session" {
+					t.Errorf("got cookies %q, want the session's", got)
+				}
+				server.Close()
+				close(listener.copied)
+				for what := range listener.copied {
+					copied[kind] += what + "\n"
+				}
+			}
+			if copied["with"] != copied["without"] || !strings.Contains(copied["with"], "os.") {
+				t.Errorf("got the connection's ReadFrom called with %q, want %q", copied["with"], copied["without"])
+			}
+		})
+	}
+}
