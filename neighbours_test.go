@@ -1,0 +1,305 @@
+package cookiesession_test
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/http/httputil"
+	"net/textproto"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// What stands around or inside the middleware in real servers: http.TimeoutHandler, compression, httputil.ReverseProxy.
+
+// TestTimeoutHandlerOutside drops a response that comes too late whole, its cookies too.
+func TestTimeoutHandlerOutside(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		answered, ended := make(chan struct{}), make(chan error, 1)
+		n := 0
+		h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := m.Get(r)
+			s.Increment("n", 1)
+			if n++; n < 2 {
+				io.WriteString(w, "in time")
+				return
+			}
+			<-r.Context().Done()
+			<-answered
+			s.Put("half", true)
+			_, err := io.WriteString(w, "too late")
+			s.Put("late", true)
+			if !errors.Is(s.Err(), cookiesession.ErrCommitted) {
+				t.Errorf("got %v, want ErrCommitted", s.Err())
+			}
+			ended <- err
+		}))
+		patient := http.TimeoutHandler(h, time.Hour, "timeout")
+		hasty := http.TimeoutHandler(h, time.Nanosecond, "timeout")
+		v := m.serve(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				hasty.ServeHTTP(w, r)
+			} else {
+				patient.ServeHTTP(w, r)
+			}
+		}))
+		if a := v.get(); a.StatusCode != 200 || a.body != "in time" || cookieNames(a.Header) != "__Host-session" {
+			t.Errorf("got %d %q %q, want the handler's response", a.StatusCode, a.body, cookieNames(a.Header))
+		}
+		a := v.do(v.request(http.MethodPost, ""))
+		close(answered)
+		if a.StatusCode != 503 || a.body != "timeout" || cookieNames(a.Header) != "" || a.Header.Get("Vary") != "" {
+			t.Errorf("got %d %q %v, want a 503 without cookies", a.StatusCode, a.body, a.Header)
+		}
+		if err := <-ended; !errors.Is(err, http.ErrHandlerTimeout) {
+			t.Errorf("got %v from Write, want ErrHandlerTimeout", err)
+		}
+		v.wantValues("n=1")
+	})
+}
+
+// TestTimeoutHandlerInside commits, with the 503, what the handler had changed by then.
+func TestTimeoutHandlerInside(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		changed, answered, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := m.Get(r)
+			s.Put("half", 1)
+			close(changed)
+			<-answered
+			s.Put("late", 1)
+			w.WriteHeader(http.StatusTeapot)
+			ended <- s.Err()
+		})
+		fast := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).Put("whole", 1)
+			http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"})
+			if err := m.Save(w.Header(), m.Get(r)); err != nil { // needless, but allowed
+				t.Error(err)
+			}
+			io.WriteString(w, "in time")
+		})
+		patient := http.TimeoutHandler(fast, time.Hour, "timeout")
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				patient.ServeHTTP(w, r)
+				return
+			}
+			// The end of the context is what http.TimeoutHandler waits for: here it comes once the handler has made its change.
+			ctx, cancel := context.WithCancel(r.Context())
+			go func() {
+				<-changed
+				cancel()
+			}()
+			http.TimeoutHandler(slow, time.Hour, "timeout").ServeHTTP(w, r.WithContext(ctx))
+		})))
+		if a := v.get(); a.body != "in time" || cookieNames(a.Header) != "theme __Host-session" {
+			t.Errorf("got %q %q, want the handler's response with one line for each cookie", a.body, cookieNames(a.Header))
+		}
+		a := v.do(v.request(http.MethodPost, ""))
+		close(answered)
+		if a.StatusCode != 503 || a.body != "" || cookieNames(a.Header) != "__Host-session" {
+			t.Errorf("got %d %q %q, want a 503 with the session", a.StatusCode, a.body, cookieNames(a.Header))
+		}
+		if err := <-ended; !errors.Is(err, cookiesession.ErrCommitted) {
+			t.Errorf("got %v, want ErrCommitted", err)
+		}
+		v.wantValues("half=1 whole=1")
+		if m.Stats().Late != 1 {
+			t.Errorf("got Late %d, want 1", m.Stats().Late)
+		}
+	})
+}
+
+// A gzipWriter compresses, as the middlewares for it do: the header changes when it is sent.
+type gzipWriter struct {
+	http.ResponseWriter
+	gz      *gzip.Writer
+	started bool
+}
+
+func compress(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		gw := &gzipWriter{ResponseWriter: w, gz: gzip.NewWriter(w)}
+		w.Header().Add("Vary", "Accept-Encoding")
+		next.ServeHTTP(gw, r)
+		if gw.started {
+			gw.gz.Close()
+		}
+	})
+}
+
+func (w *gzipWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *gzipWriter) WriteHeader(status int) {
+	if !w.started && status >= 200 {
+		w.started = true
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Del("Content-Length")
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *gzipWriter) Write(b []byte) (int, error) {
+	if !w.started {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.gz.Write(b)
+}
+
+func (w *gzipWriter) FlushError() error {
+	if !w.started {
+		w.WriteHeader(http.StatusOK)
+	}
+	w.gz.Flush()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// TestCompression has it inside and outside the middleware, of a session that can be saved, and of one that can't.
+func TestCompression(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		chain    func(m *web, app http.Handler) http.Handler
+		value    string
+		status   int
+		encoding string
+		body     string
+		values   string
+	}{
+		{"inside", func(m *web, app http.Handler) http.Handler { return m.Handler(compress(app)) }, "v", 200, "gzip", "body body", "n=v"},
+		{"outside", func(m *web, app http.Handler) http.Handler { return compress(m.Handler(app)) }, "v", 200, "gzip", "body body", "n=v"},
+		{"inside, not saved", func(m *web, app http.Handler) http.Handler { return m.Handler(compress(app)) }, tooLarge, 500, "", "Internal Server Error\n", ""},
+		{"outside, not saved", func(m *web, app http.Handler) http.Handler { return compress(m.Handler(app)) }, tooLarge, 500, "gzip", "Internal Server Error\n", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for name, flush := range map[string]bool{"Write first": false, "Flush first": true} {
+				t.Run(name, func(t *testing.T) {
+					onEachProtocol(t, func(t *testing.T, proto string) {
+						m := newWeb(t, nil)
+						v := m.serve(t, proto, test.chain(m, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+							m.Get(r).Put("n", test.value)
+							if flush {
+								if err := http.NewResponseController(w).Flush(); err != nil {
+									t.Error(err)
+								}
+							}
+							io.WriteString(w, "body ")
+							io.WriteString(w, "body")
+						})))
+						a := v.get()
+						body := a.body
+						if a.Header.Get("Content-Encoding") == "gzip" {
+							gz, err := gzip.NewReader(strings.NewReader(body))
+							if err != nil {
+								t.Fatal(err)
+							}
+							plain, err := io.ReadAll(gz)
+							if err != nil {
+								t.Error(err)
+							}
+							body = string(plain)
+						}
+						if a.StatusCode != test.status || a.Header.Get("Content-Encoding") != test.encoding || body != test.body {
+							t.Errorf("got %d %q %q, want %d %q %q", a.StatusCode, a.Header.Get("Content-Encoding"), body, test.status, test.encoding, test.body)
+						}
+						if got := strings.Join(a.Header["Vary"], ", "); got != "Accept-Encoding, Cookie" {
+							t.Errorf("got Vary %q", got)
+						}
+						v.wantValues(test.values)
+					})
+				})
+			}
+		})
+	}
+}
+
+// TestReverseProxy has the application proxy to another server, which sends an early hint, cookies, caching, a body and trailers of its own.
+func TestReverseProxy(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		backend := m.serve(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if got := r.Header.Get("Cookie"); got != "" {
+				t.Errorf("the backend got cookies")
+			}
+			w.Header().Set("Link", "</style.css>; rel=preload")
+			w.WriteHeader(http.StatusEarlyHints)
+			http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"})
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			w.Header().Set("Trailer", "Checksum")
+			io.WriteString(w, "bo")
+			w.(http.Flusher).Flush()
+			io.WriteString(w, "dy")
+			w.Header().Set("Checksum", "4")
+		}))
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).Increment("n", 1)
+			proxy := &httputil.ReverseProxy{
+				Rewrite: func(r *httputil.ProxyRequest) {
+					r.SetURL(mustURL(t, backend.URL))
+					r.Out.Header.Del("Cookie")
+				},
+				ModifyResponse: func(*http.Response) error {
+					m.Get(r).Increment("n", 10) // after the early hint
+					return nil
+				},
+				Transport:     backend.Client().Transport,
+				FlushInterval: -1,
+			}
+			proxy.ServeHTTP(w, r)
+		})))
+		for i := range 2 {
+			hints := 0
+			r := v.request(http.MethodGet, "")
+			r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+				Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+					if hints++; code != 103 || h.Get("Set-Cookie") != "" {
+						t.Errorf("got %d with %v", code, h)
+					}
+					return nil
+				},
+			}))
+			a := v.do(r)
+			<-m.returned // the backend's
+			if hints != 1 || a.body != "body" || a.Trailer.Get("Checksum") != "4" {
+				t.Errorf("got %d hints, %q, trailers %v", hints, a.body, a.Trailer)
+			}
+			if got, want := cookieNames(a.Header), "theme __Host-session"; got != want {
+				t.Errorf("got cookies %q, want %q", got, want)
+			}
+			if got, want := a.Header.Get("Cache-Control"), "max-age=60, private"; got != want {
+				t.Errorf("got Cache-Control %q, want %q", got, want)
+			}
+			v.wantValues([]string{"n=11", "n=22"}[i])
+		}
+	})
+}
+
+// TestReverseProxyNotSaved has a response discarded while it comes from the other server.
+func TestReverseProxyNotSaved(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		backend := m.serve(t, proto, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Etag", `"x"`)
+			io.WriteString(w, strings.Repeat("body", 100_000))
+		}))
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).Put("n", tooLarge)
+			proxy := httputil.NewSingleHostReverseProxy(mustURL(t, backend.URL))
+			proxy.Transport = backend.Client().Transport
+			proxy.ServeHTTP(w, r)
+		})))
+		a := v.get()
+		<-m.returned // the backend's
+		if a.StatusCode != 500 || a.body != "Internal Server Error\n" || a.Header.Get("Etag") != "" {
+			t.Errorf("got %d, %d bytes, %v; want an error page", a.StatusCode, len(a.body), a.Header)
+		}
+	})
+}
