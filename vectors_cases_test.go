@@ -125,14 +125,14 @@ func cookieCases() []vectorCase {
 			m.add(append(c, c[1]+"AAAA", c[1]+"BBBB", c[2]+"AAAA")...)
 			m.refused("ambiguous")
 		}},
-		{"ambiguous-numbered", "17 numbered cookies.", func(m *vectorMaker) {
+		{"ambiguous-numbered", "33 numbered cookies.", func(m *vectorMaker) {
 			m.add(m.cookies(example(oneValue).encode())...)
-			m.add(slices.Repeat([]string{m.v.Name + ".8=x"}, 17)...)
+			m.add(slices.Repeat([]string{m.v.Name + ".8=x"}, 33)...)
 			m.refused("ambiguous")
 		}},
-		{"cookie-16-numbered", "16 numbered cookies are not too many.", func(m *vectorMaker) {
+		{"cookie-32-numbered", "32 numbered cookies are not too many.", func(m *vectorMaker) {
 			m.session(example(oneValue).encode())
-			m.add(slices.Repeat([]string{m.v.Name + ".8=x"}, 16)...)
+			m.add(slices.Repeat([]string{m.v.Name + ".8=x"}, 32)...)
 			m.opens(example(), oneDecoded)
 		}},
 		{"torn-missing-part", "The last of three cookies is missing.", func(m *vectorMaker) {
