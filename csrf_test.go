@@ -1,0 +1,472 @@
+package cookiesession_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// token returns a token of the visitor's session, as a page shows it.
+func (v *visitor) token() (token string) {
+	v.t.Helper()
+	v.visit(func(s *cookiesession.Session) { token = s.CSRFToken() })
+	return token
+}
+
+// Each token is masked anew, so that compression can't tell one from the page around it (BREACH), and all of a session verify.
+func TestCSRFToken(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	var tokens []string
+	for range 3 {
+		v.visit(func(s *cookiesession.Session) { tokens = append(tokens, s.CSRFToken(), s.CSRFToken()) })
+	}
+	for i, token := range tokens {
+		if decoded, err := base64.RawURLEncoding.Strict().DecodeString(token); err != nil || len(decoded) != 32 || len(token) != 43 {
+			t.Errorf("token %q: %d bytes, error %v; want 32 in base64url", token, len(decoded), err)
+		}
+		for _, other := range tokens[:i] {
+			if same := sameCharacters(token, other); same > 12 {
+				t.Errorf("tokens %q and %q have %d characters in common", token, other, same)
+			}
+		}
+		if !v.load().VerifyCSRFToken(token) {
+			t.Errorf("token %d of %d doesn't verify", i, len(tokens))
+		}
+	}
+}
+
+func sameCharacters(a, b string) (n int) {
+	for i := range min(len(a), len(b)) {
+		if a[i] == b[i] {
+			n++
+		}
+	}
+	return n
+}
+
+func TestVerifyCSRFToken(t *testing.T) {
+	m := newManager(t, nil)
+	v, other := newVisitor(t, m), newVisitor(t, m)
+	token, foreign := v.token(), other.token()
+	flip := func(i int) string {
+		decoded, _ := base64.RawURLEncoding.DecodeString(token)
+		decoded[i] ^= 1
+		return base64.RawURLEncoding.EncodeToString(decoded)
+	}
+	same := token[:22] // the mask and two bits
+	for name, wrong := range map[string]string{
+		"empty": "", "another session's": foreign, "mask only": same, "too short": token[:42], "too long": token + "A", "padded": token + "=",
+		"mask flipped": flip(0), "end of mask flipped": flip(15), "secret flipped": flip(16), "end flipped": flip(31),
+		"zeros": strings.Repeat("A", 43), "space before": " " + token, "line break behind": token + "\n", "in standard base64": "+/" + token[2:],
+		"not of base64": strings.Repeat("!", 43), "twice": token + token,
+	} {
+		if v.load().VerifyCSRFToken(wrong) {
+			t.Errorf("%s: verifies", name)
+		}
+	}
+	if !v.load().VerifyCSRFToken(token) || !other.load().VerifyCSRFToken(foreign) {
+		t.Error("the right ones don't verify")
+	}
+}
+
+// A session without a secret verifies nothing, not even what looks like the token of an empty secret.
+func TestNoCSRFSecret(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	mask := make([]byte, 32)
+	for i := range mask {
+		mask[i] = byte(i % 16)
+	}
+	empty := base64.RawURLEncoding.EncodeToString(mask) // the masked half is the mask: the secret is zeros
+	check := func(when string) {
+		s := v.load()
+		if s.VerifyCSRFToken(empty) || s.VerifyCSRFToken(strings.Repeat("A", 43)) || s.Changed() {
+			t.Errorf("%s: a token of no secret verifies, or changes the session (%v)", when, s.Changed())
+		}
+	}
+	check("without a session")
+	v.visit(put("n", 1))
+	check("with one")
+	inManagersHandler(v.m, requestWith(v.header()), func(w http.ResponseWriter, r *http.Request) {
+		s := v.m.Get(r)
+		s.IsEmpty()
+		w.WriteHeader(http.StatusOK)
+		if late := s.CSRFToken(); s.VerifyCSRFToken(late) || s.Err() == nil {
+			t.Errorf("a token drawn after the commit verifies, error %v", s.Err())
+		}
+	})
+}
+
+// A secret is drawn by the first CSRFToken of a session, which is a change. Nothing else makes one.
+func TestCSRFSecretIsMadeOnDemand(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	visit := func(r *http.Request) int {
+		rec := httptest.NewRecorder()
+		r.Header.Set("Cookie", v.header())
+		v.m.Handler(v.m.ProtectCSRF(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { v.m.Get(r).Keys() }))).ServeHTTP(rec, r)
+		if lines := rec.Result().Header["Set-Cookie"]; len(lines) > 0 {
+			t.Errorf("%s wrote %s, want nothing", r.Method, v.wrote(lines))
+		}
+		return rec.Code
+	}
+	for range 2 { // without a session, then with one that has no secret
+		if got := visit(httptest.NewRequest("GET", "/", nil)); got != 200 {
+			t.Errorf("GET: got %d", got)
+		}
+		if got := visit(httptest.NewRequest("POST", "/", nil)); got != 403 {
+			t.Errorf("POST: got %d, want 403", got)
+		}
+		v.visit(put("n", 1))
+	}
+	if _, err := v.try(func(s *cookiesession.Session) { s.RegenerateCSRFToken(); s.Regenerate() }); err != nil {
+		t.Fatal(err)
+	}
+	plain := len(v.cookie(""))
+	if got := v.wrote(v.visit(func(s *cookiesession.Session) { s.CSRFToken() })); got != "[]" {
+		t.Errorf("the first token wrote %s, want the session", got)
+	}
+	if got := len(v.cookie("")) - plain; got < 16 || got > 23 {
+		t.Errorf("the first token added %d characters, want those of 16 bytes", got)
+	}
+	if lines := v.visit(func(s *cookiesession.Session) { s.CSRFToken(); s.CSRFToken() }); len(lines) > 0 {
+		t.Errorf("the second token wrote %s, want nothing", v.wrote(lines))
+	}
+}
+
+func TestCSRFSecretEnds(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		do    func(s *cookiesession.Session)
+		valid bool
+	}{
+		{"a change", put("n", 2), true},
+		{"Clear", func(s *cookiesession.Session) { s.Clear() }, true},
+		{"Remember", func(s *cookiesession.Session) { s.Remember(1e12) }, true},
+		{"Regenerate", func(s *cookiesession.Session) { s.Regenerate() }, false},
+		{"RegenerateCSRFToken", func(s *cookiesession.Session) { s.RegenerateCSRFToken() }, false},
+		{"Destroy", destroy, false},
+		{"Destroy and a new token", func(s *cookiesession.Session) { s.Destroy(); s.CSRFToken() }, false},
+	} {
+		v := newVisitor(t, newManager(t, nil))
+		old := v.token()
+		v.visit(func(s *cookiesession.Session) {
+			test.do(s)
+			if got := s.VerifyCSRFToken(old); got != test.valid {
+				t.Errorf("%s: the old token verifies at once: %v, want %v", test.name, got, test.valid)
+			}
+		})
+		if got := v.load().VerifyCSRFToken(old); got != test.valid {
+			t.Errorf("%s: the old token verifies: %v, want %v", test.name, got, test.valid)
+		}
+		if token := v.token(); !v.load().VerifyCSRFToken(token) {
+			t.Errorf("%s: a new token doesn't verify", test.name)
+		}
+	}
+}
+
+// body returns a form in the given encoding.
+func body(kind string, fields ...string) (string, io.Reader) {
+	switch kind {
+	case "urlencoded":
+		form := url.Values{}
+		for i := 0; i < len(fields); i += 2 {
+			form.Add(fields[i], fields[i+1])
+		}
+		return "application/x-www-form-urlencoded; charset=utf-8", strings.NewReader(form.Encode())
+	case "multipart":
+		var b bytes.Buffer
+		w := multipart.NewWriter(&b)
+		for i := 0; i < len(fields); i += 2 {
+			w.WriteField(fields[i], fields[i+1])
+		}
+		w.Close()
+		return w.FormDataContentType(), &b
+	}
+	return kind, strings.NewReader(strings.Join(fields, "="))
+}
+
+func TestProtectCSRF(t *testing.T) {
+	trusting := http.NewCrossOriginProtection()
+	if err := trusting.AddTrustedOrigin("https://partner.example"); err != nil {
+		t.Fatal(err)
+	}
+	trusting.AddInsecureBypassPattern("/hook")
+	v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.CSRF = trusting }))
+	token := v.token()
+	elsewhere := newVisitor(t, v.m)
+	foreign := elsewhere.token()
+	header := func(pairs ...string) http.Header {
+		h := http.Header{}
+		for i := 0; i < len(pairs); i += 2 {
+			h.Add(pairs[i], pairs[i+1])
+		}
+		return h
+	}
+	form := func(kind string, fields ...string) func() (string, io.Reader) {
+		return func() (string, io.Reader) { return body(kind, fields...) }
+	}
+	for _, test := range []struct {
+		name   string
+		method string
+		target string
+		header http.Header
+		body   func() (string, io.Reader)
+		want   int
+	}{
+		{"GET", "GET", "/", nil, nil, 200},
+		{"HEAD", "HEAD", "/", nil, nil, 200},
+		{"OPTIONS", "OPTIONS", "/", nil, nil, 200},
+		{"TRACE", "TRACE", "/", nil, nil, 200},
+		{"GET from elsewhere", "GET", "/", header("Sec-Fetch-Site", "cross-site"), nil, 200},
+		{"no token", "POST", "/", nil, nil, 403},
+		{"no token from here", "POST", "/", header("Sec-Fetch-Site", "same-origin"), nil, 403},
+		{"unknown method", "BREW", "/", nil, nil, 403},
+		{"method in lower case", "get", "/", nil, nil, 403},
+
+		{"header", "POST", "/", header("X-CSRF-Token", token), nil, 200},
+		{"header, PUT", "PUT", "/", header("X-CSRF-Token", token), nil, 200},
+		{"header, PATCH", "PATCH", "/", header("X-CSRF-Token", token), nil, 200},
+		{"header, DELETE", "DELETE", "/", header("X-CSRF-Token", token), nil, 200},
+		{"header, JSON", "POST", "/", header("X-CSRF-Token", token), form("application/json", "{}"), 200},
+		{"another session's", "POST", "/", header("X-CSRF-Token", foreign), nil, 403},
+		{"the secret alone", "POST", "/", header("X-CSRF-Token", token[22:]), nil, 403},
+
+		{"urlencoded", "POST", "/", nil, form("urlencoded", "a", "1", "csrf_token", token), 200},
+		{"urlencoded, PUT", "PUT", "/", nil, form("urlencoded", "csrf_token", token), 200},
+		{"urlencoded, PATCH", "PATCH", "/", nil, form("urlencoded", "csrf_token", token), 200},
+		{"urlencoded, wrong", "POST", "/", nil, form("urlencoded", "csrf_token", foreign), 403},
+		{"urlencoded, none", "POST", "/", nil, form("urlencoded", "a", "1"), 403},
+		{"urlencoded, another name", "POST", "/", nil, form("urlencoded", "CSRF_TOKEN", token), 403},
+		{"multipart", "POST", "/", nil, form("multipart", "a", "1", "csrf_token", token), 200},
+		{"multipart, wrong", "POST", "/", nil, form("multipart", "csrf_token", foreign), 403},
+		{"multipart, none", "POST", "/", nil, form("multipart", "a", "1"), 403},
+		{"multipart, broken", "POST", "/", nil, func() (string, io.Reader) {
+			return "multipart/form-data; boundary=x", strings.NewReader("--x\r\nContent-Disposition: form-data; name=\"csrf_token\"\r\n\r\n" + token)
+		}, 403},
+		{"multipart, no boundary", "POST", "/", nil, form("multipart/form-data", "csrf_token", token), 403},
+		{"plain text", "POST", "/", nil, form("text/plain", "csrf_token", token), 403},
+		{"no type", "POST", "/", nil, form("", "csrf_token", token), 403},
+		{"JSON", "POST", "/", nil, form("application/json", `{"csrf_token":"`+token+`"}`), 403},
+		{"header counts first", "POST", "/", header("X-CSRF-Token", foreign), form("urlencoded", "csrf_token", token), 403},
+		{"empty header", "POST", "/", header("X-CSRF-Token", ""), form("urlencoded", "csrf_token", token), 200},
+
+		{"query", "POST", "/?csrf_token=" + token, nil, nil, 403},
+		{"query, urlencoded", "POST", "/?csrf_token=" + token, nil, form("urlencoded", "a", "1"), 403},
+		{"query, multipart", "POST", "/?csrf_token=" + token, nil, form("multipart", "a", "1"), 403},
+		{"query, wrong in form", "POST", "/?csrf_token=" + token, nil, form("urlencoded", "csrf_token", foreign), 403},
+		{"cookie", "POST", "/", header("Cookie", "csrf_token="+token), nil, 403},
+
+		{"from here", "POST", "/", header("Sec-Fetch-Site", "same-origin", "X-CSRF-Token", token), nil, 200},
+		{"from the address bar", "POST", "/", header("Sec-Fetch-Site", "none", "X-CSRF-Token", token), nil, 200},
+		{"from another site", "POST", "/", header("Sec-Fetch-Site", "cross-site", "X-CSRF-Token", token), nil, 403},
+		{"from another host of the site", "POST", "/", header("Sec-Fetch-Site", "same-site", "X-CSRF-Token", token), nil, 403},
+		{"an old browser, here", "POST", "/", header("Origin", "https://example.com", "X-CSRF-Token", token), nil, 200},
+		// gorilla/csrf CVE-2025-24358 asked r.URL.Scheme, which is empty on a server, and so never checked where a request came from.
+		{"an old browser, elsewhere", "POST", "/", header("Origin", "https://attacker.example", "X-CSRF-Token", token), nil, 403},
+		{"an old browser, nowhere", "POST", "/", header("Origin", "null", "X-CSRF-Token", token), nil, 403},
+		{"a trusted origin", "POST", "/", header("Sec-Fetch-Site", "cross-site", "Origin", "https://partner.example", "X-CSRF-Token", token), nil, 200},
+		{"a trusted origin without token", "POST", "/", header("Sec-Fetch-Site", "cross-site", "Origin", "https://partner.example"), nil, 403},
+		{"a bypass", "POST", "/hook", header("Sec-Fetch-Site", "cross-site", "X-CSRF-Token", token), nil, 200},
+		{"a bypass without token", "POST", "/hook", header("Sec-Fetch-Site", "cross-site"), nil, 403},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var content io.Reader
+			kind := ""
+			if test.body != nil {
+				kind, content = test.body()
+			}
+			r := httptest.NewRequest(test.method, test.target, content)
+			for name, values := range test.header {
+				r.Header[name] = slices.Clone(values)
+			}
+			r.Header.Add("Cookie", v.header())
+			if kind != "" {
+				r.Header.Set("Content-Type", kind)
+			}
+			reached := false
+			rec := httptest.NewRecorder()
+			v.m.Handler(v.m.ProtectCSRF(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { reached = true }))).ServeHTTP(rec, r)
+			if rec.Code != test.want || reached != (test.want == 200) {
+				t.Errorf("got %d, reached %v; want %d", rec.Code, reached, test.want)
+			}
+			if h := rec.Result().Header; len(h["Set-Cookie"]) > 0 {
+				t.Errorf("wrote %s", v.wrote(h["Set-Cookie"]))
+			}
+		})
+	}
+}
+
+// The zero Config trusts no other origin, and answers in words.
+func TestCSRFFailureByDefault(t *testing.T) {
+	m := newManager(t, nil)
+	h := m.Handler(m.ProtectCSRF(http.NotFoundHandler()))
+	for _, change := range []func(r *http.Request){
+		func(*http.Request) {},
+		func(r *http.Request) { r.Header.Set("Origin", "https://attacker.example") },
+		func(r *http.Request) { r.Header.Set("Cookie", cookieName+"=1AAAA") },
+	} {
+		r := httptest.NewRequest("POST", "/", nil)
+		change(r)
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if rec.Code != 403 || !strings.HasPrefix(rec.Body.String(), "403 forbidden") || strings.Contains(rec.Body.String(), "cookiesession") {
+			t.Errorf("got %d %q", rec.Code, rec.Body)
+		}
+	}
+}
+
+// The application's own answer may use the session, and what it leaves there is saved.
+func TestCSRFFailureOfApplication(t *testing.T) {
+	var m *cookiesession.Manager
+	m = newManager(t, func(c *cookiesession.Config) {
+		c.CSRFFailure = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).Flash("problem", "please try again")
+			http.Redirect(w, r, "/form", http.StatusSeeOther)
+		})
+	})
+	v := newVisitor(t, m)
+	h := m.Handler(m.ProtectCSRF(http.NotFoundHandler()))
+	for _, site := range []string{"same-origin", "cross-site"} {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Header.Set("Sec-Fetch-Site", site)
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if rec.Code != 303 || rec.Header().Get("Location") != "/form" || v.wrote(rec.Header()["Set-Cookie"]) != "[.flash]" {
+			t.Errorf("%s: got %d to %q, wrote %s", site, rec.Code, rec.Header().Get("Location"), v.wrote(rec.Header()["Set-Cookie"]))
+		}
+	}
+}
+
+func TestProtectCSRFOutsideHandler(t *testing.T) {
+	m := newManager(t, nil)
+	defer func() {
+		if message := fmt.Sprint(recover()); !strings.HasPrefix(message, "cookiesession: ") {
+			t.Errorf("got %q, want a panic that explains", message)
+		}
+	}()
+	m.ProtectCSRF(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil))
+}
+
+// A request with the header is left unread, one whose form was looked at still has it.
+func TestProtectCSRFLeavesBody(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	token := v.token()
+	for _, kind := range []string{"urlencoded", "multipart"} {
+		for _, inHeader := range []bool{false, true} {
+			contentType, content := body(kind, "a", "1", "csrf_token", token)
+			r := httptest.NewRequest("POST", "/?b=2", content)
+			r.Header.Set("Content-Type", contentType)
+			r.Header.Set("Cookie", v.header())
+			if inHeader {
+				r.Header.Set("X-CSRF-Token", token)
+			}
+			reached := false
+			v.m.Handler(v.m.ProtectCSRF(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				reached = true
+				if read := r.Form != nil; read == inHeader {
+					t.Errorf("%s, token in header %v: form has been read %v", kind, inHeader, read)
+				}
+				if r.FormValue("a") != "1" || r.FormValue("b") != "2" || r.PostFormValue("b") != "" {
+					t.Errorf("%s: got form %v", kind, r.Form)
+				}
+			}))).ServeHTTP(httptest.NewRecorder(), r)
+			if !reached {
+				t.Errorf("%s: refused", kind)
+			}
+		}
+	}
+}
+
+// Files of a form that ProtectCSRF had to read are removed when the request is over, however it ends.
+func TestProtectCSRFRemovesFiles(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	files := func() int {
+		entries, err := os.ReadDir(temporary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	v := newVisitor(t, newManager(t, nil))
+	token := v.token()
+	var upload bytes.Buffer
+	w := multipart.NewWriter(&upload)
+	part, err := w.CreateFormFile("file", "large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	part.Write(make([]byte, 33<<20)) // more than is kept in memory
+	w.WriteField("csrf_token", "TOKEN")
+	w.Close()
+
+	for _, test := range []struct {
+		name   string
+		token  string
+		panics bool
+		parsed bool // before ProtectCSRF
+	}{
+		{"passed", token, false, false},
+		{"refused", strings.Repeat("A", 43), false, false},
+		{"panicked", token, true, false},
+		{"parsed before", token, false, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			during := 0
+			answer := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				during = files()
+				file, _, err := r.FormFile("file")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer file.Close()
+				if n, err := io.Copy(io.Discard, file); n != 33<<20 || err != nil {
+					t.Errorf("the file has %d bytes, error %v", n, err)
+				}
+				if test.panics {
+					panic(http.ErrAbortHandler)
+				}
+			})
+			after := -1
+			protected := v.m.Handler(v.m.ProtectCSRF(answer))
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer func() { after = files() }()
+				if test.parsed {
+					r.ParseMultipartForm(1 << 20)
+				}
+				protected.ServeHTTP(w, r)
+			}))
+			content := bytes.Replace(upload.Bytes(), []byte("TOKEN"), []byte(test.token), 1)
+			r, _ := http.NewRequest("POST", server.URL, bytes.NewReader(content))
+			r.Header.Set("Content-Type", w.FormDataContentType())
+			r.Header.Set("Cookie", v.header())
+			if resp, err := server.Client().Do(r); err == nil {
+				resp.Body.Close()
+			} else if !test.panics {
+				t.Error(err)
+			}
+			server.Close()
+			wantDuring, wantAfter := 1, 0
+			if test.name == "refused" {
+				wantDuring = 0
+			}
+			if test.parsed {
+				wantAfter = 1 // somebody else's: net/http removes it after the handler
+			}
+			if during != wantDuring || after != wantAfter || files() != 0 {
+				t.Errorf("files while the handler ran %d, want %d; after it %d, want %d; in the end %d", during, wantDuring, after, wantAfter, files())
+			}
+		})
+	}
+}
