@@ -30,11 +30,11 @@ type KeySize struct {
 // Error names the three largest keys.
 func (e *SizeError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "cookiesession: session needs %d bytes of the Cookie header, limit is %d; largest", e.Size, e.Limit)
-	for i, k := range e.Keys[:min(len(e.Keys), 3)] {
-		if i > 0 {
-			b.WriteByte(',')
-		}
+	fmt.Fprintf(&b, "cookiesession: session needs %d bytes of the Cookie header, limit is %d", e.Size, e.Limit)
+	separator := "; largest"
+	for _, k := range e.Keys[:min(len(e.Keys), 3)] {
+		b.WriteString(separator)
+		separator = ","
 		fmt.Fprintf(&b, " %.40q (%d)", k.Key, k.Bytes)
 		if k.Flash {
 			b.WriteString(" in flash")
