@@ -13,7 +13,7 @@ type Stats struct {
 	Rejected   map[string]uint64   // refused cookies of every compartment, by Reason.String()
 	Saved      uint64              // responses that wrote cookies
 	SaveErrors uint64              // responses that could not
-	Late       uint64              // sessions changed after the response header was sent
+	Late       uint64              // changes after the response header was sent
 }
 
 // KeyStats are the counters of one key.
