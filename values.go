@@ -3,7 +3,6 @@ package cookiesession
 import (
 	"bytes"
 	"iter"
-	"math"
 	"slices"
 
 	"github.com/seed-50e21e88/cookiesession/internal/value"
@@ -29,36 +28,12 @@ type change struct {
 // read takes payload, which must be one map and nothing else, as the base. It checks every byte, so that nothing
 // after it needs to. starts is storage that it may keep.
 func (v *values) read(payload []byte, starts []uint16) bool {
-	count, n, ok := value.ReadMapHeader(payload)
-	if !ok {
+	n, header, starts, err := value.Entries(payload, valuesDepth-1, starts)
+	if err != nil || n != len(payload) {
 		return false
 	}
-	base := payload[n:]
-	if len(base) > math.MaxUint16 { // twice what nine cookies hold
-		return false
-	}
-	if cap(starts) < count {
-		starts = make([]uint16, count) // ReadMapHeader has checked that payload can hold so many
-	}
-	starts = starts[:count]
-	var last []byte
-	at := 0
-	for i := range count {
-		key, n, ok := value.ReadString(base[at:])
-		if !ok || i > 0 && bytes.Compare(last, key) >= 0 {
-			return false
-		}
-		starts[i] = uint16(at)
-		last = key
-		at += n
-		if n, err := value.Skip(base[at:], valuesDepth); err != nil {
-			return false
-		} else {
-			at += n
-		}
-	}
-	v.base, v.starts = base, starts
-	return at == len(base)
+	v.base, v.starts = payload[header:], starts
+	return true
 }
 
 // entry returns key and value i of the base.

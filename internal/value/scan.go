@@ -83,20 +83,60 @@ func skipLong(b []byte, depth int) (n int, err error) {
 	if depth >= MaxDepth && k >= kindList {
 		return 0, errDeep
 	}
+	if k == kindMap {
+		return skipEntries(b, n, count, depth, nil)
+	}
+	for range count {
+		size := 0
+		if n < len(b) {
+			size = int(sizes[b[n]])
+		}
+		if size == 0 {
+			if size, err = Skip(b[n:], depth+1); err != nil {
+				return 0, err
+			}
+		}
+		if n += size; n > len(b) {
+			return 0, errTruncated
+		}
+	}
+	return n, nil
+}
+
+// Entries checks the map at the start of b as Skip does. It returns its length, that of its header, and where each entry
+// starts behind that. It uses starts if that has room for so many. A map longer than 65,535 bytes is refused.
+func Entries(b []byte, depth int, starts []uint16) (n, header int, _ []uint16, err error) {
+	count, header, ok := ReadMapHeader(b)
+	if !ok || len(b) > math.MaxUint16 {
+		return 0, 0, nil, errTruncated
+	}
+	if cap(starts) < count {
+		starts = make([]uint16, count) // b is long enough for so many
+	}
+	starts = starts[:count]
+	n, err = skipEntries(b, header, count, depth, starts)
+	return n, header, starts, err
+}
+
+// skipEntries returns where the count entries of a map that start at b[n] end. It notes in starts, if that isn't empty, where each
+// starts behind the header, which ends at n.
+func skipEntries(b []byte, n, count, depth int, starts []uint16) (end int, err error) {
+	header := n
 	var last []byte
 	for i := range count {
-		if k == kindMap {
-			key, size, ok := ReadString(b[n:])
-			if !ok {
-				return 0, errKey
-			}
-			if i > 0 && !ascending(last, key) {
-				return 0, errOrder
-			}
-			last = key
-			n += size
+		if i < len(starts) {
+			starts[i] = uint16(n - header)
 		}
-		size := 0
+		key, size, ok := ReadString(b[n:])
+		if !ok {
+			return 0, errKey
+		}
+		if i > 0 && !ascending(last, key) {
+			return 0, errOrder
+		}
+		last = key
+		n += size
+		size = 0
 		if n < len(b) {
 			size = int(sizes[b[n]])
 		}
