@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -264,4 +265,11 @@ func await(r *http.Request, c <-chan struct{}) {
 	case <-c:
 	case <-r.Context().Done():
 	}
+}
+
+// sortedNames returns what cookieNames has returned in an order of its own.
+func sortedNames(cookieNames string) string {
+	names := strings.Fields(cookieNames)
+	slices.Sort(names)
+	return strings.Join(names, " ")
 }

@@ -1,0 +1,229 @@
+package cookiesession_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// TestLoadWithoutAnything never returns a nil Session, whatever request it gets.
+func TestLoadWithoutAnything(t *testing.T) {
+	m := newManager(t, nil)
+	for name, r := range map[string]*http.Request{
+		"zero request":           {},
+		"no cookies":             httptest.NewRequest(http.MethodGet, "/", nil),
+		"empty Cookie header":    requestWith("", ""),
+		"others' cookies":        requestWith("a=b; __Host-session2=1AAAA; session=1AAAA"),
+		"another Manager's":      inAnotherHandler(t),
+		"flash and lease, alone": requestWith("__Host-session.flash=1AAAA; __Host-session.lease=1AAAA"),
+	} {
+		s, err := m.Load(r)
+		if err != nil || s == nil || !s.IsNew() || !s.IsEmpty() || s.Changed() || s.Rejected() != nil || s.Err() != nil || len(s.ID()) != 32 {
+			t.Errorf("%s: got %v, %v; want an empty session", name, s, err)
+			continue
+		}
+		h := http.Header{}
+		if err := m.Save(h, s); err != nil || fmt.Sprint(h) != "map[Vary:[Cookie]]" {
+			t.Errorf("%s: got %v, %v from Save; want Vary only", name, h, err)
+		}
+	}
+}
+
+func inAnotherHandler(t *testing.T) (inner *http.Request) {
+	inHandler(newWeb(t, nil), httptest.NewRequest(http.MethodGet, "/", nil), func(r *http.Request) { inner = r })
+	return inner
+}
+
+// TestLoadErrors has the errors of hooks: the session is usable all the same, and empty.
+func TestLoadErrors(t *testing.T) {
+	broken := errors.New("database is down")
+	good := newManager(t, nil)
+	cookies := newVisitor(t, good)
+	cookies.visit(put("n", 1))
+	for name, test := range map[string]struct {
+		change func(c *cookiesession.Config)
+		header string
+		reject bool
+	}{
+		"Revoked fails": {func(c *cookiesession.Config) {
+			c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return false, broken }
+		}, cookies.header(), true},
+		"Import fails": {func(c *cookiesession.Config) {
+			c.Import = func(*http.Request) (map[string]any, error) { return map[string]any{"n": 1}, broken }
+		}, "legacy=1", false},
+	} {
+		m := newManager(t, test.change)
+		s, err := m.Load(requestWith(test.header))
+		var reject *cookiesession.RejectError
+		if !errors.Is(err, broken) || errors.As(err, &reject) != test.reject {
+			t.Errorf("%s: got %v, want the hook's error", name, err)
+		}
+		if !s.IsEmpty() || !s.IsNew() || s.Err() != nil {
+			t.Errorf("%s: got a session that isn't empty, or Err %v", name, s.Err())
+		}
+		s.Put("n", 2)
+		h := http.Header{}
+		if err := m.Save(h, s); err != nil || cookieNames(h) != "__Host-session" {
+			t.Errorf("%s: got %q, %v from Save", name, cookieNames(h), err)
+		}
+	}
+}
+
+// TestSaveTwice has one header for several saves: it holds what the last of them would write, and nothing else of ours.
+func TestSaveTwice(t *testing.T) {
+	m := newManager(t, nil)
+	v := newVisitor(t, m)
+	v.visit(put("n", 0))
+	s := v.load()
+	ended := endedMarker(t, "__Host-session", s.ID()[:16])
+	h := http.Header{"Set-Cookie": {"theme=dark", "__Host-session2=x"}}
+	const others = "theme __Host-session2"
+	for _, step := range []struct {
+		name   string
+		change func(s *cookiesession.Session)
+		want   string // "" for an error
+	}{
+		{"no change", nothing, others},
+		{"change", put("n", 1), others + " __Host-session"},
+		{"no change since", nothing, others + " __Host-session"},
+		{"larger", put("v", random(4000)), others + " __Host-session __Host-session.1"},
+		{"too large", put("v", random(9000)), ""},
+		{"smaller", put("v", 1), others + " __Host-session"},
+		{"flash", func(s *cookiesession.Session) { s.Flash("note", "x") }, others + " __Host-session __Host-session.flash"},
+		{"undone, but for flash", func(s *cookiesession.Session) { s.Delete("v"); s.Put("n", 0) }, others + " __Host-session.flash"},
+		{"destroyed", destroy, others + " -__Host-session " + ended + " __Host-session.flash"},
+		{"begun anew", put("n", 2), others + " __Host-session __Host-session.flash " + ended},
+		{"not encodable", put("v", func() {}), ""},
+		{"destroyed again", destroy, others + " -__Host-session " + ended + " __Host-session.flash"},
+	} {
+		step.change(s)
+		err := m.Save(h, s)
+		want := step.want
+		if want == "" {
+			want = others
+			if s.IsNew() {
+				want += " -__Host-session " + ended
+			}
+		}
+		if failed := err != nil; failed != (step.want == "") {
+			t.Errorf("%s: got error %v", step.name, err)
+		}
+		if got := sortedNames(cookieNames(h)); got != sortedNames(want) {
+			t.Errorf("%s: got cookies %q, want %q", step.name, got, want)
+		}
+	}
+}
+
+// TestExplicitForm needs no middleware: Load, and Save before the header goes out.
+func TestExplicitForm(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		v := m.serve(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s, err := m.Load(r)
+			if err != nil {
+				t.Error(err)
+			}
+			s.Increment("n", 1)
+			if err := m.Save(w.Header(), s); err != nil {
+				t.Error(err)
+			}
+			io.WriteString(w, "body")
+			s.Put("n", 100) // of no consequence, for nobody saves it
+			if s.Err() != nil {
+				t.Errorf("got Err %v without a commit", s.Err())
+			}
+		}))
+		v.get()
+		v.get()
+		v.wantValues("n=2")
+		m.wantStats(2, 0, 0)
+	})
+}
+
+// TestSaveInsideHandler saves by hand what the Handler's commit saves again: one line comes of it, with the later values.
+func TestSaveInsideHandler(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		handle  func(t *testing.T, m *web, w http.ResponseWriter, s *cookiesession.Session)
+		cookies string
+		values  string
+	}{
+		{"then nothing", func(t *testing.T, m *web, w http.ResponseWriter, s *cookiesession.Session) {
+			s.Put("n", 1)
+			wantSaved(t, m.Save(w.Header(), s))
+		}, "__Host-session", "n=1"},
+		{"then a change", func(t *testing.T, m *web, w http.ResponseWriter, s *cookiesession.Session) {
+			s.Put("n", 1)
+			wantSaved(t, m.Save(w.Header(), s))
+			s.Put("n", 2)
+		}, "__Host-session", "n=2"},
+		{"then the change undone", func(t *testing.T, m *web, w http.ResponseWriter, s *cookiesession.Session) {
+			s.Put("n", 1)
+			wantSaved(t, m.Save(w.Header(), s))
+			s.Delete("n")
+		}, "", ""},
+		{"three times, among others' lines", func(t *testing.T, m *web, w http.ResponseWriter, s *cookiesession.Session) {
+			for i := range 3 {
+				s.Put("n", i)
+				wantSaved(t, m.Save(w.Header(), s))
+				http.SetCookie(w, &http.Cookie{Name: fmt.Sprint("other", i), Value: "x"})
+			}
+		}, "other0 other1 other2 __Host-session", "n=2"},
+		{"into another header", func(t *testing.T, m *web, w http.ResponseWriter, s *cookiesession.Session) {
+			s.Put("n", 1)
+			other := http.Header{}
+			wantSaved(t, m.Save(other, s))
+			if cookieNames(other) != "__Host-session" {
+				t.Errorf("got %q in the other header", cookieNames(other))
+			}
+		}, "__Host-session", "n=1"},
+		{"too large, then smaller", func(t *testing.T, m *web, w http.ResponseWriter, s *cookiesession.Session) {
+			s.Put("n", tooLarge)
+			var size *cookiesession.SizeError
+			if err := m.Save(w.Header(), s); !errors.As(err, &size) || cookieNames(w.Header()) != "" {
+				t.Errorf("got %v and %q, want a SizeError", err, cookieNames(w.Header()))
+			}
+			s.Put("n", 1)
+		}, "__Host-session", "n=1"},
+		{"after the header was sent", func(t *testing.T, m *web, w http.ResponseWriter, s *cookiesession.Session) {
+			s.Put("n", 1)
+			io.WriteString(w, "body")
+			wantSaved(t, m.Save(http.Header{}, s))
+			s.Put("n", 2)
+			if err := m.Save(w.Header(), s); !errors.Is(err, cookiesession.ErrCommitted) {
+				t.Errorf("got %v, want ErrCommitted", err)
+			}
+		}, "__Host-session", "n=1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			onEachProtocol(t, func(t *testing.T, proto string) {
+				m := newWeb(t, nil)
+				v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					s, err := m.Load(r)
+					if err != nil || s != m.Get(r) {
+						t.Errorf("got another session than Handler's, %v", err)
+					}
+					test.handle(t, m, w, s)
+				})))
+				a := v.get()
+				if got := cookieNames(a.Header); a.StatusCode != 200 || got != test.cookies {
+					t.Errorf("got %d with cookies %q, want 200 with %q", a.StatusCode, got, test.cookies)
+				}
+				v.wantValues(test.values)
+			})
+		})
+	}
+}
+
+func wantSaved(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
