@@ -100,7 +100,8 @@ func keysOf(file *keyfile.File) ([]Key, error) {
 
 // A keyFile is where a Keyring came from.
 type keyFile struct {
-	path string // absolute
+	path string                       // absolute
+	read func(string) ([]byte, error) // readKeyFile, but in tests
 
 	mu       sync.Mutex // held while the file is read and put into force
 	state    fileState
@@ -125,7 +126,7 @@ func OpenKeyFile(path string) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cookiesession: key file: %w", err)
 	}
-	k := &Keyring{now: time.Now, file: &keyFile{path: path}}
+	k := &Keyring{now: time.Now, file: &keyFile{path: path, read: readKeyFile}}
 	if err := k.Reload(); err != nil {
 		return nil, err
 	}
@@ -152,7 +153,7 @@ var errNoFile = errors.New("cookiesession: this Keyring has no file to read; ope
 func (k *Keyring) reread(always bool) (changed bool, err error) {
 	f := k.file
 	var state fileState
-	text, err := readKeyFile(f.path)
+	text, err := f.read(f.path)
 	if err == nil {
 		state.sum = sha256.Sum256(text)
 		if state == f.state && !always {

@@ -5,6 +5,15 @@ import "time"
 // LookAgain is what opening a token does that names an unknown key.
 func (k *Keyring) LookAgain() error { return k.lookAgain() }
 
+// OpenTestKeyFile returns a ring whose key file holds what read returns.
+func OpenTestKeyFile(read func(string) ([]byte, error)) (*Keyring, error) {
+	k := &Keyring{now: time.Now, file: &keyFile{path: "test", read: read}}
+	return k, k.Reload()
+}
+
+// DisableLookAgain makes an unknown key just that.
+func (k *Keyring) DisableLookAgain() { k.file.looked = time.Unix(1<<40, 0) }
+
 // Poll is what Watch does once.
 func (k *Keyring) Poll() error {
 	_, err := k.poll()
