@@ -2,7 +2,6 @@ package cookiesession_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -160,22 +159,6 @@ func TestRefusalsOfFlashAndLease(t *testing.T) {
 	want := []string{"cookiesession: cookie __Host-session.lease refused: malformed", "cookiesession: cookie __Host-session.flash refused: malformed"}
 	if !slices.Equal(observed, want) || !maps.Equal(m.Stats().Rejected, map[string]uint64{"malformed": 2}) {
 		t.Errorf("got %q and %v", observed, m.Stats().Rejected)
-	}
-}
-
-func TestReasonsInWords(t *testing.T) {
-	var words []string
-	for reason := cookiesession.ReasonMalformed; reason <= cookiesession.ReasonFuture; reason++ {
-		words = append(words, reason.String())
-		if text, err := json.Marshal(reason); err != nil || string(text) != `"`+reason.String()+`"` {
-			t.Errorf("as JSON %s is %s, error %v", reason, text, err)
-		}
-	}
-	if got, want := strings.Join(words, " "), "malformed unknown-key forged torn ambiguous expired idle ended revoked future"; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	if got := cookiesession.Reason(0).String() + cookiesession.Reason(11).String(); got != "Reason(0)Reason(11)" {
-		t.Errorf("got %s", got)
 	}
 }
 
