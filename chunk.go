@@ -35,9 +35,9 @@ func ownCookies(lines []string, name string) iter.Seq2[string, string] {
 				if !strings.HasPrefix(pair, name) {
 					continue
 				}
-				suffix, value, _ := strings.Cut(pair[len(name):], "=")
-				suffix = trimSpace(suffix)
-				if suffix != "" && suffix[0] != '.' {
+				rest, value, _ := strings.Cut(pair[len(name):], "=")
+				suffix := trimSpace(rest)
+				if suffix != "" && rest[0] != '.' {
 					continue
 				}
 				if !yield(suffix, value) {

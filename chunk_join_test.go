@@ -224,7 +224,7 @@ func TestSimilarNames(t *testing.T) {
 	for _, name := range []string{
 		defaultName + "-other", defaultName + "x", defaultName + "_", defaultName + "1", defaultName + "..1", defaultName + ".",
 		defaultName + ".0", defaultName + ".9", defaultName + ".00", defaultName + ".01", defaultName + ".10", defaultName + ".1.1",
-		defaultName + ".1x", defaultName + ".x", defaultName + ".-1", defaultName + ".+1", defaultName + ".１", defaultName + ".ended.x",
+		defaultName + ".1x", defaultName + ".x", defaultName + ".-1", defaultName + ".+1", defaultName + ".１", defaultName + ".ended.x", defaultName + " .1", defaultName + "\t.flash",
 		"x" + defaultName, "x" + defaultName + ".1", "__host-session", "__HOST-SESSION", "__Host-Session", "__Host-SESSION.1",
 		"session", "__Secure-session", "__Host-", "",
 	} {

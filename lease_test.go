@@ -39,14 +39,7 @@ func (v *visitor) wrote(lines []string) string {
 	return strings.Join(names, " ")
 }
 
-// from copies cookies of another visitor into the jar, by the names that names has.
-func (v *visitor) from(other *visitor, suffixes ...string) {
-	v.t.Helper()
-	for _, suffix := range suffixes {
-		v.setCookie(suffix, other.cookie(suffix))
-	}
-}
-
+// setCookie puts a cookie into the jar, by the name that names has.
 func (v *visitor) setCookie(suffix, value string) {
 	v.jar.SetCookies(site, []*http.Cookie{{Name: v.m.CookieName() + suffix, Value: value, Path: "/", Secure: true}})
 }

@@ -296,8 +296,13 @@ func TestRememberOutOfRange(t *testing.T) {
 		d  time.Duration
 		ok bool
 	}{
-		{-time.Second, false}, {0, false}, {time.Second - 1, false}, {time.Second, true},
-		{400 * day, true}, {400*day + 1, false}, {1<<63 - 1, false},
+		{-time.Second, false},
+		{0, false},
+		{time.Second - 1, false},
+		{time.Second, true},
+		{400 * day, true},
+		{400*day + 1, false},
+		{1<<63 - 1, false},
 	} {
 		v := newVisitor(t, newManager(t, nil))
 		s := v.load()
@@ -320,8 +325,11 @@ func TestClockSkew(t *testing.T) {
 		do     func(*cookiesession.Session)
 		want   string
 	}{
-		{59 * time.Second, put("n", 1), ""}, {60 * time.Second, put("n", 1), ""}, {61 * time.Second, put("n", 1), "future"},
-		{60 * time.Second, put("n", 2), ""}, {61 * time.Second, put("n", 2), "future"},
+		{59 * time.Second, put("n", 1), ""},
+		{60 * time.Second, put("n", 1), ""},
+		{61 * time.Second, put("n", 1), "future"},
+		{60 * time.Second, put("n", 2), ""},
+		{61 * time.Second, put("n", 2), "future"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			m := newManager(t, withIdle(time.Hour))
