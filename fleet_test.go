@@ -105,7 +105,14 @@ func (f *keyFleet) key(label string) keyfile.Key {
 	return keyfile.Key{Label: label, Secret: keyfile.Secret(secret)}
 }
 
+// upTo returns 0 to d, and often the two themselves: that is where mistakes show.
 func (f *keyFleet) upTo(d time.Duration) time.Duration {
+	switch f.random.IntN(4) {
+	case 0:
+		return 0
+	case 1:
+		return d
+	}
 	return time.Duration(f.random.Int64N(int64(d) + 1))
 }
 
@@ -140,13 +147,17 @@ func (f *keyFleet) run() {
 				events = append(events, event{f.upTo(fleetIn + 20*time.Minute), n.start})
 			}
 		}
-		pause := fleetIn + f.late + f.upTo(3*f.lifetime)
-		for i := range 36 {
-			within := pause
-			if i%3 > 0 { // most visits are while there is something to go wrong
-				within = min(pause, 2*fleetIn)
-			}
-			events = append(events, event{f.upTo(within), f.visit})
+		// Many a rotation comes just when the key before the last one retires, and most visits come when something can go wrong.
+		const around = 8 * time.Minute
+		retirement := fleetIn + f.lifetime + r.Slack
+		pause := fleetIn + f.late + around + f.upTo(3*f.lifetime)
+		if f.random.IntN(2) == 0 {
+			pause = max(fleetIn+f.late+around, retirement-around/2+f.upTo(around))
+		}
+		for range 36 {
+			moments := []time.Duration{0, fleetIn, retirement, pause, f.upTo(pause)}
+			after := moments[f.random.IntN(len(moments))] - around/2 + time.Duration(f.random.Int64N(int64(around)))
+			events = append(events, event{min(max(after, 0), pause), f.visit})
 		}
 		slices.SortStableFunc(events, func(a, b event) int { return int(a.after - b.after) })
 		begin := f.now

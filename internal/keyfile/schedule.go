@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -77,7 +79,7 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 		}
 	}
 	if plan.Label == "" {
-		plan.Label = nextLabel(plan.ActivateAt, taken)
+		plan.Label = f.nextLabel(plan.ActivateAt)
 	} else if taken(plan.Label) {
 		return Plan{}, fmt.Errorf("there is a key %.32q already; choose another label", plan.Label)
 	}
@@ -102,17 +104,32 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 	return plan, nil
 }
 
-func nextLabel(t time.Time, taken func(string) bool) string {
+// nextLabel returns the month, or what follows the last label of that month: b to z, then -27 and so on. So no label
+// comes back while a later one of its month is in the file.
+func (f *File) nextLabel(t time.Time) string {
 	month := t.Format("2006-01")
-	label := month
-	for n := 2; taken(label); n++ {
-		if n <= 'z'-'a'+1 {
-			label = month + string(rune('a'+n-1))
-		} else {
-			label = fmt.Sprintf("%s-%d", month, n)
+	last := 0
+	for _, k := range f.Keys {
+		rest, ok := strings.CutPrefix(k.Label, month)
+		digits, many := strings.CutPrefix(rest, "-")
+		switch n, err := strconv.Atoi(digits); {
+		case !ok:
+		case rest == "":
+			last = max(last, 1)
+		case len(rest) == 1 && rest[0] >= 'a' && rest[0] <= 'z':
+			last = max(last, int(rest[0]-'a')+1)
+		case many && err == nil:
+			last = max(last, n)
 		}
 	}
-	return label
+	switch next := last + 1; {
+	case next == 1:
+		return month
+	case next <= 26:
+		return month + string(rune('a'+next-1))
+	default:
+		return fmt.Sprintf("%s-%d", month, next)
+	}
 }
 
 // Warnings says what is going to go wrong with f, one sentence each, if no session lives longer than lifetime.

@@ -124,15 +124,19 @@ func TestRotate(t *testing.T) {
 }
 
 func TestNextLabel(t *testing.T) {
-	taken := make(map[string]bool)
-	var got []string
-	for range 28 {
-		label := nextLabel(noon, func(label string) bool { return taken[label] })
-		taken[label] = true
-		got = append(got, label)
-	}
-	if text := strings.Join(append(got[:3], got[25:]...), " "); text != "2026-11 2026-11b 2026-11c 2026-11z 2026-11-27 2026-11-28" {
-		t.Errorf("got %s", text)
+	for _, test := range []struct{ labels, want string }{
+		{"", "2026-11"},
+		{"a 2026-10 2026-12b 2026-110", "2026-11"},
+		{"2026-11", "2026-11b"},
+		{"2026-11a", "2026-11b"},
+		{"2026-11c", "2026-11d"}, // b has been, and is gone
+		{"2026-11z 2026-11b", "2026-11-27"},
+		{"2026-11-27", "2026-11-28"},
+		{"2026-11-99 2026-11-x 2026-11bb", "2026-11-100"},
+	} {
+		if got := file(t, strings.Fields(test.labels)...).nextLabel(noon); got != test.want {
+			t.Errorf("%q: got %s, want %s", test.labels, got, test.want)
+		}
 	}
 }
 
