@@ -148,11 +148,14 @@ func (c *Config) checkCookie() error {
 	if len(c.Scope) > 1<<16-1 {
 		return fmt.Errorf("cookiesession: Config.Scope has %d bytes, want at most %d", len(c.Scope), 1<<16-1)
 	}
-	if c.Domain != "" && (strings.HasPrefix(c.Domain, ".") || len(c.Domain) > maxAttributeLength || (&http.Cookie{Name: "n", Domain: c.Domain}).Valid() != nil) {
-		return errors.New("cookiesession: Config.Domain is not a host name; write it without scheme, port and leading dot")
+	if strings.Trim(c.Domain, ".") != c.Domain || (&http.Cookie{Name: "n", Domain: c.Domain}).Valid() != nil {
+		return errors.New("cookiesession: Config.Domain is not a host name; write it without scheme, port, leading and trailing dot")
 	}
-	if !strings.HasPrefix(c.Path, "/") || len(c.Path) > maxAttributeLength || (&http.Cookie{Name: "n", Path: c.Path}).Valid() != nil {
-		return errors.New("cookiesession: Config.Path must start with / and have no semicolon or control character")
+	if len(c.Path) > maxAttributeLength {
+		return fmt.Errorf("cookiesession: Config.Path has %d characters, want at most %d", len(c.Path), maxAttributeLength)
+	}
+	if !strings.HasPrefix(c.Path, "/") || strings.ContainsAny(c.Path, notInPath) || (&http.Cookie{Name: "n", Path: c.Path}).Valid() != nil {
+		return errors.New("cookiesession: Config.Path must start with / and be written as in a URL, percent-encoded where that needs it")
 	}
 	switch c.SameSite {
 	case 0, http.SameSiteDefaultMode, http.SameSiteLaxMode, http.SameSiteStrictMode:
@@ -166,9 +169,21 @@ func (c *Config) checkCookie() error {
 	if c.Partitioned && c.Insecure {
 		return errors.New("cookiesession: Config.Partitioned needs Secure; browsers drop the cookie under Insecure")
 	}
+	return c.checkImportCookies()
+}
+
+// notInPath are characters that a browser percent-encodes in a URL's path, or that don't belong to it: it would never send the cookie.
+const notInPath = " \"#<>?\\`{}"
+
+func (c *Config) checkImportCookies() error {
 	for _, name := range c.ImportCookies {
 		if (&http.Cookie{Name: name}).Valid() != nil {
 			return fmt.Errorf("cookiesession: Config.ImportCookies: %q can't be a cookie's name", name)
+		}
+		lower := strings.ToLower(name)
+		host, secure := strings.HasPrefix(lower, "__host-"), strings.HasPrefix(lower, "__secure-")
+		if host && (c.Domain != "" || c.Path != "/") || (host || secure) && c.Insecure {
+			return fmt.Errorf("cookiesession: Config.ImportCookies: browsers don't let %q be deleted with this Domain, Path and Insecure", name)
 		}
 		if rest, ok := strings.CutPrefix(name, c.cookieName()); ok && (rest == "" || rest[0] == '.') {
 			return fmt.Errorf("cookiesession: Config.ImportCookies: %q is this Manager's own; choose another Name", name)
