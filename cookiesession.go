@@ -25,7 +25,7 @@ type Manager struct {
 
 // New returns a Manager, or an error for a Config that is inconsistent in any way: it says what to change.
 func New(c Config) (*Manager, error) {
-	c.ImportCookies = slices.Clone(c.ImportCookies)
+	c.ImportCookies = slices.Compact(slices.Sorted(slices.Values(c.ImportCookies)))
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
@@ -54,8 +54,12 @@ func (m *Manager) Stats() Stats { return m.counters.read() }
 // Handler it returns that Handler's session. To answer the visitor, call [Manager.Save] before the response header is
 // sent.
 func (m *Manager) Load(r *http.Request) (*Session, error) {
-	s, ok := r.Context().Value(m).(*Session)
+	came := r.Context().Value(m)
+	s, ok := came.(*Session)
 	if !ok {
+		if came != nil {
+			panic("cookiesession: Load called by Import or OnReject for the session that is being opened")
+		}
 		s = new(Session)
 		s.arrive(m, r)
 	}
@@ -75,8 +79,8 @@ func (m *Manager) Load(r *http.Request) (*Session, error) {
 // The error is what [Session.Err] returns if a value couldn't be stored, a [*SizeError], or that no key is active. Then h gets
 // nothing but what Destroy has to say, and the browser keeps its cookies.
 func (m *Manager) Save(h http.Header, s *Session) error {
-	if s.manager != m {
-		return errors.New("cookiesession: Save of another Manager's session")
+	if s == nil || s.manager != m {
+		return errors.New("cookiesession: Save of no session, or of another Manager's")
 	}
 	s.open()
 	s.mu.Lock()
@@ -90,14 +94,15 @@ func (m *Manager) Save(h http.Header, s *Session) error {
 func (m *Manager) open(s *Session) {
 	now := m.now()
 	st := new(state)
+	defer s.install(now, st) // if a hook panics too: then the visitor has an empty session
 	found := &st.came
 	var came chunkSet
 	came.collect(s.cookies, m.name)
 	found.names, found.siblings = came.came, came.siblings
-	ambiguous, label := false, ""
+	opens, ambiguous, label := false, false, ""
 	refused := m.session.openEach(now, &came, func(o opened) Reason {
 		next := st
-		if found.valid {
+		if opens {
 			next = new(state)
 		}
 		d := &next.came.data
@@ -107,7 +112,7 @@ func (m *Manager) open(s *Session) {
 		}
 		found.noteOrigin(now, d)
 		next.came.size = len(o.payload)
-		if found.valid {
+		if opens {
 			if d.id != found.data.id {
 				ambiguous = true
 				return 0
@@ -117,25 +122,23 @@ func (m *Manager) open(s *Session) {
 			}
 			found.data, found.size, st.values = *d, next.came.size, next.values
 		}
-		label = o.label
-		found.valid = true
+		opens, label = true, o.label
 		return 0
 	})
 	switch {
 	case refused != nil:
 	case ambiguous:
 		refused = m.session.reject(ReasonAmbiguous)
-	case found.valid:
+	case opens:
 		refused = m.validate(s, now, &came, st, label)
+		found.valid = refused == nil
 	case m.config.Import != nil && came.came == 0 && !hasMarkers(s.cookies, m.name):
 		m.importValues(s, st)
 	}
 	if refused != nil {
-		found.valid = false
 		st.rejected = refused
 		m.report(s, refused)
 	}
-	s.install(now, st)
 }
 
 // validate returns why the session that opened is refused all the same, or nil. The server enforces all of it from sealed
@@ -179,7 +182,7 @@ const clockSkew = 60
 
 // importValues asks Import for the values of a visitor who has no session.
 func (m *Manager) importValues(s *Session, st *state) {
-	imported, err := m.config.Import(s.asItCame(s.request.Context()))
+	imported, err := m.config.Import(s.forHook())
 	if err == nil {
 		st.values.changes, err = encodeAll(imported)
 		st.came.imported = len(st.values.changes) > 0
@@ -202,7 +205,7 @@ func (m *Manager) report(s *Session, err *RejectError) {
 		m.config.Logger.Warn("cookiesession: key file could not be read again; the last good keys stay in force", "error", err.Err)
 	}
 	if m.config.OnReject != nil {
-		m.config.OnReject(s.asItCame(s.request.Context()), err)
+		m.config.OnReject(s.forHook(), err)
 	}
 }
 
@@ -231,7 +234,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 		}
 		m.writeEnd(b, s, now)
 	}
-	if s.destroyed || saved && s.came.imported {
+	if s.destroyed || s.came.imported && err == nil { // if nothing is left to save, too: or it would be imported again
 		m.deleteImported(b, s)
 	}
 	if err == nil && s.came.valid {
@@ -253,7 +256,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 
 // silent reports whether it's plain that the browser needn't be told anything: the usual case, of a request that only reads.
 func (s *Session) silent() bool {
-	return s.err == nil && !s.destroyed && !s.dirty() && s.flash.action() == flashKeep &&
+	return s.err == nil && !s.destroyed && !s.came.imported && !s.dirty() && s.flash.action() == flashKeep &&
 		(!s.came.valid || !s.came.siblings && s.manager.config.IdleTimeout == 0)
 }
 

@@ -22,20 +22,23 @@ type flash struct {
 func (s *Session) openFlash() {
 	s.open()
 	s.flashing.Do(func() {
-		f := s.manager.readFlash(s)
+		f, refused := s.manager.readFlash(s)
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		s.flash = f
+		s.mu.Unlock()
+		if refused != nil {
+			s.manager.report(s, refused)
+		}
 	})
 }
 
-func (m *Manager) readFlash(s *Session) *flash {
+func (m *Manager) readFlash(s *Session) (f *flash, refused *RejectError) {
 	now := m.now()
 	var came chunkSet
 	came.collect(s.cookies, m.flash.name)
-	f := &flash{names: came.came}
+	f = &flash{names: came.came}
 	ambiguous := false
-	refused := m.flash.openEach(now, &came, func(o opened) Reason {
+	refused = m.flash.openEach(now, &came, func(o opened) Reason {
 		var v values
 		expires, ok := decodeFlash(o.payload, &v)
 		switch {
@@ -53,9 +56,8 @@ func (m *Manager) readFlash(s *Session) *flash {
 	}
 	if refused != nil {
 		f.valid, f.came = false, values{}
-		m.report(s, refused)
 	}
-	return f
+	return f, refused
 }
 
 // A flashAction is what a response does to the flash cookie.

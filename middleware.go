@@ -85,20 +85,22 @@ func (x *exchange) Format(f fmt.State, _ rune) { io.WriteString(f, "cookiesessio
 // commit writes the session's cookies into the response header, once. It returns false if the handler's own response must be
 // discarded.
 func (x *exchange) commit() bool {
-	s := &x.session
-	s.mu.Lock()
-	if s.committed || s.state == nil {
-		s.committed = true
-		s.mu.Unlock()
-		return !x.failed
-	}
-	s.committed = true
-	err := s.manager.save(x.w.Header(), s, &s.fields)
-	s.mu.Unlock()
-	if err != nil {
+	if err := x.save(); err != nil {
 		x.fail(err)
 	}
 	return !x.failed
+}
+
+func (x *exchange) save() error {
+	s := &x.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.committed || s.state == nil {
+		s.committed = true
+		return nil
+	}
+	s.committed = true
+	return s.manager.save(x.w.Header(), s, &s.fields)
 }
 
 // fail answers in the handler's place.

@@ -106,6 +106,14 @@ func (s *Session) asItCame(ctx context.Context) *http.Request {
 	return r
 }
 
+// forHook is asItCame for a hook that runs while the session is being opened.
+func (s *Session) forHook() *http.Request {
+	return s.asItCame(context.WithValue(s.request.Context(), s.manager, beingOpened{}))
+}
+
+// beingOpened is in a session's place as long as there is none.
+type beingOpened struct{}
+
 func (s *Session) open() { s.opening.Do(func() { s.manager.open(s) }) }
 
 // install makes what open found the session's state.
@@ -126,7 +134,9 @@ func (s *Session) install(now time.Time, st *state) {
 // view returns a copy of the session that was found, for Revoked to read before anybody else may.
 func (s *Session) view(now time.Time, found *state) *Session {
 	c := &Session{manager: s.manager, request: s.request, cookies: s.cookies}
-	c.opening.Do(func() { c.install(now, &state{came: found.came, values: found.values}) })
+	st := &state{came: found.came, values: found.values}
+	st.came.valid = true
+	c.opening.Do(func() { c.install(now, st) })
 	return c
 }
 
