@@ -27,11 +27,11 @@ package fibersession
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"net/url"
 
 	"github.com/gofiber/fiber/v3"
-	"github.com/gofiber/fiber/v3/middleware/adaptor"
 	"github.com/seed-50e21e88/cookiesession"
 )
 
@@ -75,14 +75,11 @@ func ProtectCSRF(m *cookiesession.Manager) fiber.Handler {
 		switch r.Method {
 		case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		default:
-			var err error
-			if r, err = adaptor.ConvertRequest(c, true); err != nil {
-				return fiber.ErrBadRequest
-			}
+			r.Body = io.NopCloser(bytes.NewReader(c.Request().Body()))
 		}
 		var err error
 		w := &writer{c: c}
-		m.ProtectCSRF(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { err = c.Next() })).ServeHTTP(w, r.WithContext(c.Context()))
+		m.ProtectCSRF(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { err = c.Next() })).ServeHTTP(w, r)
 		if w.status != 0 {
 			w.answer()
 		}
@@ -93,13 +90,10 @@ func ProtectCSRF(m *cookiesession.Manager) fiber.Handler {
 // request returns a copy of c's request without its body. Fiber will use the memory of its own again.
 func request(c fiber.Ctx) *http.Request {
 	from := c.Request()
-	uri := string(from.RequestURI())
-	u, err := url.ParseRequestURI(uri)
-	if err != nil {
-		u = &url.URL{Path: string(from.URI().Path())}
-	}
 	r := &http.Request{
-		Method: string(from.Header.Method()), URL: u, RequestURI: uri,
+		Method:     string(from.Header.Method()),
+		URL:        &url.URL{Path: string(from.URI().Path()), RawQuery: string(from.URI().QueryString())},
+		RequestURI: string(from.RequestURI()),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Host: string(from.Host()), RemoteAddr: c.RequestCtx().RemoteAddr().String(), TLS: c.RequestCtx().TLSConnectionState(),
 		Header: make(http.Header), Body: http.NoBody,

@@ -365,7 +365,7 @@ func TestOddURL(t *testing.T) {
 	app.Get("/*", func(c fiber.Ctx) error { fibersession.Get(c).Put("user", "grace"); return nil })
 	app.Post("/*", fibersession.ProtectCSRF(m), func(fiber.Ctx) error { t.Error("the handler ran"); return nil })
 	_, _, base := newClient(t, app)
-	for method, want := range map[string]int{"GET": 200, "POST": 400} {
+	for method, want := range map[string]int{"GET": 200, "POST": 403} {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
 		if err != nil {
 			t.Fatal(err)
