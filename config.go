@@ -28,7 +28,7 @@ type Config struct {
 	// keeps them to the host that set them.
 	Domain string
 
-	// Path limits the cookies to requests below it; "/" if empty. It is no protection from other paths of the host.
+	// Path limits the cookies to requests below it, written as in a URL; "/" if empty. It is no protection from other paths of the host.
 	Path string
 
 	// SameSite is http.SameSiteLaxMode if zero. Strict also withholds the session from a visitor who follows a link from

@@ -352,13 +352,13 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 // release clears the buffer and gives it back, unless it has grown large.
 func (b *buffer) release() {
+	clear(b.session)
+	clear(b.flash)
+	clear(b.lease)
 	const keep = 64 << 10
 	if cap(b.session) > keep || cap(b.flash) > keep || cap(b.lines.buf) > keep {
 		return
 	}
-	clear(b.session)
-	clear(b.flash)
-	clear(b.lease)
 	b.session, b.flash, b.lease = b.session[:0], b.flash[:0], b.lease[:0]
 	b.lines.reset()
 	buffers.Put(b)
