@@ -21,7 +21,7 @@ func (m *Manager) lastSeen(s *Session, now time.Time, session *chunkSet, id sess
 	}
 	var came chunkSet
 	came.collect(s.cookies, m.lease.name)
-	came.tooMany = false // the first few will do
+	came.fewWillDo = true
 	refused := m.lease.openEach(now, &came, func(o opened) Reason {
 		owner, t, ok := decodeLease(o.payload)
 		if !ok {
