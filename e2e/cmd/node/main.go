@@ -34,7 +34,7 @@ func main() {
 		log.Fatal(err)
 	}
 	if *watch >= 0 {
-		go ring.Watch(context.Background(), *watch, func(err error) { log.Print("key file: ", err) })
+		go ring.Watch(context.Background(), *watch, nil)
 	}
 	m, err := cookiesession.New(cookiesession.Config{Keys: ring, MaxSize: *maxSize})
 	if err != nil {
