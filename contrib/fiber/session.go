@@ -94,7 +94,7 @@ func request(c fiber.Ctx) *http.Request {
 		Method:     string(from.Header.Method()),
 		URL:        &url.URL{Path: string(from.URI().Path()), RawQuery: string(from.URI().QueryString())},
 		RequestURI: string(from.RequestURI()),
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Host: string(from.Host()), RemoteAddr: c.RequestCtx().RemoteAddr().String(), TLS: c.RequestCtx().TLSConnectionState(),
 		Header: make(http.Header), Body: http.NoBody,
 	}
