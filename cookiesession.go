@@ -133,7 +133,7 @@ func (m *Manager) open(s *Session) {
 		refused = m.validate(s, now, &came, st, label)
 		found.valid = refused == nil
 	case m.config.Import != nil && came.came == 0 && !hasMarkers(s.cookies, m.name):
-		m.importValues(s, st)
+		m.importValues(s, now, st)
 	}
 	if refused != nil {
 		st.rejected = refused
@@ -161,7 +161,7 @@ func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, st *state,
 	}
 	if m.config.IdleTimeout > 0 && d.mode != modeRemembered {
 		found.seen = max(d.sealed, m.lastSeen(s, now, came, d.id))
-		if time.Duration(seconds-found.seen)*time.Second > m.config.IdleTimeout {
+		if seconds-found.seen > int64(m.config.IdleTimeout/time.Second) {
 			return refuse(ReasonIdle, nil)
 		}
 	}
@@ -181,16 +181,29 @@ func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, st *state,
 const clockSkew = 60
 
 // importValues asks Import for the values of a visitor who has no session.
-func (m *Manager) importValues(s *Session, st *state) {
+func (m *Manager) importValues(s *Session, now time.Time, st *state) {
 	imported, err := m.config.Import(s.forHook())
 	if err == nil {
 		st.values.changes, err = encodeAll(imported)
-		st.came.imported = len(st.values.changes) > 0
+	}
+	if err == nil {
+		err = m.checkImport(now, &st.values) // or no response to this visitor could be saved
 	}
 	if err != nil {
 		m.config.Logger.Error("cookiesession: Import failed, so the visitor has an empty session", "error", err)
-		st.importErr = err
+		st.importErr, st.values = err, values{}
 	}
+	st.came.imported = st.values.changed()
+}
+
+// checkImport returns a *SizeError if a new session with these values is too large.
+func (m *Manager) checkImport(now time.Time, v *values) error {
+	t := now.Unix()
+	_, size := m.session.count(overhead + len(appendSession(nil, &sessionData{created: t, sealed: t, expires: t}, v)))
+	if size > m.config.MaxSize {
+		return &SizeError{Size: size, Limit: m.config.MaxSize, Keys: largest(v, new(values))}
+	}
+	return nil
 }
 
 // report counts a refusal and tells OnReject and the log.

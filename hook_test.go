@@ -2,6 +2,7 @@ package cookiesession_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -133,5 +134,41 @@ func TestSaveOfNoSession(t *testing.T) {
 	h := http.Header{}
 	if err := newManager(t, nil).Save(h, nil); err == nil || len(h) > 0 {
 		t.Errorf("got %v and header %v, want an error alone", err, h)
+	}
+}
+
+// An import that is too large is one that failed: else each response to its visitor would be an error page.
+func TestImportTooLarge(t *testing.T) {
+	length := 0
+	m := newWeb(t, func(c *cookiesession.Config) {
+		c.Import = func(*http.Request) (map[string]any, error) { return map[string]any{"old": random(length)}, nil }
+	})
+	v := newVisitor(t, m.Manager)
+	const limit = 6144
+	for length = 4000; v.load().Size() < limit; length++ {
+	}
+	s, err := m.Load(requestWith(""))
+	if err != nil || s.Size() != limit {
+		t.Fatalf("got %d bytes, error %v; want an import of the largest size", s.Size(), err)
+	}
+	if lines := v.visit(nothing); len(lines) != 2 || v.cost() != limit {
+		t.Errorf("got %d lines and a Cookie header of %d bytes, want %d", len(lines), v.cost(), limit)
+	}
+	for length++; ; length++ { // three bytes are four characters, so one more may cost nothing
+		if s, err = m.Load(requestWith("")); err != nil {
+			break
+		}
+	}
+	var tooLarge *cookiesession.SizeError
+	if !errors.As(err, &tooLarge) || tooLarge.Size <= limit || tooLarge.Limit != limit || tooLarge.Keys[0].Key != "old" || !s.IsEmpty() {
+		t.Errorf("got %v and a session with %q, want a SizeError and an empty one", err, s.Keys())
+	}
+	if logged := m.log.String(); strings.Contains(logged, random(length)[:20]) || !strings.Contains(logged, `level=ERROR msg="cookiesession: Import failed`) {
+		t.Errorf("got logged %q", logged)
+	}
+	s.Put("new", 1)
+	h := http.Header{}
+	if err := m.Save(h, s); err != nil || cookieNames(h) != "__Host-session" {
+		t.Errorf("got %q, %v from Save, want the visitor's new session", cookieNames(h), err)
 	}
 }

@@ -44,7 +44,7 @@ func (m *Manager) writeLease(b *buffer, s *Session, now time.Time, saved bool) {
 	if idle == 0 || saved || s.came.data.mode == modeRemembered {
 		return
 	}
-	if time.Duration(now.Unix()-s.came.seen)*time.Second <= min(idle/10, time.Minute) {
+	if now.Unix()-s.came.seen <= int64(min(idle/10, time.Minute)/time.Second) {
 		return
 	}
 	b.lease = appendLease(roomFor(b.lease), s.data.id, now.Unix())

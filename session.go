@@ -441,15 +441,19 @@ func cookieBytes(cookies []string, name string) (n int) {
 
 // largest returns the largest values of session and flash for a SizeError.
 func (s *Session) largest() []KeySize {
+	flashed := s.flash.outcome()
+	return largest(&s.values, &flashed)
+}
+
+func largest(session, flash *values) []KeySize {
 	var sizes []KeySize
 	add := func(v *values, flash bool) {
 		for key, encoded := range v.all() {
 			sizes = append(sizes, KeySize{key, len(value.AppendString(nil, key)) + len(encoded), flash})
 		}
 	}
-	add(&s.values, false)
-	flashed := s.flash.outcome()
-	add(&flashed, true)
+	add(session, false)
+	add(flash, true)
 	slices.SortStableFunc(sizes, func(a, b KeySize) int { return b.Bytes - a.Bytes })
 	return sizes[:min(len(sizes), 10)]
 }
