@@ -61,20 +61,23 @@ type Config struct {
 	MaxSize int
 
 	// Revoked, if set, is asked once for each session that opens and is valid otherwise. The Session is a copy to read.
-	// True, or an error, refuses the session with ReasonRevoked.
+	// True, or an error, refuses the session with ReasonRevoked. The context is that of the request as it came to Handler
+	// or Load.
 	Revoked func(ctx context.Context, s *Session) (bool, error)
 
 	// Import, if set, is asked for the values of a visitor who has no session cookie nor part of one, and hasn't logged out in
-	// this browser, when the session is first used: for instance what another library's cookie holds. The first response then saves them. After
-	// an error, which is logged, the visitor has an empty session.
+	// this browser, when the session is first used: for instance what another library's cookie holds. The first
+	// response then saves them. After an error, which is logged, the visitor has an empty session; values beyond MaxSize
+	// are one. There is no session yet, so neither Load nor Get works with the request.
 	Import func(r *http.Request) (map[string]any, error)
 
 	// ImportCookies name the other library's cookies, which are deleted, with Domain and Path of this Config, when
-	// an imported session is first saved, and by Destroy. A response that imports and arrives after one that logged out
+	// an imported session is first saved or has been emptied, and by Destroy. A response that imports and arrives after one that logged out
 	// brings the import back, as long as those cookies are there.
 	ImportCookies []string
 
-	// OnReject, if set, is told of every cookie that is refused.
+	// OnReject, if set, is told of every cookie that is refused, while the session is being opened: neither Load nor Get
+	// works with the request.
 	OnReject func(r *http.Request, err *RejectError)
 
 	// ErrorHandler, if set, answers a request whose session could not be saved. The default, and what follows if it writes no
