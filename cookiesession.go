@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Manager keeps the sessions that one Config describes. It is safe for concurrent use. Two Managers with different Names keep
-// two independent sessions for a visitor.
+// A Manager keeps the sessions that one Config describes. [New] makes one; the zero Manager is of no use. It is safe for concurrent use. Two Managers with different
+// Names keep two independent sessions for a visitor.
 type Manager struct {
 	config          Config
 	name            string // of the session cookie, as sent
@@ -49,10 +49,10 @@ func (m *Manager) CookieName() string { return m.name }
 // Stats returns the counters since New. They are read one by one, so a request in flight may show in some only.
 func (m *Manager) Stats() Stats { return m.counters.read() }
 
-// Load returns the session of r without any middleware: opened, and never nil. The error, if any, says why the visitor has none or
-// another than the cookie's: a *RejectError, which wraps what Revoked failed with, or what Import failed with. Inside
-// Handler it returns that Handler's session. To answer the visitor, call [Manager.Save] before the response header is
-// sent.
+// Load returns the session of r without any middleware: opened, and never nil. The error, if any, says why the
+// visitor has none or another than the cookie's: a *RejectError, which wraps what Revoked failed with, or what Import
+// failed with. Inside Handler it returns that Handler's session. To answer the visitor, call [Manager.Save] before
+// the response header is sent.
 func (m *Manager) Load(r *http.Request) (*Session, error) {
 	came := r.Context().Value(m)
 	s, ok := came.(*Session)
@@ -73,11 +73,11 @@ func (m *Manager) Load(r *http.Request) (*Session, error) {
 }
 
 // Save writes what the browser must be told of s into the response header h: Set-Cookie lines if anything changed, in
-// place of what an earlier Save put there, and Vary and Cache-Control to go with them. It may be called again after further
-// changes.
+// place of what an earlier Save put there, and Vary and Cache-Control to go with them. It may be called again after
+// further changes.
 //
-// The error is what [Session.Err] returns if a value couldn't be stored, a [*SizeError], or that no key is active. Then h gets
-// nothing but what Destroy has to say, and the browser keeps its cookies.
+// The error is what [Session.Err] returns if a value couldn't be stored, a [*SizeError], or that no key is active.
+// Then h gets nothing but what Destroy has to say, and the browser keeps its cookies.
 func (m *Manager) Save(h http.Header, s *Session) error {
 	if s == nil || s.manager != m {
 		return errors.New("cookiesession: Save of no session, or of another Manager's")
@@ -141,8 +141,8 @@ func (m *Manager) open(s *Session) {
 	}
 }
 
-// validate returns why the session that opened is refused all the same, or nil. The server enforces all of it from sealed
-// times: what the browser deletes, and when, is a courtesy.
+// validate returns why the session that opened is refused all the same, or nil. The server enforces all of it from
+// sealed times: what the browser deletes, and when, is a courtesy.
 func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, st *state, label string) *RejectError {
 	found := &st.came
 	d, seconds := &found.data, now.Unix()
@@ -267,7 +267,8 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 	return err
 }
 
-// silent reports whether it's plain that the browser needn't be told anything: the usual case, of a request that only reads.
+// silent reports whether it's plain that the browser needn't be told anything: the usual case, of a request that only
+// reads.
 func (s *Session) silent() bool {
 	return s.err == nil && !s.destroyed && !s.came.imported && !s.dirty() && s.flash.action() == flashKeep &&
 		(!s.came.valid || !s.came.siblings && s.manager.config.IdleTimeout == 0)
@@ -326,7 +327,8 @@ func (m *Manager) checkTotal(b *buffer, s *Session, saved bool, action flashActi
 	return nil
 }
 
-// warnOfLargeResponse tells once per process what breaks first: stock nginx answers 502 to a response whose header passes 4 kB.
+// warnOfLargeResponse tells once per process what breaks first: stock nginx answers 502 to a response whose header
+// passes 4 kB.
 func (m *Manager) warnOfLargeResponse(n int) {
 	if n > 3072 {
 		largeResponse.Do(func() {
