@@ -69,6 +69,7 @@ type chunkSet struct {
 	nNumbered int
 	came      nameSet
 	tooMany   bool // more heads or numbered cookies than are looked at
+	fewWillDo bool // so that too many refuse nothing
 	siblings  bool // other cookies came whose names start with this compartment's and a dot
 }
 

@@ -34,10 +34,11 @@ func (m *Manager) newCompartment(purpose string) *compartment {
 	}
 }
 
-// openEach hands what opens to accept, which returns 0 or the reason to refuse it after all. The result is nil if accept took
-// something, or nothing came; otherwise it says why the first candidate was refused, or that there were too many.
+// openEach hands what opens to accept, which returns 0 or the reason to refuse it after all. The result is nil if
+// accept took something, or nothing came; otherwise it says why the first candidate was refused, or that there were
+// too many.
 func (c *compartment) openEach(now time.Time, came *chunkSet, accept func(opened) Reason) *RejectError {
-	if came.tooMany {
+	if came.tooMany && !came.fewWillDo {
 		return c.reject(ReasonAmbiguous)
 	}
 	var refused *RejectError
@@ -47,9 +48,13 @@ func (c *compartment) openEach(now time.Time, came *chunkSet, accept func(opened
 			refused = err
 		}
 	}
+candidates:
 	for _, head := range came.heads[:came.nHeads] {
 		for which, choice := 0, 1; which < choice; which++ {
 			if tried++; tried > maxCandidates {
+				if came.fewWillDo {
+					break candidates
+				}
 				return c.reject(ReasonAmbiguous)
 			}
 			text, reason := came.join(head, which)
@@ -152,7 +157,8 @@ func newAttributes(c *Config) attributes {
 	return a
 }
 
-// append appends the attributes. maxAge is in seconds, untilBrowserCloses for none, or deleteCookie, which sets Expires too.
+// append appends the attributes. maxAge is in seconds, untilBrowserCloses for none, or deleteCookie, which sets
+// Expires too.
 func (a *attributes) append(dst []byte, maxAge int64) []byte {
 	dst = append(dst, a.before...)
 	switch {

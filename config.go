@@ -15,24 +15,26 @@ type Config struct {
 	// Keys seal and open the cookies. Required.
 	Keys *Keyring
 
-	// Name is the session cookie's name without prefix, "session" if empty: at most 64 characters that a cookie name may
-	// have (RFC 6265, 4.1.1), without a dot. It is sent as "__Host-session"; as "__Secure-session" if Domain or another Path than "/" is set;
-	// and as "session" if Insecure (RFC 6265bis, 4.1.3). The other cookies' names start with it and a dot.
+	// Name is the session cookie's name without prefix, "session" if empty: at most 64 characters that a cookie name
+	// may have (RFC 6265, 4.1.1), without a dot. It is sent as "__Host-session"; as "__Secure-session" if Domain or
+	// another Path than "/" is set; and as "session" if Insecure (RFC 6265bis, 4.1.3). The other cookies' names start
+	// with it and a dot.
 	Name string
 
-	// Scope tells applications and environments apart that share keys: a cookie of one scope doesn't open in another. At most 65,535
-	// bytes.
+	// Scope tells applications and environments apart that share keys: a cookie of one scope doesn't open in another.
+	// At most 65,535 bytes.
 	Scope string
 
-	// Domain makes the cookies go to all hosts of a domain, every one of which can then replace them. Empty, the default,
-	// keeps them to the host that set them.
+	// Domain makes the cookies go to all hosts of a domain, every one of which can then replace them. Empty, the
+	// default, keeps them to the host that set them.
 	Domain string
 
-	// Path limits the cookies to requests below it; "/" if empty. It is no protection from other paths of the host.
+	// Path limits the cookies to requests below it, written as in a URL; "/" if empty. It is no protection from other
+	// paths of the host.
 	Path string
 
-	// SameSite is http.SameSiteLaxMode if zero. Strict also withholds the session from a visitor who follows a link from
-	// another site; None is for pages that other sites embed.
+	// SameSite is http.SameSiteLaxMode if zero. Strict also withholds the session from a visitor who follows a link
+	// from another site; None is for pages that other sites embed.
 	SameSite http.SameSite
 
 	// Partitioned gives an embedded page a session for each site that embeds it (CHIPS). MaxSize is then at most 9,600.
@@ -41,44 +43,48 @@ type Config struct {
 	// Insecure drops the Secure attribute and the name's prefix, for plain HTTP away from localhost.
 	Insecure bool
 
-	// Lifetime is how long a session lasts from its start or from Regenerate, used or not: 24 hours if zero, at least a second, at most 400
-	// days (what browsers keep a cookie, RFC 6265bis, 5.5).
+	// Lifetime is how long a session lasts from its start or from Regenerate, used or not: 24 hours if zero, at least
+	// a second, at most 400 days (what browsers keep a cookie, RFC 6265bis, 5.5).
 	Lifetime time.Duration
 
-	// IdleTimeout ends a session that hasn't been used for so long. Zero means never; otherwise at least a second and at most
-	// Lifetime. Its resolution is a second, and of min(IdleTimeout/10, one minute) in what counts as use.
+	// IdleTimeout ends a session that hasn't been used for so long. Zero means never; otherwise at least a second and
+	// at most Lifetime. Its resolution is a second, and of min(IdleTimeout/10, one minute) in what counts as use.
 	IdleTimeout time.Duration
 
 	// Persistent keeps the session when the browser is closed.
 	Persistent bool
 
-	// FlashLifetime is how long a flash message waits to be read: 10 minutes if zero, at least a second, at most 400 days.
+	// FlashLifetime is how long a flash message waits to be read: 10 minutes if zero, at least a second, at most 400
+	// days.
 	FlashLifetime time.Duration
 
-	// MaxSize is how many bytes session and flash may add to a request's Cookie header, "; " counted once a cookie: 6,144 if zero, at least 512, at
-	// most what nine cookies hold, about 34,000. Beyond it saving fails with a *SizeError. Common proxies
-	// refuse a Cookie line above 8,182 bytes.
+	// MaxSize is how many bytes session and flash may add to a request's Cookie header, "; " counted once a cookie:
+	// 6,144 if zero, at least 512, at most what nine cookies hold, about 34,000. Beyond it saving fails with a
+	// *SizeError. Common proxies refuse a Cookie line above 8,182 bytes.
 	MaxSize int
 
-	// Revoked, if set, is asked once for each session that opens and is valid otherwise. The Session is a copy to read.
-	// True, or an error, refuses the session with ReasonRevoked.
+	// Revoked, if set, is asked once for each session that opens and is valid otherwise. The Session is a copy to
+	// read. True, or an error, refuses the session with ReasonRevoked. The context is that of the request as it came
+	// to Handler or Load.
 	Revoked func(ctx context.Context, s *Session) (bool, error)
 
-	// Import, if set, is asked for the values of a visitor who has no session cookie nor part of one, and hasn't logged out in
-	// this browser, when the session is first used: for instance what another library's cookie holds. The first response then saves them. After
-	// an error, which is logged, the visitor has an empty session.
+	// Import, if set, is asked for the values of a visitor who has no session cookie nor part of one, and hasn't
+	// logged out in this browser, when the session is first used: for instance what another library's cookie holds.
+	// The first response then saves them. After an error, which is logged, the visitor has an empty session; values
+	// beyond MaxSize are one. There is no session yet, so neither Load nor Get works with the request.
 	Import func(r *http.Request) (map[string]any, error)
 
-	// ImportCookies name the other library's cookies, which are deleted, with Domain and Path of this Config, when
-	// an imported session is first saved, and by Destroy. A response that imports and arrives after one that logged out
-	// brings the import back, as long as those cookies are there.
+	// ImportCookies name the other library's cookies, which are deleted, with Domain and Path of this Config, when an
+	// imported session is first saved or has been emptied, and by Destroy. A response that imports and arrives after
+	// one that logged out brings the import back, as long as those cookies are there.
 	ImportCookies []string
 
-	// OnReject, if set, is told of every cookie that is refused.
+	// OnReject, if set, is told of every cookie that is refused, while the session is being opened: neither Load nor
+	// Get works with the request.
 	OnReject func(r *http.Request, err *RejectError)
 
-	// ErrorHandler, if set, answers a request whose session could not be saved. The default, and what follows if it writes no
-	// header, is status 500. Whatever the application's handler writes from then on is discarded.
+	// ErrorHandler, if set, answers a request whose session could not be saved. The default, and what follows if it
+	// writes no header, is status 500. Whatever the application's handler writes from then on is discarded.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// CSRF is what ProtectCSRF asks first; nil means its zero value, which trusts no other origin.
@@ -102,8 +108,8 @@ const (
 	maxAttributeLength   = 1024 // RFC 6265bis, 5.6: a longer attribute value is ignored
 )
 
-// complete fills in the defaults and returns an error for what doesn't fit together. What depends on the size of cookies, New
-// checks.
+// complete fills in the defaults and returns an error for what doesn't fit together. What depends on the size of
+// cookies, New checks.
 func (c *Config) complete() error {
 	if c.Name == "" {
 		c.Name = defaultName
@@ -148,11 +154,14 @@ func (c *Config) checkCookie() error {
 	if len(c.Scope) > 1<<16-1 {
 		return fmt.Errorf("cookiesession: Config.Scope has %d bytes, want at most %d", len(c.Scope), 1<<16-1)
 	}
-	if c.Domain != "" && (strings.HasPrefix(c.Domain, ".") || len(c.Domain) > maxAttributeLength || (&http.Cookie{Name: "n", Domain: c.Domain}).Valid() != nil) {
-		return errors.New("cookiesession: Config.Domain is not a host name; write it without scheme, port and leading dot")
+	if strings.Trim(c.Domain, ".") != c.Domain || (&http.Cookie{Name: "n", Domain: c.Domain}).Valid() != nil {
+		return errors.New("cookiesession: Config.Domain is not a host name; write it without scheme, port, leading and trailing dot")
 	}
-	if !strings.HasPrefix(c.Path, "/") || len(c.Path) > maxAttributeLength || (&http.Cookie{Name: "n", Path: c.Path}).Valid() != nil {
-		return errors.New("cookiesession: Config.Path must start with / and have no semicolon or control character")
+	if len(c.Path) > maxAttributeLength {
+		return fmt.Errorf("cookiesession: Config.Path has %d characters, want at most %d", len(c.Path), maxAttributeLength)
+	}
+	if !strings.HasPrefix(c.Path, "/") || strings.ContainsAny(c.Path, notInPath) || (&http.Cookie{Name: "n", Path: c.Path}).Valid() != nil {
+		return errors.New("cookiesession: Config.Path must start with / and be written as in a URL, percent-encoded where that needs it")
 	}
 	switch c.SameSite {
 	case 0, http.SameSiteDefaultMode, http.SameSiteLaxMode, http.SameSiteStrictMode:
@@ -166,9 +175,22 @@ func (c *Config) checkCookie() error {
 	if c.Partitioned && c.Insecure {
 		return errors.New("cookiesession: Config.Partitioned needs Secure; browsers drop the cookie under Insecure")
 	}
+	return c.checkImportCookies()
+}
+
+// notInPath are characters that a browser percent-encodes in a URL's path, or that don't belong to it: it would never
+// send the cookie.
+const notInPath = " \"#<>?\\`{}"
+
+func (c *Config) checkImportCookies() error {
 	for _, name := range c.ImportCookies {
 		if (&http.Cookie{Name: name}).Valid() != nil {
 			return fmt.Errorf("cookiesession: Config.ImportCookies: %q can't be a cookie's name", name)
+		}
+		lower := strings.ToLower(name)
+		host, secure := strings.HasPrefix(lower, "__host-"), strings.HasPrefix(lower, "__secure-")
+		if host && (c.Domain != "" || c.Path != "/") || (host || secure) && c.Insecure {
+			return fmt.Errorf("cookiesession: Config.ImportCookies: browsers don't let %q be deleted with this Domain, Path and Insecure", name)
 		}
 		if rest, ok := strings.CutPrefix(name, c.cookieName()); ok && (rest == "" || rest[0] == '.') {
 			return fmt.Errorf("cookiesession: Config.ImportCookies: %q is this Manager's own; choose another Name", name)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Manager keeps the sessions that one Config describes. It is safe for concurrent use. Two Managers with different Names keep
-// two independent sessions for a visitor.
+// A Manager keeps the sessions that one Config describes. [New] makes one; the zero Manager is of no use. It is safe for concurrent use. Two Managers with different
+// Names keep two independent sessions for a visitor.
 type Manager struct {
 	config          Config
 	name            string // of the session cookie, as sent
@@ -25,7 +25,7 @@ type Manager struct {
 
 // New returns a Manager, or an error for a Config that is inconsistent in any way: it says what to change.
 func New(c Config) (*Manager, error) {
-	c.ImportCookies = slices.Clone(c.ImportCookies)
+	c.ImportCookies = slices.Compact(slices.Sorted(slices.Values(c.ImportCookies)))
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
@@ -49,13 +49,17 @@ func (m *Manager) CookieName() string { return m.name }
 // Stats returns the counters since New. They are read one by one, so a request in flight may show in some only.
 func (m *Manager) Stats() Stats { return m.counters.read() }
 
-// Load returns the session of r without any middleware: opened, and never nil. The error, if any, says why the visitor has none or
-// another than the cookie's: a *RejectError, which wraps what Revoked failed with, or what Import failed with. Inside
-// Handler it returns that Handler's session. To answer the visitor, call [Manager.Save] before the response header is
-// sent.
+// Load returns the session of r without any middleware: opened, and never nil. The error, if any, says why the
+// visitor has none or another than the cookie's: a *RejectError, which wraps what Revoked failed with, or what Import
+// failed with. Inside Handler it returns that Handler's session. To answer the visitor, call [Manager.Save] before
+// the response header is sent.
 func (m *Manager) Load(r *http.Request) (*Session, error) {
-	s, ok := r.Context().Value(m).(*Session)
+	came := r.Context().Value(m)
+	s, ok := came.(*Session)
 	if !ok {
+		if came != nil {
+			panic("cookiesession: Load called by Import or OnReject for the session that is being opened")
+		}
 		s = new(Session)
 		s.arrive(m, r)
 	}
@@ -69,14 +73,14 @@ func (m *Manager) Load(r *http.Request) (*Session, error) {
 }
 
 // Save writes what the browser must be told of s into the response header h: Set-Cookie lines if anything changed, in
-// place of what an earlier Save put there, and Vary and Cache-Control to go with them. It may be called again after further
-// changes.
+// place of what an earlier Save put there, and Vary and Cache-Control to go with them. It may be called again after
+// further changes.
 //
-// The error is what [Session.Err] returns if a value couldn't be stored, a [*SizeError], or that no key is active. Then h gets
-// nothing but what Destroy has to say, and the browser keeps its cookies.
+// The error is what [Session.Err] returns if a value couldn't be stored, a [*SizeError], or that no key is active.
+// Then h gets nothing but what Destroy has to say, and the browser keeps its cookies.
 func (m *Manager) Save(h http.Header, s *Session) error {
-	if s.manager != m {
-		return errors.New("cookiesession: Save of another Manager's session")
+	if s == nil || s.manager != m {
+		return errors.New("cookiesession: Save of no session, or of another Manager's")
 	}
 	s.open()
 	s.mu.Lock()
@@ -90,14 +94,15 @@ func (m *Manager) Save(h http.Header, s *Session) error {
 func (m *Manager) open(s *Session) {
 	now := m.now()
 	st := new(state)
+	defer s.install(now, st) // if a hook panics too: then the visitor has an empty session
 	found := &st.came
 	var came chunkSet
 	came.collect(s.cookies, m.name)
 	found.names, found.siblings = came.came, came.siblings
-	ambiguous, label := false, ""
+	opens, ambiguous, label := false, false, ""
 	refused := m.session.openEach(now, &came, func(o opened) Reason {
 		next := st
-		if found.valid {
+		if opens {
 			next = new(state)
 		}
 		d := &next.came.data
@@ -107,7 +112,7 @@ func (m *Manager) open(s *Session) {
 		}
 		found.noteOrigin(now, d)
 		next.came.size = len(o.payload)
-		if found.valid {
+		if opens {
 			if d.id != found.data.id {
 				ambiguous = true
 				return 0
@@ -117,29 +122,27 @@ func (m *Manager) open(s *Session) {
 			}
 			found.data, found.size, st.values = *d, next.came.size, next.values
 		}
-		label = o.label
-		found.valid = true
+		opens, label = true, o.label
 		return 0
 	})
 	switch {
 	case refused != nil:
 	case ambiguous:
 		refused = m.session.reject(ReasonAmbiguous)
-	case found.valid:
+	case opens:
 		refused = m.validate(s, now, &came, st, label)
+		found.valid = refused == nil
 	case m.config.Import != nil && came.came == 0 && !hasMarkers(s.cookies, m.name):
-		m.importValues(s, st)
+		m.importValues(s, now, st)
 	}
 	if refused != nil {
-		found.valid = false
 		st.rejected = refused
 		m.report(s, refused)
 	}
-	s.install(now, st)
 }
 
-// validate returns why the session that opened is refused all the same, or nil. The server enforces all of it from sealed
-// times: what the browser deletes, and when, is a courtesy.
+// validate returns why the session that opened is refused all the same, or nil. The server enforces all of it from
+// sealed times: what the browser deletes, and when, is a courtesy.
 func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, st *state, label string) *RejectError {
 	found := &st.came
 	d, seconds := &found.data, now.Unix()
@@ -158,7 +161,7 @@ func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, st *state,
 	}
 	if m.config.IdleTimeout > 0 && d.mode != modeRemembered {
 		found.seen = max(d.sealed, m.lastSeen(s, now, came, d.id))
-		if time.Duration(seconds-found.seen)*time.Second > m.config.IdleTimeout {
+		if seconds-found.seen > int64(m.config.IdleTimeout/time.Second) {
 			return refuse(ReasonIdle, nil)
 		}
 	}
@@ -178,16 +181,29 @@ func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, st *state,
 const clockSkew = 60
 
 // importValues asks Import for the values of a visitor who has no session.
-func (m *Manager) importValues(s *Session, st *state) {
-	imported, err := m.config.Import(s.asItCame(s.request.Context()))
+func (m *Manager) importValues(s *Session, now time.Time, st *state) {
+	imported, err := m.config.Import(s.forHook())
 	if err == nil {
 		st.values.changes, err = encodeAll(imported)
-		st.came.imported = len(st.values.changes) > 0
+	}
+	if err == nil {
+		err = m.checkImport(now, &st.values) // or no response to this visitor could be saved
 	}
 	if err != nil {
 		m.config.Logger.Error("cookiesession: Import failed, so the visitor has an empty session", "error", err)
-		st.importErr = err
+		st.importErr, st.values = err, values{}
 	}
+	st.came.imported = st.values.changed()
+}
+
+// checkImport returns a *SizeError if a new session with these values is too large.
+func (m *Manager) checkImport(now time.Time, v *values) error {
+	t := now.Unix()
+	_, size := m.session.count(overhead + len(appendSession(nil, &sessionData{created: t, sealed: t, expires: t}, v)))
+	if size > m.config.MaxSize {
+		return &SizeError{Size: size, Limit: m.config.MaxSize, Keys: largest(v, new(values))}
+	}
+	return nil
 }
 
 // report counts a refusal and tells OnReject and the log.
@@ -202,7 +218,7 @@ func (m *Manager) report(s *Session, err *RejectError) {
 		m.config.Logger.Warn("cookiesession: key file could not be read again; the last good keys stay in force", "error", err.Err)
 	}
 	if m.config.OnReject != nil {
-		m.config.OnReject(s.asItCame(s.request.Context()), err)
+		m.config.OnReject(s.forHook(), err)
 	}
 }
 
@@ -231,7 +247,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 		}
 		m.writeEnd(b, s, now)
 	}
-	if s.destroyed || saved && s.came.imported {
+	if s.destroyed || s.came.imported && err == nil { // if nothing is left to save, too: or it would be imported again
 		m.deleteImported(b, s)
 	}
 	if err == nil && s.came.valid {
@@ -251,9 +267,10 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 	return err
 }
 
-// silent reports whether it's plain that the browser needn't be told anything: the usual case, of a request that only reads.
+// silent reports whether it's plain that the browser needn't be told anything: the usual case, of a request that only
+// reads.
 func (s *Session) silent() bool {
-	return s.err == nil && !s.destroyed && !s.dirty() && s.flash.action() == flashKeep &&
+	return s.err == nil && !s.destroyed && !s.came.imported && !s.dirty() && s.flash.action() == flashKeep &&
 		(!s.came.valid || !s.came.siblings && s.manager.config.IdleTimeout == 0)
 }
 
@@ -310,7 +327,8 @@ func (m *Manager) checkTotal(b *buffer, s *Session, saved bool, action flashActi
 	return nil
 }
 
-// warnOfLargeResponse tells once per process what breaks first: stock nginx answers 502 to a response whose header passes 4 kB.
+// warnOfLargeResponse tells once per process what breaks first: stock nginx answers 502 to a response whose header
+// passes 4 kB.
 func (m *Manager) warnOfLargeResponse(n int) {
 	if n > 3072 {
 		largeResponse.Do(func() {
@@ -349,13 +367,13 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 // release clears the buffer and gives it back, unless it has grown large.
 func (b *buffer) release() {
+	clear(b.session)
+	clear(b.flash)
+	clear(b.lease)
 	const keep = 64 << 10
 	if cap(b.session) > keep || cap(b.flash) > keep || cap(b.lines.buf) > keep {
 		return
 	}
-	clear(b.session)
-	clear(b.flash)
-	clear(b.lease)
 	b.session, b.flash, b.lease = b.session[:0], b.flash[:0], b.lease[:0]
 	b.lines.reset()
 	buffers.Put(b)

@@ -16,11 +16,11 @@ const (
 )
 
 // CSRFToken returns a token that only this session verifies: 43 characters of base64url, a random mask and the masked
-// secret, so that no two pages hold the same bytes (which compression would reveal: BREACH). All tokens of a session stay valid until
-// Regenerate, RegenerateCSRFToken or Destroy.
+// secret, so that no two pages hold the same bytes (which compression would reveal: BREACH). All tokens of a session
+// stay valid until Regenerate, RegenerateCSRFToken or Destroy.
 //
-// The first call for a session draws its secret, which is a change like any other: make it at login, or a slow form page may
-// overwrite what another response changes meanwhile.
+// The first call for a session draws its secret, which is a change like any other: make it at login, or a slow form
+// page may overwrite what another response changes meanwhile.
 func (s *Session) CSRFToken() string {
 	s.lock()
 	defer s.unlock()
@@ -60,13 +60,13 @@ func (s *Session) RegenerateCSRFToken() {
 	}
 }
 
-// ProtectCSRF refuses requests that another site made the browser send. It goes inside [Manager.Handler]. First it asks Config.CSRF, an
-// [http.CrossOriginProtection]; then every request whose method isn't GET, HEAD, OPTIONS or TRACE must bring a token of the session in the
-// header X-CSRF-Token, or in the field csrf_token of a form, urlencoded or multipart, in its body. What is refused
-// goes to Config.CSRFFailure.
+// ProtectCSRF refuses requests that another site made the browser send. It goes inside [Manager.Handler]. First it
+// asks Config.CSRF, an [http.CrossOriginProtection]; then every request whose method isn't GET, HEAD, OPTIONS or
+// TRACE must bring a token of the session in the header X-CSRF-Token, or in the field csrf_token of a form,
+// urlencoded or multipart, in its body. What is refused goes to Config.CSRFFailure.
 //
-// Looking for the field parses the form, as [http.Request.ParseMultipartForm] does with 32 MB in memory; requests with the header are
-// left unread. Put what other servers call, such as webhooks, outside.
+// Looking for the field parses the form, as [http.Request.ParseMultipartForm] does with 32 MB in memory; requests
+// with the header are left unread. Put what other servers call, such as webhooks, outside.
 func (m *Manager) ProtectCSRF(next http.Handler) http.Handler {
 	failure := m.config.CSRFFailure
 	if failure == nil {

@@ -21,43 +21,46 @@
 //
 // # What it promises
 //
-// Reading never writes data. Idle timeouts, key rotation, flash messages and refusals neither write nor delete the session
-// cookie. So a slow page view can't undo what another request has saved meanwhile, and can't bring a session back that
-// has been logged out. See the example "Reading".
+// Reading never writes data. Idle timeouts, key rotation, flash messages and refusals neither write nor delete the
+// session cookie. So a slow page view can't undo what another request has saved meanwhile, and can't bring a session
+// back that has been logged out. See the example "Reading".
 //
-// Logout sticks. After [Session.Destroy] the browser carries a marker for the session that was ended, and every server refuses that
-// session, and what Regenerate made of it, whatever responses that were under way for less than ten minutes set its cookies again. See the example "Logout".
+// Logout sticks. After [Session.Destroy] the browser carries a marker for the session that was ended, and every
+// server refuses that session, and what Regenerate made of it, whatever responses that were under way for less than
+// ten minutes set its cookies again. See the example "Logout".
 //
-// Rotation is one file and no outage. Keys carry activation and retirement times, every server switches by itself at the same
-// moment, and a key opens from the moment it is known. No order of restarts, clock skew or late page loses a session. See the example
-// "Rotation" and [Keyring].
+// Rotation is one file and no outage. Keys carry activation and retirement times, every server switches by itself at
+// the same moment, and a key opens from the moment it is known. No order of restarts, clock skew or late page loses a
+// session. See the example "Rotation" and [Keyring].
 //
-// Values stay sealed in their bytes until asked for. A request that doesn't touch its session pays for two allocations,
-// one that reads a key decodes that key, and a session has changed exactly if its bytes differ. See the example "Values".
+// Values stay sealed in their bytes until asked for. A request that doesn't touch its session pays for two
+// allocations, one that reads a key decodes that key, and a session has changed exactly if its bytes differ. See the
+// example "Values".
 //
 // # What it doesn't promise
 //
-// When two responses both change a session, the one that reaches the browser last wins, as with every session that is kept in a cookie. Values
-// that must not collide can live in a second [Manager] with another Name.
+// When two responses both change a session, the one that reaches the browser last wins, as with every session that is
+// kept in a cookie. Values that must not collide can live in a second [Manager] with another Name.
 //
-// A copied cookie works until it expires: Destroy ends the session in its own browser only. Keep Lifetime short, and where a server
-// must be able to say no, say it in Config.Revoked.
+// A copied cookie works until it expires: Destroy ends the session in its own browser only. Keep Lifetime short, and
+// where a server must be able to say no, say it in Config.Revoked.
 //
-// A response that was under way for more than ten minutes when the visitor logged out can bring the session back once markers
-// have been cleaned up, which needs a newer valid session in the same browser.
+// A response that was under way for more than ten minutes when the visitor logged out can bring the session back once
+// markers have been cleaned up, which needs a newer valid session in the same browser.
 //
 // Flash messages can be replayed by a browser that kept the cookie until they expire, so no authority belongs in them.
 //
 // # Threats
 //
-// Who doesn't have a key can neither read a session nor make or change one; this includes the visitor. Cookies are HttpOnly, Secure and
-// SameSite=Lax, and the name's __Host- prefix keeps other hosts of the domain from setting them. Each token names its key
-// and is opened with that key only; purpose, scope and cookie name go into the derivation of keys, so a token opens nowhere else. All times
-// are sealed and enforced by the server. A visitor's bytes never panic, never allocate more than they take, and never change what the
-// response says beyond making the visitor anonymous. SECURITY.md has the whole threat model, FORMAT.md the format.
+// Who doesn't have a key can neither read a session nor make or change one; this includes the visitor. Cookies are
+// HttpOnly, Secure and SameSite=Lax, and the name's __Host- prefix keeps other hosts of the domain from setting them.
+// Each token names its key and is opened with that key only; purpose, scope and cookie name go into the derivation of
+// keys, so a token opens nowhere else. All times are sealed and enforced by the server. A visitor's bytes never
+// panic, never allocate more than they take, and never change what the response says beyond making the visitor
+// anonymous. SECURITY.md has the whole threat model, FORMAT.md the format.
 //
 // # Compatibility
 //
-// Cookies of wire format version 1 will be opened by every release of major version 1. A change that old servers couldn't read would come with
-// a new version byte and a release that reads both before one that writes it.
+// Cookies of wire format version 1 will be opened by every release of major version 1. A change that old servers
+// couldn't read would come with a new version byte and a release that reads both before one that writes it.
 package cookiesession

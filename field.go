@@ -46,8 +46,9 @@ func (f Field[T]) decode(encoded []byte) (T, error) {
 // Put stores a copy of v, as [Session.Put] does.
 func (f Field[T]) Put(s *Session, v T) { s.Put(string(f), v) }
 
-// Update replaces the value by what fn makes of it, the zero value if there is none or it doesn't fit T, and returns that. No
-// other change of the session comes between; if one does, fn runs again. fn may use the session.
+// Update replaces the value by what fn makes of it, the zero value if there is none or it doesn't fit T, and returns
+// that. No other change of this key comes between; if one does, fn runs again. So fn must not change the key itself;
+// otherwise it may use the session.
 func (f Field[T]) Update(s *Session, fn func(T) T) T {
 	for {
 		old := s.encoded(string(f))

@@ -6,9 +6,9 @@ import (
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
 
-// A flash message is for the next request that asks. Messages have cookies of their own, unbound to the session: reading
-// one never rewrites the session, and "you are logged out" survives Destroy. A browser that kept the cookie can bring it
-// back until it expires, so no authority belongs in it.
+// A flash message is for the next request that asks. Messages have cookies of their own, unbound to the session:
+// reading one never rewrites the session, and "you are logged out" survives Destroy. A browser that kept the cookie
+// can bring it back until it expires, so no authority belongs in it.
 type flash struct {
 	names    nameSet // flash cookies that came
 	valid    bool    // one of them opened and has time left
@@ -22,20 +22,23 @@ type flash struct {
 func (s *Session) openFlash() {
 	s.open()
 	s.flashing.Do(func() {
-		f := s.manager.readFlash(s)
+		f, refused := s.manager.readFlash(s)
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		s.flash = f
+		s.mu.Unlock()
+		if refused != nil {
+			s.manager.report(s, refused)
+		}
 	})
 }
 
-func (m *Manager) readFlash(s *Session) *flash {
+func (m *Manager) readFlash(s *Session) (f *flash, refused *RejectError) {
 	now := m.now()
 	var came chunkSet
 	came.collect(s.cookies, m.flash.name)
-	f := &flash{names: came.came}
+	f = &flash{names: came.came}
 	ambiguous := false
-	refused := m.flash.openEach(now, &came, func(o opened) Reason {
+	refused = m.flash.openEach(now, &came, func(o opened) Reason {
 		var v values
 		expires, ok := decodeFlash(o.payload, &v)
 		switch {
@@ -53,9 +56,8 @@ func (m *Manager) readFlash(s *Session) *flash {
 	}
 	if refused != nil {
 		f.valid, f.came = false, values{}
-		m.report(s, refused)
 	}
-	return f
+	return f, refused
 }
 
 // A flashAction is what a response does to the flash cookie.
@@ -129,9 +131,9 @@ func (s *Session) consumeFlash() *flash {
 	return s.flash
 }
 
-// Flash stores a copy of value for the next request that reads flash messages, in addition to what nobody has read yet.
-// This request doesn't see it. Messages wait for Config.FlashLifetime, counted from the last Flash. What can't be encoded changes
-// nothing, and [Session.Err] says so.
+// Flash stores a copy of value for the next request that reads flash messages, in addition to what nobody has read
+// yet. This request doesn't see it. Messages wait for Config.FlashLifetime, counted from the last Flash. What can't
+// be encoded changes nothing, and [Session.Err] says so.
 func (s *Session) Flash(key string, value any) {
 	encoded, err := encodeValue(key, value)
 	s.openFlash()
@@ -160,8 +162,8 @@ func (s *Session) FlashNow(key string, value any) {
 	s.flash.now.set(key, encoded)
 }
 
-// Flashed returns the flash message of key, typed as [Session.Get] does, or nil. Reading one consumes all that came: they are
-// gone with this response unless kept. A request that never asks consumes nothing.
+// Flashed returns the flash message of key, typed as [Session.Get] does, or nil. Reading one consumes all that came:
+// they are gone with this response unless kept. A request that never asks consumes nothing.
 func (s *Session) Flashed(key string) any {
 	if encoded := s.flashed(key); encoded != nil {
 		return value.Decode(encoded)

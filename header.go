@@ -32,8 +32,8 @@ func (w *lineWriter) appendTo(lines []string) []string {
 	return lines
 }
 
-// setLines puts the writer's lines into h in place of all that this Manager has put there before. Others' lines stay. If one line is
-// all, own holds it.
+// setLines puts the writer's lines into h in place of all that this Manager has put there before. Others' lines stay.
+// If one line is all, own holds it.
 func (m *Manager) setLines(h http.Header, w *lineWriter, own *[1]string) {
 	old := h["Set-Cookie"]
 	lines := own[:0]
@@ -93,8 +93,9 @@ func varyCookie(h http.Header, own *[1]string) {
 	h["Vary"] = append(slices.Clone(old), "Cookie")
 }
 
-// keepPrivate makes a response that writes cookies uncacheable for shared caches (RFC 9111, 5.2.2): private is added unless
-// private or no-store is there, public and s-maxage go. own is the slice to use if there is no Cache-Control yet.
+// keepPrivate makes a response that writes cookies uncacheable for shared caches (RFC 9111, 5.2.2): private is added
+// unless private or no-store is there, public and s-maxage go. own is the slice to use if there is no Cache-Control
+// yet.
 func keepPrivate(h http.Header, own *[1]string) {
 	old := h["Cache-Control"]
 	if len(old) == 0 {

@@ -20,8 +20,8 @@ import (
 // asks it: such output shows the label only. Package fmt doesn't ask for the verbs %p and %w, which go vet reports, nor
 // if the Key is in an unexported field. The Secret field is plain bytes; what copies it out is on its own.
 type Key struct {
-	// Label names the key in key files, logs and Stats: 1 to 64 of the characters A-Z a-z 0-9 . _ -
-	// It never leaves the server.
+	// Label names the key in key files, logs and Stats: 1 to 64 of the characters A-Z a-z 0-9 . _ - It never leaves
+	// the server.
 	Label string
 
 	// Secret is the input to key derivation: 32 to 64 random bytes, see [GenerateKey] and [ParseSecret].

@@ -116,11 +116,11 @@ type fileState struct {
 	err string            // why it isn't in force; empty if it is
 }
 
-// OpenKeyFile returns a Keyring of the keys in the file at path, which may hold up to 1 MiB of what [ParseKeyring] reads.
-// The error satisfies errors.Is(err, fs.ErrNotExist) if there is no such file.
+// OpenKeyFile returns a Keyring of the keys in the file at path, which may hold up to 1 MiB of what [ParseKeyring]
+// reads. The error satisfies errors.Is(err, fs.ErrNotExist) if there is no such file.
 //
-// The ring stays with its file: [Keyring.Watch] and [Keyring.Reload] read it again. So does a cookie that names a key which the
-// ring doesn't hold, before it is refused, at most once in 5 seconds however many such cookies come.
+// The ring stays with its file: [Keyring.Watch] and [Keyring.Reload] read it again. So does a cookie that names a key
+// which the ring doesn't hold, before it is refused, at most once in 5 seconds however many such cookies come.
 func OpenKeyFile(path string) (*Keyring, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -148,8 +148,8 @@ func (k *Keyring) Reload() error {
 
 var errNoFile = errors.New("cookiesession: this Keyring has no file to read; open it with OpenKeyFile")
 
-// reread reads the file and puts it into force unless it is in force already. It tells whether that came to something new. The
-// caller holds file.mu.
+// reread reads the file and puts it into force unless it is in force already. It tells whether that came to something
+// new. The caller holds file.mu.
 func (k *Keyring) reread(always bool) (changed bool, err error) {
 	f := k.file
 	var state fileState
@@ -216,9 +216,10 @@ func (k *Keyring) lookAgain() error {
 	return f.err
 }
 
-// Watch reads the key file every so often (0: every 5 seconds) and puts it into force when it has changed, until ctx ends.
-// While the file is broken, half-written or gone the last good keys stay. Each change is logged with slog.Default and
-// told to report, if that isn't nil: why the file can't be used, or nil once it is in force. The same trouble is told once.
+// Watch reads the key file every so often (0: every 5 seconds) and puts it into force when it has changed, until ctx
+// ends. While the file is broken, half-written or gone the last good keys stay. Each change is logged with
+// slog.Default and told to report, if that isn't nil: why the file can't be used, or nil once it is in force. The
+// same trouble is told once.
 //
 // It compares contents, not modification times, so it misses no change: not one that keeps time and size, nor the
 // symbolic links that Kubernetes swaps. Several Watches of one Keyring do no harm.

@@ -108,8 +108,9 @@ func (r *ring) sealing(now time.Time) int {
 func (k *ringKey) retired(now time.Time) bool { return !k.RetireAt.IsZero() && !now.Before(k.RetireAt) }
 
 // RefuseBefore makes every session created before t refused with ReasonRevoked: everybody is logged out who hasn't
-// started or regenerated a session since. Fractions of a second round up. The latest call counts, and the zero Time takes it back;
-// the later of it and the key file's not_before is in force.
+// started or regenerated a session since. If t is still to come, that includes sessions that start before it.
+// Fractions of a second round up. The latest call counts, and the zero Time takes it back; the later of it and the
+// key file's not_before is in force.
 func (k *Keyring) RefuseBefore(t time.Time) { k.refuseBefore.Store(unixCeil(t)) }
 
 // notBefore returns, in Unix seconds, when a session must have been created at the earliest.
@@ -180,8 +181,8 @@ func (k *Keyring) Keys() []KeyInfo {
 	return infos
 }
 
-// Fingerprint returns 16 hexadecimal digits that are equal on all servers whose rings hold the same secrets in the same order, with the
-// same times and the same not-before. It reveals nothing of the secrets.
+// Fingerprint returns 16 hexadecimal digits that are equal on all servers whose rings hold the same secrets in the
+// same order, with the same times and the same not-before. It reveals nothing of the secrets.
 func (k *Keyring) Fingerprint() string {
 	r := k.current.Load()
 	h := sha256.New()

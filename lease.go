@@ -21,7 +21,7 @@ func (m *Manager) lastSeen(s *Session, now time.Time, session *chunkSet, id sess
 	}
 	var came chunkSet
 	came.collect(s.cookies, m.lease.name)
-	came.tooMany = false // the first few will do
+	came.fewWillDo = true
 	refused := m.lease.openEach(now, &came, func(o opened) Reason {
 		owner, t, ok := decodeLease(o.payload)
 		if !ok {
@@ -44,7 +44,7 @@ func (m *Manager) writeLease(b *buffer, s *Session, now time.Time, saved bool) {
 	if idle == 0 || saved || s.came.data.mode == modeRemembered {
 		return
 	}
-	if time.Duration(now.Unix()-s.came.seen)*time.Second <= min(idle/10, time.Minute) {
+	if now.Unix()-s.came.seen <= int64(min(idle/10, time.Minute)/time.Second) {
 		return
 	}
 	b.lease = appendLease(roomFor(b.lease), s.data.id, now.Unix())
@@ -60,8 +60,8 @@ func (m *Manager) leaseNames(s *Session) nameSet {
 	return came.came
 }
 
-// An ended marker, NAME.ended.TAG, says that the sessions of one origin have been destroyed in this browser. It isn't sealed:
-// forging one only logs the forger out.
+// An ended marker, NAME.ended.TAG, says that the sessions of one origin have been destroyed in this browser. It isn't
+// sealed: forging one only logs the forger out.
 const (
 	endedInfix      = ".ended."
 	markerLifetime  = maxAgeLimit      // a response under way may give the ended session a new life
@@ -114,8 +114,8 @@ func hasMarkers(cookies []string, name string) (found bool) {
 	return found
 }
 
-// deleteOldMarkers keeps markers from piling up. Only a request with a valid session may do it: without one, nothing but a
-// marker may stand between the visitor and the ended session.
+// deleteOldMarkers keeps markers from piling up. Only a request with a valid session may do it: without one, nothing
+// but a marker may stand between the visitor and the ended session.
 func (m *Manager) deleteOldMarkers(b *buffer, s *Session, now time.Time) {
 	if !s.came.siblings {
 		return

@@ -1,6 +1,7 @@
 package cookiesession_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -389,6 +390,44 @@ func TestSeveralLeases(t *testing.T) {
 			}
 			if got := rejected(v.m, test.cookies...); got != test.want {
 				t.Errorf("%s, a line each: got %q, want %q", test.name, got, test.want)
+			}
+		}
+	})
+}
+
+// Nobody hears of a lease refused as ambiguous: of too many, the first four are looked at.
+func TestTooManyLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var refused []string
+		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
+			c.IdleTimeout = time.Hour
+			c.OnReject = func(_ *http.Request, err *cookiesession.RejectError) {
+				refused = append(refused, err.Cookie+" "+err.Reason.String())
+			}
+		}))
+		v.visit(put("n", 1))
+		time.Sleep(50 * time.Minute)
+		v.visit(touched)
+		time.Sleep(50 * time.Minute)
+		session, lease := cookieName+"="+v.cookie(""), leaseName+"="+v.cookie(".lease")
+		tag := base64.RawURLEncoding.EncodeToString(make([]byte, 3))
+		parts := []string{leaseName + "=2" + strings.Repeat("A", 28)} // five candidates in one
+		for i := range 5 {
+			parts = append(parts, fmt.Sprintf("%s.1=%sAAA%d", leaseName, tag, i))
+		}
+		for _, test := range []struct {
+			name    string
+			cookies []string
+			want    []string
+		}{
+			{"five parts after it", append([]string{session, lease}, parts...), nil},
+			{"five parts before it", append(append([]string{session}, parts...), lease), []string{leaseName + " malformed", cookieName + " idle"}},
+			{"a fifth value", []string{session, lease, leaseName + "=a", leaseName + "=b", leaseName + "=c", leaseName + "=d"}, nil},
+		} {
+			refused = nil
+			rejected(v.m, strings.Join(test.cookies, "; "))
+			if !slices.Equal(refused, test.want) {
+				t.Errorf("%s: got %q, want %q", test.name, refused, test.want)
 			}
 		}
 	})

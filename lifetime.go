@@ -29,8 +29,8 @@ func (s *Session) restart(now time.Time) {
 	s.data.expires = now.Unix() + seconds(lifetime)
 }
 
-// ID returns 32 hexadecimal digits that name the session until Regenerate or Destroy. Knowing it opens nothing. The first
-// half stays the same across Regenerate.
+// ID returns 32 hexadecimal digits that name the session until Regenerate or Destroy. Knowing it opens nothing. The
+// first half stays the same across Regenerate.
 func (s *Session) ID() string {
 	s.lock()
 	defer s.unlock()
@@ -58,9 +58,9 @@ func (s *Session) ExpiresAt() time.Time {
 	return timeOf(s.data.expires)
 }
 
-// Regenerate gives the session a new ID, a new CSRF token if it had one, and a new lifetime; the values stay. Call it at
-// login, so that a session that somebody else may know of doesn't become a logged-in one (session fixation). It drops Remember
-// unless that is called in the same request, before or after.
+// Regenerate gives the session a new ID, a new CSRF token if it had one, and a new lifetime; the values stay. Call it
+// at login, so that a session that somebody else may know of doesn't become a logged-in one (session fixation). It
+// drops Remember unless that is called in the same request, before or after.
 func (s *Session) Regenerate() {
 	s.lock()
 	defer s.unlock()
@@ -75,8 +75,9 @@ func (s *Session) Regenerate() {
 	s.restart(s.manager.now())
 }
 
-// Remember makes the session last for d from now, at least a second and at most 400 days, whatever Config says: it stays when the browser
-// closes, and no idle timeout ends it. A d out of range changes nothing, and [Session.Err] says so.
+// Remember makes the session last for d from now, at least a second and at most 400 days, whatever Config says: it
+// stays when the browser closes, and no idle timeout ends it. A d out of range changes nothing, and [Session.Err]
+// says so.
 func (s *Session) Remember(d time.Duration) {
 	s.lock()
 	defer s.unlock()
@@ -92,9 +93,9 @@ func (s *Session) Remember(d time.Duration) {
 	s.data.expires = s.manager.now().Unix() + seconds(d)
 }
 
-// Destroy ends the session: values are gone, cookies are deleted, and the session that came is refused in this browser
-// from now on, whatever responses that are under way set it again. Flash messages stay. It never fails; it clears [Session.Err]. Putting a
-// value after Destroy starts a new session.
+// Destroy ends the session: values are gone, cookies are deleted, and the session that came is refused in this
+// browser from now on, whatever responses that are under way set it again. Flash messages stay. It clears
+// [Session.Err], and fails only after the commit ([ErrCommitted]). Putting a value after Destroy starts a new session.
 func (s *Session) Destroy() {
 	s.lock()
 	defer s.unlock()

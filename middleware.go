@@ -11,19 +11,21 @@ import (
 	"time"
 )
 
-// Handler returns next with a session for each request, which [Manager.Get] returns. What the session has to tell the browser is
-// committed exactly once: before the first byte of the final response header, or when next returns. A panic in next
-// commits nothing. Informational responses (1xx, but 101) pass through.
+// Handler returns next with a session for each request, which [Manager.Get] returns. What the session has to tell the
+// browser is committed exactly once: before the first byte of the final response header, or when next returns. A
+// panic in next commits nothing. Informational responses (1xx, but 101) pass through.
 //
-// If the session can't be saved, Config.ErrorHandler answers instead of next, whose further output is discarded. A change after the commit
-// is refused with [ErrCommitted], logged and counted.
+// If the session can't be saved, Config.ErrorHandler answers instead of next, whose further output is discarded. A
+// change after the commit is refused with [ErrCommitted], logged and counted. A session that is first used after the
+// commit still reads well, but the response lacks Vary: Cookie.
 //
-// The response writer that next gets implements http.Flusher, http.Hijacker and io.ReaderFrom exactly if the one underneath does. Hijacking
-// commits into a header that net/http doesn't send any more; to set cookies in an upgrade's response use [Manager.Save].
+// The response writer that next gets implements http.Flusher, http.Hijacker and io.ReaderFrom exactly if the one
+// underneath does. Hijacking commits into a header that net/http doesn't send any more; to set cookies in an
+// upgrade's response use [Manager.Save].
 //
 // With http.TimeoutHandler outside, a response that comes too late is dropped whole, its cookies too. With
-// http.TimeoutHandler inside, the 503 response commits what the handler had changed by then. A Handler inside a Handler of the
-// same Manager passes through.
+// http.TimeoutHandler inside, the 503 response commits what the handler had changed by then. A Handler inside a
+// Handler of the same Manager passes through.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Value(m) != nil {
@@ -49,7 +51,8 @@ func (m *Manager) Get(r *http.Request) *Session {
 	return s
 }
 
-// FromContext returns the session of the innermost Handler that the request of ctx came through. It panics if there is none.
+// FromContext returns the session of the innermost Handler that the request of ctx came through. It panics if there
+// is none.
 func FromContext(ctx context.Context) *Session {
 	s, ok := ctx.Value(innermost{}).(*Session)
 	if !ok {
@@ -78,27 +81,29 @@ func (x *exchange) Value(key any) any {
 	return x.Context.Value(key)
 }
 
-// Format writes the same few words for every verb: to log the request's context or the response writer shows no cookies and
-// no values.
+// Format writes the same few words for every verb: to log the request's context or the response writer shows no
+// cookies and no values.
 func (x *exchange) Format(f fmt.State, _ rune) { io.WriteString(f, "cookiesession.exchange") }
 
-// commit writes the session's cookies into the response header, once. It returns false if the handler's own response must be
-// discarded.
+// commit writes the session's cookies into the response header, once. It returns false if the handler's own response
+// must be discarded.
 func (x *exchange) commit() bool {
-	s := &x.session
-	s.mu.Lock()
-	if s.committed || s.state == nil {
-		s.committed = true
-		s.mu.Unlock()
-		return !x.failed
-	}
-	s.committed = true
-	err := s.manager.save(x.w.Header(), s, &s.fields)
-	s.mu.Unlock()
-	if err != nil {
+	if err := x.save(); err != nil {
 		x.fail(err)
 	}
 	return !x.failed
+}
+
+func (x *exchange) save() error {
+	s := &x.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.committed || s.state == nil {
+		s.committed = true
+		return nil
+	}
+	s.committed = true
+	return s.manager.save(x.w.Header(), s, &s.fields)
 }
 
 // fail answers in the handler's place.
@@ -197,8 +202,8 @@ func (x *exchange) hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 var errNotHijacked = errors.New("cookiesession: connection not hijacked: the session could not be saved, and an error page answers the request")
 
-// unsaved reports whether the session has something to say that no Save has written: only the hijacker can send the header into which the
-// commit puts it.
+// unsaved reports whether the session has something to say that no Save has written: only the hijacker can send the
+// header into which the commit puts it.
 func (x *exchange) unsaved() bool {
 	s := &x.session
 	s.mu.Lock()

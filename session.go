@@ -17,8 +17,8 @@ import (
 // A Session holds the values of one visitor. The first call of any method opens it, so a request that doesn't touch its
 // session pays next to nothing, and fixes what came: later changes of the request's header change nothing.
 //
-// Values are copied in and out: encoded at once by Put, decoded afresh by every read. Whoever reads a key decodes that key
-// only.
+// Values are copied in and out: encoded at once by Put, decoded afresh by every read. Whoever reads a key decodes
+// that key only.
 //
 // A Session is safe for concurrent use by the goroutines of one request. It must not be used for another request.
 type Session struct {
@@ -106,6 +106,14 @@ func (s *Session) asItCame(ctx context.Context) *http.Request {
 	return r
 }
 
+// forHook is asItCame for a hook that runs while the session is being opened.
+func (s *Session) forHook() *http.Request {
+	return s.asItCame(context.WithValue(s.request.Context(), s.manager, beingOpened{}))
+}
+
+// beingOpened is in a session's place as long as there is none.
+type beingOpened struct{}
+
 func (s *Session) open() { s.opening.Do(func() { s.manager.open(s) }) }
 
 // install makes what open found the session's state.
@@ -126,7 +134,9 @@ func (s *Session) install(now time.Time, st *state) {
 // view returns a copy of the session that was found, for Revoked to read before anybody else may.
 func (s *Session) view(now time.Time, found *state) *Session {
 	c := &Session{manager: s.manager, request: s.request, cookies: s.cookies}
-	c.opening.Do(func() { c.install(now, &state{came: found.came, values: found.values}) })
+	st := &state{came: found.came, values: found.values}
+	st.came.valid = true
+	c.opening.Do(func() { c.install(now, st) })
 	return c
 }
 
@@ -214,8 +224,8 @@ func (s *Session) encoded(key string) []byte {
 	return s.values.get(key)
 }
 
-// Get returns the value of key, or nil if there is none. Its type is int64 for every integer (uint64 above math.MaxInt64),
-// float64, string, bool, []byte, time.Time in UTC, []any or map[string]any, whatever type was put.
+// Get returns the value of key, or nil if there is none. Its type is int64 for every integer (uint64 above
+// math.MaxInt64), float64, string, bool, []byte, time.Time in UTC, []any or map[string]any, whatever type was put.
 func (s *Session) Get(key string) any {
 	if encoded := s.encoded(key); encoded != nil {
 		return value.Decode(encoded)
@@ -223,9 +233,9 @@ func (s *Session) Get(key string) any {
 	return nil
 }
 
-// Put stores a copy of value under key. Storing an equal value is no change. What can't be encoded (channels, functions, cycles, maps
-// whose keys aren't strings, nesting deeper than 32) changes nothing, and [Session.Err] says so. Structs are stored as maps, by the rules of
-// package github.com/vmihailenco/msgpack/v5 and its field tags.
+// Put stores a copy of value under key. Storing an equal value is no change. What can't be encoded (channels,
+// functions, cycles, maps whose keys aren't strings, nesting deeper than 32) changes nothing, and [Session.Err] says
+// so. Structs are stored as maps, by the rules of package github.com/vmihailenco/msgpack/v5 and its field tags.
 func (s *Session) Put(key string, value any) {
 	encoded, err := encodeValue(key, value)
 	s.lock()
@@ -297,8 +307,9 @@ func pushValue(key string, list []byte, v any) ([]byte, error) {
 
 var emptyList = value.AppendArrayHeader(nil, 0)
 
-// Increment adds by to the integer that key holds, 0 if it has no value, and returns the sum. If the sum is no int64, or the
-// value no integer, it stays, Increment returns it as far as it is an int64, else 0, and [Session.Err] says so.
+// Increment adds by to the integer that key holds, 0 if it has no value, and returns the sum. If the sum is no int64,
+// or the value no integer, it stays, Increment returns it as far as it is an int64, else 0, and [Session.Err] says
+// so.
 func (s *Session) Increment(key string, by int64) int64 {
 	s.lock()
 	defer s.unlock()
@@ -354,7 +365,8 @@ func (s *Session) All() map[string]any {
 }
 
 // Err returns the first error of this request's changes: a value that can't be encoded, pushed to or incremented, or
-// [ErrCommitted]. A session with an error before the commit isn't saved: the browser keeps what it has. Destroy clears the error.
+// [ErrCommitted]. A session with an error before the commit isn't saved: the browser keeps what it has. Destroy
+// clears the error.
 func (s *Session) Err() error {
 	s.lock()
 	defer s.unlock()
@@ -402,8 +414,8 @@ func (s *Session) encode(dst []byte, now int64) []byte {
 	return appendSession(dst, &d, &s.values)
 }
 
-// Size returns how many bytes session and flash would add to the Cookie request header if saved now, "; " counted once a
-// cookie. Config.MaxSize is the limit.
+// Size returns how many bytes session and flash would add to the Cookie request header if saved now, "; " counted
+// once a cookie. Config.MaxSize is the limit.
 func (s *Session) Size() int {
 	s.lock()
 	defer s.unlock()
@@ -421,7 +433,8 @@ func (s *Session) Size() int {
 	return total
 }
 
-// cookieBytes returns what the cookies called name, with their numbered parts, take in a Cookie header, "; " counted once a cookie.
+// cookieBytes returns what the cookies called name, with their numbered parts, take in a Cookie header, "; " counted
+// once a cookie.
 func cookieBytes(cookies []string, name string) (n int) {
 	for suffix, value := range ownCookies(cookies, name) {
 		n += len(name) + len(suffix) + len("=; ") + len(value)
@@ -431,15 +444,19 @@ func cookieBytes(cookies []string, name string) (n int) {
 
 // largest returns the largest values of session and flash for a SizeError.
 func (s *Session) largest() []KeySize {
+	flashed := s.flash.outcome()
+	return largest(&s.values, &flashed)
+}
+
+func largest(session, flash *values) []KeySize {
 	var sizes []KeySize
 	add := func(v *values, flash bool) {
 		for key, encoded := range v.all() {
 			sizes = append(sizes, KeySize{key, len(value.AppendString(nil, key)) + len(encoded), flash})
 		}
 	}
-	add(&s.values, false)
-	flashed := s.flash.outcome()
-	add(&flashed, true)
+	add(session, false)
+	add(flash, true)
 	slices.SortStableFunc(sizes, func(a, b KeySize) int { return b.Bytes - a.Bytes })
 	return sizes[:min(len(sizes), 10)]
 }

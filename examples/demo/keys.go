@@ -53,10 +53,10 @@ func openKeys(file, env string) (*keyring, error) {
 	return k, err
 }
 
-// watch follows the key file until ctx ends.
-func (k *keyring) watch(ctx context.Context, report func(error)) {
+// watch follows the key file until ctx ends. What it finds it logs.
+func (k *keyring) watch(ctx context.Context) {
 	if k.source == keysFile {
-		k.Watch(ctx, 0, report)
+		k.Watch(ctx, 0, nil)
 	}
 }
 

@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, keysFromEnv string, stdout, stderr 
 	watchCtx, endWatch := context.WithCancel(ctx)
 	go func() {
 		defer close(watching)
-		keys.watch(watchCtx, func(err error) { log.Error("keys not reloaded, the old ones stay in force", "error", err) })
+		keys.watch(watchCtx)
 	}()
 	defer func() { endWatch(); <-watching }()
 

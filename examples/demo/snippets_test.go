@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html/template"
 	"log"
-	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -88,7 +87,5 @@ func Example_keyFile() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	go keys.Watch(ctx, 0, func(err error) {
-		slog.Error("keys not reloaded", "error", err)
-	})
+	go keys.Watch(ctx, 0, nil) // logs each change, and why a file can't be used
 }

@@ -11,7 +11,6 @@ import (
 	"html"
 	"log"
 	"net/http"
-	"strings"
 
 	"github.com/gorilla/securecookie"
 	"github.com/gorilla/sessions"
@@ -27,7 +26,7 @@ const (
 func main() {
 	old := flag.Bool("old", false, "run the application as it was, with gorilla/sessions")
 	addr := flag.String("addr", "localhost:8080", "address to listen on")
-	keys := flag.String("keys", "hex:"+strings.Repeat("0123456789abcdef", 4), "keys, as in an environment variable; the default is for trying only")
+	keys := flag.String("keys", "hex:f8b22a1e8e2db1fdc73af14faa9b7bae4ffa9af317c8833a6c95ceebb6170f6e", "keys, as in an environment variable; the default is for trying only")
 	flag.Parse()
 
 	handler := oldApplication()

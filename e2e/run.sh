@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Installs what the end-to-end tests need, as root on Debian with Go, and runs them: about eight minutes. Everything listens on
+# loopback only and ends with its test. --screenshot takes the README's picture of the demo instead.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+TMPDIR=$(mktemp -d) # everything that the tests write is in here
+export TMPDIR
+chmod 755 "$TMPDIR" # nginx and Apache give up root's rights
+policy=/usr/sbin/policy-rc.d
+made_policy=
+trap 'rm -rf "$TMPDIR"; [ -z "$made_policy" ] || rm -f $policy' EXIT
+
+say() { printf '\n== e2e: %s (%ds)\n' "$*" "$SECONDS"; }
+
+need=()
+while read -r program package; do
+	[ -x "$program" ] || need+=("$package")
+done <<'END'
+/usr/bin/chromium chromium
+/usr/bin/firefox-esr firefox-esr
+/usr/sbin/nginx nginx
+/usr/sbin/haproxy haproxy
+/usr/sbin/apache2 apache2
+/usr/sbin/varnishd varnish
+/usr/bin/caddy caddy
+END
+command -v node >/dev/null || need+=(nodejs)
+command -v npm >/dev/null || need+=(npm)
+[ "${1:-}" != --screenshot ] || command -v pngquant >/dev/null || need+=(pngquant)
+if [ ${#need[@]} -gt 0 ]; then
+	say "install ${need[*]}"
+	if [ ! -e $policy ]; then # keeps packages from starting their services
+		made_policy=yes
+		printf '#!/bin/sh\nexit 101\n' >$policy
+		chmod +x $policy
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -q >/dev/null
+	apt-get install -qy --no-install-recommends "${need[@]}" >"$TMPDIR/install.log" 2>&1 ||
+		{ tail -50 "$TMPDIR/install.log"; exit 1; }
+fi
+
+if [ ! browser/node_modules/.package-lock.json -nt browser/package-lock.json ]; then
+	say "install the browsers' driver"
+	(cd browser && npm ci --no-audit --no-fund --loglevel=error)
+fi
+
+if [ "${1:-}" = --screenshot ]; then
+	say "screenshot"
+	(cd .. && go build -o "$TMPDIR/" ./examples/demo)
+	mkdir -p ../docs
+	BROWSER=chrome DEMO=$TMPDIR/demo node browser/screenshot.mjs "$TMPDIR/demo.png"
+	pngquant --force --speed 1 --output ../docs/demo.png "$TMPDIR/demo.png"
+	ls -l ../docs/demo.png
+	exit
+fi
+
+say "versions"
+chromium --version 2>/dev/null
+firefox-esr --version
+/usr/sbin/nginx -v 2>&1
+/usr/sbin/haproxy -v | head -1
+/usr/sbin/apache2 -v | head -1
+/usr/sbin/varnishd -V 2>&1 | head -1
+caddy version
+
+say "vet"
+go vet ./...
+
+say "tests"
+go test -count=1 -v -timeout 18m .
+say "done"
