@@ -116,6 +116,15 @@ func TestSessionPayload(t *testing.T) {
 	}
 }
 
+// Time 0 is 1970, as every other number is its second, and not Go's zero Time.
+func TestCreatedAtTheEpoch(t *testing.T) {
+	m := newManager(t, nil)
+	header := m.SealPayload("session", pack(packArray(7), packID(1), packTimes(0, 0, time.Now().Unix()+9), 0, packBytes(nil), 0x80))
+	if got, want := load(m, header).CreatedAt(), time.Unix(0, 0).UTC(); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestFlashPayload(t *testing.T) {
 	m := newManager(t, nil)
 	now := time.Now().Unix()

@@ -48,14 +48,14 @@ func (s *Session) drawID() {
 func (s *Session) CreatedAt() time.Time {
 	s.lock()
 	defer s.unlock()
-	return timeOf(s.data.created)
+	return time.Unix(s.data.created, 0).UTC()
 }
 
 // ExpiresAt returns when the session's lifetime ends, in UTC, to the second.
 func (s *Session) ExpiresAt() time.Time {
 	s.lock()
 	defer s.unlock()
-	return timeOf(s.data.expires)
+	return time.Unix(s.data.expires, 0).UTC()
 }
 
 // Regenerate gives the session a new ID, a new CSRF token if it had one, and a new lifetime; the values stay. Call it
