@@ -19,6 +19,8 @@ while read -r program package; do
 done <<'END'
 /usr/bin/chromium chromium
 /usr/bin/firefox-esr firefox-esr
+/usr/bin/WebKitWebDriver webkit2gtk-driver
+/usr/bin/Xvfb xvfb
 /usr/sbin/nginx nginx
 /usr/sbin/haproxy haproxy
 /usr/sbin/apache2 apache2
