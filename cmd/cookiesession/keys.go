@@ -70,6 +70,7 @@ func (p *program) keysRotate(flags *flag.FlagSet, args []string) error {
 	label := flags.String("label", "", "call the new key `label` (default: the month, such as 2026-11, with a letter\nif that is taken)")
 	var drop labels
 	flags.Var(&drop, "drop", "remove the key called `label` now, because it leaked: its sessions end\n(may be given several times)")
+	dropAll := flags.Bool("drop-all", false, "remove all keys but the new one now: every session ends")
 	dryRun := flags.Bool("dry-run", false, "print the plan and write nothing")
 	asJSON := flags.Bool("json", false, "print the plan as JSON")
 	err := p.parse(flags, args, `
@@ -91,7 +92,7 @@ had that) and its owner. Two rotations at a time wait for one another.
 		return p.usage(flags, "-in and -slack can't be negative, and -lifetime must be positive")
 	}
 
-	r := keyfile.Rotation{In: *in, Lifetime: *lifetime, Slack: *slack, Label: *label, Secret: newSecret(), Drop: drop}
+	r := keyfile.Rotation{In: *in, Lifetime: *lifetime, Slack: *slack, Label: *label, Secret: newSecret(), Drop: drop, DropAll: *dropAll}
 	var done rotated
 	change := func(old []byte) ([]byte, error) {
 		r.Now = time.Now() // a rotation before may have taken its time
@@ -137,6 +138,7 @@ type rotated struct {
 	Before     string        `json:"sealing_before,omitempty"`
 	Retiring   []retiringKey `json:"retiring"`
 	Dropped    []string      `json:"dropped"`
+	NotBefore  time.Time     `json:"not_before,omitzero"`
 	Ring       string        `json:"ring,omitempty"` // empty in a dry run: the new key is gone
 	Warnings   []string      `json:"warnings"`
 	Notes      []string      `json:"notes"`
@@ -169,7 +171,7 @@ func rotate(old []byte, r keyfile.Rotation, done *rotated) ([]byte, error) {
 		return nil, problem(err)
 	}
 	*done = rotated{
-		Label: plan.Label, ActivateAt: plan.ActivateAt, Before: plan.Before, Dropped: append([]string{}, plan.Dropped...),
+		Label: plan.Label, ActivateAt: plan.ActivateAt, Before: plan.Before, Dropped: append([]string{}, plan.Dropped...), NotBefore: file.NotBefore,
 		Retiring: []retiringKey{}, Ring: ring.Fingerprint(), Warnings: append([]string{}, file.Warnings(r.Now, r.Lifetime)...),
 		Notes: []string{}, atOnce: r.In == 0,
 	}
@@ -202,6 +204,9 @@ func (r *rotated) words() string {
 	}
 	for _, label := range r.Dropped {
 		fmt.Fprintf(&b, "%s is removed\n", label)
+	}
+	if !r.NotBefore.IsZero() {
+		fmt.Fprintf(&b, "sessions from before %s are refused\n", keyfile.Time(r.NotBefore))
 	}
 	switch {
 	case !r.Written:

@@ -83,6 +83,7 @@ func TestKeysRotate(t *testing.T) {
 		before := w.read("keys.json")
 		w.expect(exitOK, `from 2000-01-01 00:10:00 UTC new cookies are sealed with 2000-01, until then with 1999-10
 1999-10 opens until 2000-01-02 01:10:00 UTC
+sessions from before 1999-01-01 00:00:00 UTC are refused
 keys.json is as it was: this is a dry run
 `, "keys", "rotate", "-file", "keys.json", "-dry-run")
 		if w.read("keys.json") != before || w.files() != "keys.json" {
@@ -92,6 +93,7 @@ keys.json is as it was: this is a dry run
 		got, _ := w.run(exitOK, "", "keys", "rotate", "-file", "keys.json", "-in", "10m", "-lifetime", "24h")
 		want := `from 2000-01-01 00:10:00 UTC new cookies are sealed with 2000-01, until then with 1999-10
 1999-10 opens until 2000-01-02 01:10:00 UTC
+sessions from before 1999-01-01 00:00:00 UTC are refused
 keys.json is written: distribute it to every server before 2000-01-01 00:10:00 UTC
 ring ` + w.ring("keys.json") + "\n"
 		if got != want {
@@ -125,6 +127,7 @@ ring ` + w.ring("keys.json") + "\n"
 		want = `from 2000-01-01 01:30:00 UTC new cookies are sealed with next, until then with 2000-01
 2000-01 opens until 2000-01-31 01:30:00 UTC
 1999-10 opens until 2000-01-02 01:10:00 UTC, as before
+sessions from before 1999-01-01 00:00:00 UTC are refused
 keys.json is written: distribute it to every server before 2000-01-01 01:30:00 UTC
 ring ` + w.ring("keys.json") + `
 warning: 1999-10 seals until 2000-01-01 00:10:00 UTC but retires at 2000-01-02 01:10:00 UTC, before its last sessions have expired; set its retire_at to 2000-01-31 00:10:00 UTC or later
@@ -139,10 +142,16 @@ warning: 1999-10 seals until 2000-01-01 00:10:00 UTC but retires at 2000-01-02 0
 next is removed
 2000-01 is removed
 1999-10 is removed
+sessions from before 1999-01-01 00:00:00 UTC are refused
 keys.json is written: distribute it to every server now
 ring ` + w.ring("keys.json") + "\n"
 		if got != want {
 			w.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+
+		got, _ = w.run(exitOK, "", "keys", "rotate", "-file", "keys.json", "-in", "0", "-drop-all")
+		if want := "from now on new cookies are sealed with 2000-01c\n2000-01b is removed\n"; !strings.HasPrefix(got, want) {
+			w.Errorf("got\n%s\nwant\n%s…", got, want)
 		}
 	})
 }

@@ -53,6 +53,7 @@ type Rotation struct {
 	Label               string // empty: the month, with a letter if that is taken
 	Secret              Secret
 	Drop                []string
+	DropAll             bool // all keys but the new one
 }
 
 // A Plan is what Rotate did to a file.
@@ -85,7 +86,7 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 	}
 	var kept []Key
 	for _, k := range f.Keys {
-		if k.retired(now) || slices.Contains(r.Drop, k.Label) {
+		if k.retired(now) || r.DropAll || slices.Contains(r.Drop, k.Label) {
 			plan.Dropped = append(plan.Dropped, k.Label)
 			continue
 		}

@@ -83,6 +83,8 @@ func TestRotate(t *testing.T) {
 			[]string{"2026-11 +0h .", "a . +25h"}, "a", []string{"a"}, nil},
 		{"leaked key", []string{"a", "b -48h"}, func(r *Rotation) { r.In, r.Drop, r.Label = 0, []string{"b"}, "new" },
 			[]string{"new +0h .", "a . +25h"}, "a", []string{"a"}, []string{"b"}},
+		{"nobody knows which key leaked", []string{"b", "a -48h"}, func(r *Rotation) { r.In, r.DropAll = 0, true },
+			[]string{"2026-11 +0h ."}, "", nil, []string{"b", "a"}},
 		{"all have retired", []string{"a . -1h"}, func(r *Rotation) { r.In = 0 },
 			[]string{"2026-11 +0h ."}, "", nil, []string{"a"}},
 		{"next month", []string{"2026-11"}, func(r *Rotation) { r.In = 10 * 24 * time.Hour },
