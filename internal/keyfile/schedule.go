@@ -100,8 +100,11 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 	if before := f.Sealing(plan.ActivateAt.Add(-1)); before >= 0 {
 		plan.Before = f.Keys[before].Label
 	}
-	// First, because the first listed of equals seals.
-	f.Keys = slices.Insert(f.Keys, 0, Key{Label: plan.Label, Secret: r.Secret, ActivateAt: plan.ActivateAt})
+	key := Key{Label: plan.Label, Secret: r.Secret, ActivateAt: plan.ActivateAt}
+	if r.In == 0 && f.Sealing(now) < 0 {
+		key.ActivateAt = time.Time{} // or servers whose clock is behind would refuse a file without an active key
+	}
+	f.Keys = slices.Insert(f.Keys, 0, key) // the first listed of equals seals
 	return plan, nil
 }
 

@@ -84,9 +84,9 @@ func TestRotate(t *testing.T) {
 		{"leaked key", []string{"a", "b -48h"}, func(r *Rotation) { r.In, r.Drop, r.Label = 0, []string{"b"}, "new" },
 			[]string{"new +0h .", "a . +25h"}, "a", []string{"a"}, []string{"b"}},
 		{"nobody knows which key leaked", []string{"b", "a -48h"}, func(r *Rotation) { r.In, r.DropAll = 0, true },
-			[]string{"2026-11 +0h ."}, "", nil, []string{"b", "a"}},
+			[]string{"2026-11 . ."}, "", nil, []string{"b", "a"}},
 		{"all have retired", []string{"a . -1h"}, func(r *Rotation) { r.In = 0 },
-			[]string{"2026-11 +0h ."}, "", nil, []string{"a"}},
+			[]string{"2026-11 . ."}, "", nil, []string{"a"}},
 		{"next month", []string{"2026-11"}, func(r *Rotation) { r.In = 10 * 24 * time.Hour },
 			[]string{"2026-12 +240h .", "2026-11 . +265h"}, "2026-11", []string{"2026-11"}, nil},
 	} {
