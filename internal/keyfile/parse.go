@@ -81,6 +81,7 @@ func parseJSON(text []byte) (*File, error) {
 	if err := p.checkSyntax(); err != nil {
 		return nil, err
 	}
+	p.dec.UseNumber() // or a number beyond float64 would be an error here
 	f, hasKeys := &File{}, false
 	err := p.object("the file", "keys and not_before", func(name string) (err error) {
 		switch name {
@@ -237,7 +238,7 @@ func (p *parser) string(name string) (string, error) {
 
 func (p *parser) time(name string) (t time.Time, err error) {
 	text, ok := p.token().(string)
-	if !ok || t.UnmarshalText([]byte(text)) != nil {
+	if !ok || t.UnmarshalText([]byte(text)) != nil || t.UTC().Year() > 9999 {
 		return time.Time{}, fmt.Errorf(`%s: %q is not a time such as "2026-11-21T14:10:00Z" (RFC 3339); correct it or leave it out`, p.at(), name)
 	}
 	if t.Unix() <= 0 {

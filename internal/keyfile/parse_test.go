@@ -1,0 +1,41 @@
+package keyfile
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// Whatever a file holds, Parse returns; and what it accepts, it accepts as Marshal writes it. What the errors say is
+// tested with package cookiesession.
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{
+		"", "secret", "a=secret,b=other=", "\uFEFF{}\r\n", `{"keys": [{"label": "a", "secret": "s"}]}`, `{"keys": 1e999}`, `{"keys": [[[[1]]]]}`,
+		`{"not_before": "2026-11-21T14:10:00.5+01:00", "keys": [{"label": "a", "secret": "s", "activate_at": "2026-11-21T14:10:00Z", "retire_at": "9999-12-31T23:59:59-01:00"}]}`,
+		`{"keys": [{"label": "a", "label": "b"}]}`, `{"keys": []} {}`, "{\"a\": \"\xff\"}", `{"keys": [{}]}`, `{"keys": [null]}`, `{"\ud800": 1}`, strings.Repeat("[", 20000), `{"keys":` + strings.Repeat("[", 20000),
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		file, err := Parse(text)
+		if err != nil || !utf8.Valid(text) { // such bytes are in no secret
+			return
+		}
+		if len(file.Keys) == 0 {
+			t.Fatal("no keys and no error")
+		}
+		for i := range file.Keys {
+			if file.Keys[i].Label == "" {
+				file.Keys[i].Label = "label"
+			}
+		}
+		written := file.Marshal()
+		again, err := Parse(written)
+		if err != nil {
+			t.Fatalf("%v in %s", err, written)
+		}
+		if string(again.Marshal()) != string(written) {
+			t.Errorf("got %s, want %s", again.Marshal(), written)
+		}
+	})
+}
