@@ -33,12 +33,14 @@ func TestTokenOpensOnlyWhereItBelongs(t *testing.T) {
 	lease := strings.TrimPrefix(m.SealPayload("lease", pack(packLease(v.load().ID(), time.Now().Unix()))), "ab.lease=")
 
 	others := map[string]*cookiesession.Manager{
-		"another name":  named("abc", "c"),
+		"another name":  named("ax", "c"),
+		"a longer name": named("abc", "c"),
 		"another scope": named("ab", "d"),
 		"no scope":      named("ab", ""),
-		// oauth2-proxy's cookieSignature joins name, value and time without separators, so bytes can move from one to the next.
-		"a letter moved from name to scope": named("a", "bc"),
-		"a letter moved from scope to name": named("abc", ""),
+		// oauth2-proxy's cookieSignature joins name, value and time without separators, so bytes can move from one to
+		// the next. Here the scope comes before the name.
+		"a letter moved from name to scope": named("b", "ca"),
+		"a letter moved from scope to name": named("cab", ""),
 		"another prefix":                    config(func(c *cookiesession.Config) { c.Name, c.Scope, c.Insecure = "ab", "c", false }),
 		"another key": config(func(c *cookiesession.Config) {
 			c.Name, c.Scope = "ab", "c"
