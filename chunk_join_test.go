@@ -291,6 +291,7 @@ func TestCandidates(t *testing.T) {
 		{"twelve of cookie 3", cat(parts(defaultName+".3", 12), j.a), "a"},
 		{"thousands of cookie 3", cat(parts(defaultName+".3", 5000), j.a), "ambiguous"},
 		{"thousands of cookie 3 and nothing else", cat(parts(defaultName+".3", 5000)), "ambiguous"},
+		{"thousands of what has no place", cat(parts(defaultName+".0", 999), parts(defaultName+".9", 999), parts(defaultName+".10", 999), j.a), "a"},
 		{"nothing that opens", cat(junk(1, ""), forged), "malformed"},
 		{"nothing that opens, otherwise", cat(forged, junk(1, "")), "forged"},
 	}
