@@ -128,7 +128,7 @@ func TestJoin(t *testing.T) {
 		{"count 9 for 3, the last not of whole groups", a(pair{n0, "9" + v0[1:]}), "malformed"},
 		{"count 0", a(pair{n0, "0" + v0[1:]}), "malformed"},
 		{"count a letter", a(pair{n0, "c" + v0[1:]}), "malformed"},
-		{"count :", a(pair{n0, ":" + v0[1:]}), "malformed"},
+		{"count :", a(pair{n0, ":" + v0[1:]}, pair{n2, v2[:len(v2)&^3]}), "malformed"},
 		{"count /", a(pair{n0, "/" + v0[1:]}), "malformed"},
 		{"count of two bytes", a(pair{n0, "³" + v0[1:]}), "malformed"},
 		{"count 03", a(pair{n0, "03" + v0[1:]}), "malformed"},
@@ -160,6 +160,7 @@ func TestJoin(t *testing.T) {
 		{"padded", a(pair{n2, v2 + "="}), "malformed"},
 
 		{"duplicates, identical", before(j.a...), "a"},
+		{"ten of each, identical", join(slices.Repeat(j.a, 10)...), "a"},
 		{"duplicate 1 with another tag before", before(j.b[1]), "a"},
 		{"duplicate 1 with another tag after", after(j.b[1]), "a"},
 		{"duplicate 1 with the same tag before", before(pair{n1, tag + j.b[1].value[4:]}), "a"},
