@@ -127,7 +127,7 @@ func flashCookies(name string) bool { return name == cookieName+".flash" }
 
 // endedName returns the name of the marker for a session.
 func endedName(v view) string {
-	origin, err := hex.DecodeString(v.origin())
+	origin, err := hex.DecodeString(v.id[:16])
 	if err != nil {
 		panic(err)
 	}
