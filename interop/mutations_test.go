@@ -137,7 +137,7 @@ func (g generator) mutate(v *visitor, rivals []octets) request {
 		}
 		i := g.IntN(len(pairs))
 		insert := func(pair string) { pairs = slices.Insert(pairs, g.IntN(len(pairs)+1), pair) }
-		switch g.IntN(16) {
+		switch g.IntN(18) {
 		case 0, 1:
 			pairs[i] = g.damage(pairs[i])
 		case 2:
@@ -168,10 +168,21 @@ func (g generator) mutate(v *visitor, rivals []octets) request {
 		case 10:
 			pairs = g.recut(pairs, r.Name+pick(g, "", "", ".flash", ".lease"))
 		case 11: // too many, or just not
-			for range pick(g, 3, 4, 5, 31, 32, 33) {
+			for range pick(g, 3, 4, 5) {
 				insert(g.damage(pairs[i]))
 			}
-		case 12:
+		case 16: // as many numbered cookies as may be, or one more
+			base := r.Name + pick(g, "", "", ".flash", ".lease") + "."
+			n := pick(g, 32, 33)
+			for _, pair := range pairs {
+				if strings.HasPrefix(pair, base) && strings.IndexByte(pair, '=') == len(base)+1 {
+					n--
+				}
+			}
+			for range n {
+				insert(fmt.Sprint(base, 1+g.IntN(8), "=x"))
+			}
+		case 12, 17:
 			g.retune(&r, v)
 		case 13:
 			origin, err := hex.DecodeString(v.want.ID[:16])
@@ -286,7 +297,7 @@ func (g generator) retune(r *request, v *visitor) {
 	case 0, 1, 2:
 		r.Now += pick(g, 1, 59, 60, 61, 600, 3600, 7200, g.Int64N(100*24*3600))
 	case 3:
-		r.Now -= pick(g, 1, 59, 60, 61, 62, 600, 1000, g.Int64N(2000))
+		r.Now -= pick(g, 1, 59, 60, 60, 61, 61, g.Int64N(2000))
 	case 4:
 		r.NotBefore = v.Now - g.Int64N(2000)
 	case 5:

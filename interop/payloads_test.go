@@ -44,20 +44,20 @@ func (g generator) payload(now int64, purpose string) []byte {
 	case "session":
 		w.list(7)
 		w.bin(id)
-		w.time(now - g.Int64N(1000))
-		w.time(now - g.Int64N(2000) + 100)
-		w.time(now + 2000 - g.Int64N(2100))
+		w.time(now + g.mostly(-g.Int64N(1000), 60, 61))
+		w.time(now + g.mostly(-g.Int64N(1000), -1000, -1001, -2000, 60, 61))
+		w.time(now + g.mostly(1+g.Int64N(2000), 0, 1))
 		w.uint(uint64(g.IntN(3)))
 		w.bin(pick(g, nil, g.bytes(16), make([]byte, 16)))
 		w.values(g.IntN(5), 1)
 	case "flash":
 		w.list(2)
-		w.time(now + g.Int64N(600))
+		w.time(now + g.mostly(1+g.Int64N(600), 0, 1))
 		w.values(1+g.IntN(3), 1)
 	case "lease":
 		w.list(2)
 		w.bin(id)
-		w.time(now - g.Int64N(2000) + 100)
+		w.time(now + g.mostly(-g.Int64N(1000), -1000, -1001, 60, 61))
 	}
 	if g.IntN(4) == 0 {
 		i := g.IntN(len(w.out))
@@ -73,6 +73,14 @@ func (g generator) payload(now int64, purpose string) []byte {
 		}
 	}
 	return w.out
+}
+
+// mostly returns common, and sometimes one of the edges.
+func (g generator) mostly(common int64, edges ...int64) int64 {
+	if g.IntN(5) == 0 {
+		return pick(g, edges...)
+	}
+	return common
 }
 
 // A wild writer writes longer forms than needed, and sometimes a wrong one.
