@@ -72,6 +72,9 @@ func TestFlash(t *testing.T) {
 				t.Errorf("Flashes: got %v, want %v", got, want)
 			}
 		}, "-[.flash]", ""},
+		{"Flash, then Keep of the old one", func(_ *testing.T, s *cookiesession.Session) { s.Flash("old", 3); s.Keep("old") }, "[.flash]", "old=3"},
+		{"Flash, then Reflash", func(_ *testing.T, s *cookiesession.Session) { s.Flash("old", 3); s.Reflash() }, "[.flash]", "old=3 other=2"},
+		{"Keep, then Flash", func(_ *testing.T, s *cookiesession.Session) { s.Keep("old"); s.Flash("old", 3) }, "[.flash]", "old=3"},
 		{"Flashes, and a change", func(_ *testing.T, s *cookiesession.Session) { s.Flashes(); s.Put("n", 2) }, "-[.flash] []", ""},
 		{"Flashes, and no change", func(_ *testing.T, s *cookiesession.Session) { s.Flashes(); s.Put("n", 1) }, "-[.flash]", ""},
 
@@ -458,6 +461,7 @@ func TestFlashAfterCommit(t *testing.T) {
 			s.FlashNow("g", 1)
 			return s.Err() == nil && s.Flashed("g") == int64(1)
 		},
+		"keeping nothing": func(s *cookiesession.Session) bool { s.Keep("nothing"); return true },
 	} {
 		h := inManagersHandler(v.m, requestWith(v.header()), func(w http.ResponseWriter, r *http.Request) {
 			s := v.m.Get(r)
@@ -473,6 +477,32 @@ func TestFlashAfterCommit(t *testing.T) {
 		if len(h["Set-Cookie"]) > 0 {
 			t.Errorf("%s: wrote %s", name, v.wrote(h["Set-Cookie"]))
 		}
+	}
+}
+
+// What has been shown before the commit may be read after it, and what isn't there: neither is a change.
+func TestFlashReadAfterCommit(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	v.visit(flash("f", 1))
+	for name, header := range map[string]string{"shown before": v.header(), "none came": "", "refused": v.m.CookieName() + ".flash=1forged"} {
+		inManagersHandler(v.m, requestWith(header), func(w http.ResponseWriter, r *http.Request) {
+			s := v.m.Get(r)
+			if name == "shown before" {
+				s.Flashed("f")
+			}
+			w.WriteHeader(http.StatusOK)
+			s.Flashed("f")
+			s.Flashes()
+			s.Keep("nothing")
+			if s.Err() != nil {
+				t.Errorf("%s: got Err %v from reading", name, s.Err())
+			}
+			s.FlashNow("f", 1)
+			s.Keep("f")
+			if !errors.Is(s.Err(), cookiesession.ErrCommitted) {
+				t.Errorf("%s: got Err %v from Keep, want ErrCommitted", name, s.Err())
+			}
+		})
 	}
 }
 

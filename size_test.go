@@ -109,6 +109,19 @@ func both(value, message any) func(*cookiesession.Session) {
 	return func(s *cookiesession.Session) { s.Put("v", value); s.Flash("f", message) }
 }
 
+// What Destroy has deleted leaves its room to the message that says so.
+func TestDestroyMakesRoom(t *testing.T) {
+	v := newVisitor(t, newManager(t, withMaxSize(1000)))
+	v.visit(put("v", random(600)))
+	v.visit(func(s *cookiesession.Session) {
+		s.Destroy()
+		s.Flash("f", random(600))
+	})
+	if got := v.get("v"); got != nil || v.load().Flashed("f") != random(600) {
+		t.Errorf("got %v and another message, want the message alone", got)
+	}
+}
+
 func TestSizeOfNothing(t *testing.T) {
 	m := newManager(t, nil)
 	v := newVisitor(t, m)
