@@ -287,6 +287,8 @@ func TestCandidates(t *testing.T) {
 		{"two of cookie 1 and two of cookie 2", cat(parts(n1, 1), parts(defaultName+".2", 1), j.a), "a"},
 		{"four of cookie 1", cat(parts(n1, 3), j.a), "a"},
 		{"five of cookie 1", cat(parts(n1, 4), j.a), "ambiguous"},
+		{"ten of cookie 1", cat(parts(n1, 9), j.a), "ambiguous"},
+		{"ten of cookie 1 and of cookie 2", cat(parts(n1, 9), parts(defaultName+".2", 9), j.a), "ambiguous"},
 		{"five of cookie 1 after", cat(j.a, parts(n1, 4)), "ambiguous"},
 		{"three of cookie 1 and two of cookie 2", cat(parts(n1, 2), parts(defaultName+".2", 1), j.a), "ambiguous"},
 		{"twelve of cookie 3", cat(parts(defaultName+".3", 12), j.a), "a"},
