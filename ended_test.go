@@ -255,6 +255,50 @@ func TestDestroyOfSeveral(t *testing.T) {
 	}
 }
 
+// Of the sessions that came, each that has time left is ended, once: those that are over need no marker.
+func TestDestroyOfWritesAndRemains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, nil)
+		// Three writes of each of two visitors' sessions: the second is remembered, the first and the last end in a day.
+		var writes [2][3]string
+		var ids [2]string
+		for i := range writes {
+			v := newVisitor(t, m)
+			for n, change := range []func(*cookiesession.Session){
+				put("n", 1),
+				func(s *cookiesession.Session) { s.Put("n", 2); s.Remember(7 * 24 * time.Hour) },
+				func(s *cookiesession.Session) { s.Put("n", 3); s.Regenerate() },
+			} {
+				v.visit(change)
+				writes[i][n] = v.header()
+			}
+			ids[i] = "[" + endedSuffix(t, v.load().ID()) + "]"
+		}
+		a, b := writes[0], writes[1]
+		both := []string{ids[0], ids[1]}
+		slices.Sort(both)
+		test := func(name, want string, header ...string) {
+			t.Helper()
+			v := newVisitor(t, m)
+			s := load(m, strings.Join(header, "; "))
+			s.Destroy()
+			lines, err := v.answer(s)
+			if got := v.wrote(lines); err != nil || got != "-[]"+want {
+				t.Errorf("%s: got %s and error %v, want -[]%s", name, got, err, want)
+			}
+		}
+		test("a session twice", " "+ids[0], a[0], a[1])
+		test("and another's twice", " "+both[0]+" "+both[1], a[0], b[0], b[1])
+		time.Sleep(2 * 24 * time.Hour)
+		test("one that is over", "", a[0])
+		test("two that are over", "", a[0], b[0])
+		test("one that is over and its remembered write", " "+ids[0], a[0], a[1])
+		test("the same, other way round", " "+ids[0], a[1], a[0])
+		test("a remembered one, and another that is over", " "+ids[0], a[1], b[2])
+		test("the same, the other way round", " "+ids[0], b[2], a[1])
+	})
+}
+
 // Destroy never fails, whatever was done to the session before, and is told to the browser even if what came after it can't be saved. Deleting
 // in gorilla/sessions encodes first, so it fails with what is too large.
 func TestDestroyNeverFails(t *testing.T) {

@@ -156,6 +156,11 @@ var mutations = []mutation{
 		`				ambiguous = true`,
 		`				ambiguous = !MUTANT`}},
 		"TestTossedCookie|TestCandidates"},
+	{"a hook that panics leaves a valid session", []edit{{"cookiesession.go",
+		`		refused = m.validate(s, now, &came, st, label)`,
+		`		found.valid = MUTANT
+		refused = m.validate(s, now, &came, st, label)`}},
+		"TestHookPanics|TestRevokedPanics"},
 	{"of several flash cookies the last is taken", []edit{{"flash.go",
 		`		ambiguous = f.valid
 `,
@@ -165,6 +170,10 @@ var mutations = []mutation{
 	{"any number of candidates is tried", []edit{{"compartment.go",
 		`			if tried++; tried > maxCandidates {`,
 		`			if tried++; tried > maxCandidates && !MUTANT {`}},
+		"TestCandidates"},
+	{"any number of parts is kept", []edit{{"chunk.go",
+		`		case a.n < len(a.parts) &&`,
+		`		case (MUTANT || a.n < len(a.parts)) &&`}},
 		"TestCandidates"},
 	{"parts of any write are joined", []edit{{"chunk.go",
 		`cookie.value[:tagLen] != string(tag[:])`,
@@ -348,6 +357,14 @@ var mutations = []mutation{
 		`	if s.came.alive {`,
 		`	if s.came.alive && !MUTANT {`}},
 		"TestDestroyWritesMarker"},
+	{"of two writes the last tells whether Destroy writes a marker", []edit{{"session.go",
+		`		a.alive = a.alive || alive`,
+		`		a.alive = a.alive && !MUTANT || alive`}},
+		"TestDestroyOfWritesAndRemains"},
+	{"Destroy ends an origin twice", []edit{{"session.go",
+		`	case alive && !slices.Contains(a.rivals, o):`,
+		`	case alive && (MUTANT || !slices.Contains(a.rivals, o)):`}},
+		"TestDestroyOfWritesAndRemains"},
 	{"a refused session's marker is cleaned up", []edit{{"lease.go",
 		`	if !s.came.siblings {
 		return
