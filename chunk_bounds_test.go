@@ -3,6 +3,7 @@ package cookiesession_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -97,15 +98,21 @@ func TestMemoryIsBounded(t *testing.T) {
 				}
 			}
 			use() // fills pools and logs what is logged once
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			use()
-			runtime.ReadMemStats(&after)
-			if got := after.TotalAlloc - before.TotalAlloc; got > test.bytes {
-				t.Errorf("allocated %d bytes for a header of %d, want at most %d", got, len(test.header), test.bytes)
+			// The least of some tries: a collection, or the race detector, may empty the pools in between.
+			bytes, allocations := uint64(math.MaxUint64), uint64(math.MaxUint64)
+			for range 5 {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				use()
+				runtime.ReadMemStats(&after)
+				bytes = min(bytes, after.TotalAlloc-before.TotalAlloc)
+				allocations = min(allocations, after.Mallocs-before.Mallocs)
 			}
-			if got := after.Mallocs - before.Mallocs; got > test.allocations {
-				t.Errorf("%d allocations, want at most %d", got, test.allocations)
+			if bytes > test.bytes {
+				t.Errorf("allocated %d bytes for a header of %d, want at most %d", bytes, len(test.header), test.bytes)
+			}
+			if allocations > test.allocations {
+				t.Errorf("%d allocations, want at most %d", allocations, test.allocations)
 			}
 		})
 	}

@@ -128,7 +128,7 @@ func TestJoin(t *testing.T) {
 		{"count 9 for 3, the last not of whole groups", a(pair{n0, "9" + v0[1:]}), "malformed"},
 		{"count 0", a(pair{n0, "0" + v0[1:]}), "malformed"},
 		{"count a letter", a(pair{n0, "c" + v0[1:]}), "malformed"},
-		{"count :", a(pair{n0, ":" + v0[1:]}), "malformed"},
+		{"count :", a(pair{n0, ":" + v0[1:]}, pair{n2, v2[:len(v2)&^3]}), "malformed"},
 		{"count /", a(pair{n0, "/" + v0[1:]}), "malformed"},
 		{"count of two bytes", a(pair{n0, "³" + v0[1:]}), "malformed"},
 		{"count 03", a(pair{n0, "03" + v0[1:]}), "malformed"},
@@ -160,6 +160,7 @@ func TestJoin(t *testing.T) {
 		{"padded", a(pair{n2, v2 + "="}), "malformed"},
 
 		{"duplicates, identical", before(j.a...), "a"},
+		{"ten of each, identical", join(slices.Repeat(j.a, 10)...), "a"},
 		{"duplicate 1 with another tag before", before(j.b[1]), "a"},
 		{"duplicate 1 with another tag after", after(j.b[1]), "a"},
 		{"duplicate 1 with the same tag before", before(pair{n1, tag + j.b[1].value[4:]}), "a"},
@@ -258,7 +259,7 @@ func TestCandidates(t *testing.T) {
 		return pairs
 	}
 	forged := slices.Clone(j.small)
-	forged[0].value = forged[0].value[:60] + strings.Map(func(r rune) rune { return r ^ 1 }, forged[0].value[60:61]) + forged[0].value[61:]
+	forged[0].value = swapLetter(forged[0].value, 60)
 	cat := func(lists ...[]pair) string { return join(slices.Concat(lists...)...) }
 
 	tests := []struct{ name, header, want string }{
@@ -286,11 +287,14 @@ func TestCandidates(t *testing.T) {
 		{"two of cookie 1 and two of cookie 2", cat(parts(n1, 1), parts(defaultName+".2", 1), j.a), "a"},
 		{"four of cookie 1", cat(parts(n1, 3), j.a), "a"},
 		{"five of cookie 1", cat(parts(n1, 4), j.a), "ambiguous"},
+		{"ten of cookie 1", cat(parts(n1, 9), j.a), "ambiguous"},
+		{"ten of cookie 1 and of cookie 2", cat(parts(n1, 9), parts(defaultName+".2", 9), j.a), "ambiguous"},
 		{"five of cookie 1 after", cat(j.a, parts(n1, 4)), "ambiguous"},
 		{"three of cookie 1 and two of cookie 2", cat(parts(n1, 2), parts(defaultName+".2", 1), j.a), "ambiguous"},
 		{"twelve of cookie 3", cat(parts(defaultName+".3", 12), j.a), "a"},
 		{"thousands of cookie 3", cat(parts(defaultName+".3", 5000), j.a), "ambiguous"},
 		{"thousands of cookie 3 and nothing else", cat(parts(defaultName+".3", 5000)), "ambiguous"},
+		{"thousands of what has no place", cat(parts(defaultName+".0", 999), parts(defaultName+".9", 999), parts(defaultName+".10", 999), j.a), "a"},
 		{"nothing that opens", cat(junk(1, ""), forged), "malformed"},
 		{"nothing that opens, otherwise", cat(forged, junk(1, "")), "forged"},
 	}
@@ -301,6 +305,15 @@ func TestCandidates(t *testing.T) {
 			}
 		})
 	}
+}
+
+// swapLetter returns text with another character of base64 at i.
+func swapLetter(text string, i int) string {
+	other := "A"
+	if text[i] == 'A' {
+		other = "B"
+	}
+	return text[:i] + other + text[i+1:]
 }
 
 // After login the browser may hold the old session's cookie beside the new one's, on another domain: which is in force

@@ -33,12 +33,14 @@ func TestTokenOpensOnlyWhereItBelongs(t *testing.T) {
 	lease := strings.TrimPrefix(m.SealPayload("lease", pack(packLease(v.load().ID(), time.Now().Unix()))), "ab.lease=")
 
 	others := map[string]*cookiesession.Manager{
-		"another name":  named("abc", "c"),
+		"another name":  named("ax", "c"),
+		"a longer name": named("abc", "c"),
 		"another scope": named("ab", "d"),
 		"no scope":      named("ab", ""),
-		// oauth2-proxy's cookieSignature joins name, value and time without separators, so bytes can move from one to the next.
-		"a letter moved from name to scope": named("a", "bc"),
-		"a letter moved from scope to name": named("abc", ""),
+		// oauth2-proxy's cookieSignature joins name, value and time without separators, so bytes can move from one to
+		// the next. Here the scope comes before the name.
+		"a letter moved from name to scope": named("b", "ca"),
+		"a letter moved from scope to name": named("cab", ""),
 		"another prefix":                    config(func(c *cookiesession.Config) { c.Name, c.Scope, c.Insecure = "ab", "c", false }),
 		"another key": config(func(c *cookiesession.Config) {
 			c.Name, c.Scope = "ab", "c"
@@ -122,6 +124,40 @@ func TestNothingUnsealedOpens(t *testing.T) {
 	for _, text := range []string{"user=root", `{"user":"root"}`, "1" + string(plain), "1user", "1" + base64.StdEncoding.EncodeToString(plain)} {
 		if s := load(m, defaultName+"="+text); !s.IsNew() || s.Get("user") != nil {
 			t.Errorf("%q opens", text)
+		}
+	}
+}
+
+// Decoders of base64 take several texts for one token: Go's skips CR and LF even when strict, others take padding, either alphabet, or
+// bits that are left over at the end. Here each token has one text.
+func TestOneTextForEachToken(t *testing.T) {
+	m := newManager(t, nil)
+	for length := range 3 {
+		v := newVisitor(t, m)
+		v.visit(put("v", strings.Repeat("v", length)))
+		text := v.cookie("")
+		token, err := base64.RawURLEncoding.DecodeString(text[1:])
+		if err != nil || rejected(m, v.header()) != "" {
+			t.Fatalf("%v, rejected as %q", err, rejected(m, v.header()))
+		}
+		others := map[string]string{
+			"padded":           base64.URLEncoding.EncodeToString(token) + "=",
+			"CR and LF":        text[1:40] + "\r\n" + text[40:],
+			"a space":          text[1:40] + " " + text[40:],
+			"a NUL":            text[1:] + "\x00",
+			"percent-encoded":  "%41" + text[2:],
+			"a zero byte more": base64.RawURLEncoding.EncodeToString(append(token, 0)),
+			"an A more":        text[1:] + "A",
+		}
+		if len(token)%3 != 0 {
+			const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+			last := strings.IndexByte(alphabet, text[len(text)-1])
+			others["a bit left over"] = text[1:len(text)-1] + alphabet[last+1:last+2]
+		}
+		for name, other := range others {
+			if got := rejected(m, defaultName+"=1"+other); got != "malformed" && got != "forged" {
+				t.Errorf("%s, %d bytes over: rejected as %q", name, len(token)%3, got)
+			}
 		}
 	}
 }

@@ -40,7 +40,9 @@
 // # What it doesn't promise
 //
 // When two responses both change a session, the one that reaches the browser last wins, as with every session that is
-// kept in a cookie. Values that must not collide can live in a second [Manager] with another Name.
+// kept in a cookie. Values that must not collide can live in a second [Manager] with another Name. Likewise for flash
+// messages: if one request reads them while another adds one, what was read can be shown once more, or the addition be
+// lost, as the last response has it.
 //
 // A copied cookie works until it expires: Destroy ends the session in its own browser only. Keep Lifetime short, and
 // where a server must be able to say no, say it in Config.Revoked.

@@ -72,8 +72,8 @@ func TestFailedCommitOnEveryPath(t *testing.T) {
 // describeBody writes every field that speaks of the body that isn't sent.
 func describeBody(h http.Header) {
 	for _, name := range []string{
-		"Accept-Ranges", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Location", "Content-Range",
-		"Etag", "Expires", "Last-Modified", "Location", "Trailer",
+		"Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Location",
+		"Content-Range", "Etag", "Expires", "Last-Modified", "Location", "Refresh", "Repr-Digest", "Trailer",
 	} {
 		h.Set(name, "wrong")
 	}

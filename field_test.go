@@ -17,7 +17,7 @@ import (
 type fit struct {
 	typ  string
 	want any // nil: an error
-	look func(s *cookiesession.Session) (value any, err error, get, or any)
+	look func(s *cookiesession.Session) (value, get, or any, err error)
 }
 
 func as[T any](want ...T) fit {
@@ -25,14 +25,14 @@ func as[T any](want ...T) fit {
 	if len(want) > 0 {
 		f.want = want[0]
 	}
-	f.look = func(s *cookiesession.Session) (any, error, any, any) {
+	f.look = func(s *cookiesession.Session) (value, get, or any, err error) {
 		field := cookiesession.Field[T]("v")
 		v, err := field.Lookup(s)
 		var zero, def T
 		if err != nil && !reflect.DeepEqual(v, zero) {
-			return v, errors.New("an error, but the value isn't zero"), zero, zero
+			return v, zero, zero, errors.New("an error, but the value isn't zero")
 		}
-		return v, err, field.Get(s), field.Or(s, def)
+		return v, field.Get(s), field.Or(s, def), err
 	}
 	return f
 }
@@ -135,7 +135,7 @@ func TestFieldFits(t *testing.T) {
 		v.visit(put("v", test.stored))
 		for _, fit := range test.fits {
 			s := v.load()
-			got, err, get, or := fit.look(s)
+			got, get, or, err := fit.look(s)
 			switch {
 			case fit.want == nil && (err == nil || errors.Is(err, cookiesession.ErrNoValue)):
 				t.Errorf("%s as %s: got %#v and error %v, want another error", test.name, fit.typ, got, err)

@@ -13,7 +13,7 @@ type flash struct {
 	names    nameSet // flash cookies that came
 	valid    bool    // one of them opened and has time left
 	came     values  // what it held
-	consumed bool    // what came has been shown
+	consumed bool    // what came has been shown, if anything valid did
 	now      values  // FlashNow's
 	next     values  // what the next request gets beside what nobody has read
 }
@@ -75,7 +75,7 @@ func (f *flash) action() flashAction {
 		return flashKeep
 	case f.next.changed():
 		return flashWrite
-	case f.consumed && f.valid:
+	case f.consumed:
 		return flashDelete
 	}
 	return flashKeep
@@ -112,13 +112,6 @@ func (f *flash) get(key string) []byte {
 		return encoded
 	}
 	return f.came.get(key)
-}
-
-// keep carries a message on, unless a newer one of its key has been flashed.
-func (f *flash) keep(key string) {
-	if encoded := f.get(key); encoded != nil && f.next.get(key) == nil {
-		f.next.set(key, encoded)
-	}
 }
 
 // consumeFlash locks the session and consumes the flash messages that came, if any.
@@ -192,11 +185,8 @@ func (s *Session) Flashes() map[string]any {
 func (s *Session) Keep(keys ...string) {
 	f := s.consumeFlash()
 	defer s.unlock()
-	if !s.mayKeep(f) {
-		return
-	}
 	for _, key := range keys {
-		f.keep(key)
+		s.keep(f, key)
 	}
 }
 
@@ -204,21 +194,20 @@ func (s *Session) Keep(keys ...string) {
 func (s *Session) Reflash() {
 	f := s.consumeFlash()
 	defer s.unlock()
-	if !s.mayKeep(f) {
-		return
-	}
 	for key := range f.came.all() {
-		f.keep(key)
+		s.keep(f, key)
 	}
 	for key := range f.now.all() {
-		f.keep(key)
+		s.keep(f, key)
 	}
 }
 
-// mayKeep reports whether there is something to carry on, and time to.
-func (s *Session) mayKeep(f *flash) bool {
+// keep carries a message on, unless a newer one of its key has been flashed.
+func (s *Session) keep(f *flash, key string) {
 	if f.valid && !f.consumed {
-		return false // consumeFlash has said that it's too late
+		return // consumeFlash has said that it's too late
 	}
-	return (f.valid || f.now.changed()) && s.mayChange()
+	if encoded := f.get(key); encoded != nil && f.next.get(key) == nil && s.mayChange() {
+		f.next.set(key, encoded)
+	}
 }

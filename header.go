@@ -145,10 +145,11 @@ func splitDirectives(list string) []string {
 	return directives
 }
 
-// entityHeaders describe the body that a handler meant to send; they would lie about an error page.
+// entityHeaders describe the body that a handler meant to send, or lead elsewhere; they would lie about an error page.
 var entityHeaders = []string{
-	"Accept-Ranges", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length", "Content-Location",
-	"Content-Range", "Content-Type", "Etag", "Expires", "Last-Modified", "Location", "Trailer",
+	"Accept-Ranges", "Cache-Control", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
+	"Content-Length", "Content-Location", "Content-Range", "Content-Type", "Etag", "Expires", "Last-Modified", "Location",
+	"Refresh", "Repr-Digest", "Trailer",
 }
 
 func dropEntityHeaders(h http.Header) {

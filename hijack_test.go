@@ -226,6 +226,32 @@ func TestHijackOverHTTP2(t *testing.T) {
 	}
 }
 
+// TestSwitchingProtocols writes a 101 without hijacking: it is a final response, unlike the other 1xx.
+func TestSwitchingProtocols(t *testing.T) {
+	m := newWeb(t, nil)
+	v := m.serve(t, "HTTP/1.1", m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := m.Get(r)
+		s.Put("n", 1)
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "echo")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		s.Put("late", 1)
+		if !errors.Is(s.Err(), cookiesession.ErrCommitted) {
+			t.Errorf("got %v, want ErrCommitted", s.Err())
+		}
+	})))
+	resp, err := v.Client().Do(v.request(http.MethodGet, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	<-m.returned
+	if got := cookieNames(resp.Header); resp.StatusCode != 101 || got != "__Host-session" {
+		t.Errorf("got %d with cookies %q, want 101 with the session", resp.StatusCode, got)
+	}
+	v.wantValues("n=1")
+}
+
 // TestUpgradeByReverseProxy shows a hijacker that does send the response's header.
 func TestUpgradeByReverseProxy(t *testing.T) {
 	m := newWeb(t, nil)

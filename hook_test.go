@@ -11,8 +11,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// A hook that panics leaves an anonymous visitor and a session that works: what recovers from the panic inside Handler, to
-// answer with a page of its own, may use it.
+// A hook that panics leaves an anonymous visitor and a session that works: what recovers from the panic inside
+// Handler, to answer with a page of its own, may use it.
 func TestHookPanics(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	v.visit(put("user", "ada"))
@@ -90,8 +90,8 @@ func TestHookLoads(t *testing.T) {
 	}
 }
 
-// TestImportCleared has imported values deleted at once: the other library's cookies must go all the same, or the values would be
-// back with the next request.
+// TestImportCleared has imported values deleted at once: the other library's cookies must go all the same, or the
+// values would be back with the next request.
 func TestImportCleared(t *testing.T) {
 	m := newManager(t, func(c *cookiesession.Config) {
 		c.Import = func(r *http.Request) (map[string]any, error) {

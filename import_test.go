@@ -51,6 +51,8 @@ func TestImportIsAsked(t *testing.T) {
 		{"session=1AAAA", 1},
 		{cookieName + ".ended.tooshort=1", 1},
 		{cookieName + ".ended.AAAAAAAAAAB=1", 1},
+		{cookieName + ".ended.AAAAAAAAAAAA=1", 1},
+		{cookieName + ".ended.AAAAAAAAAA==1", 1},
 		{cookieName + "=1AAAA", 0},
 		{cookieName + "=", 0},
 		{cookieName, 0},

@@ -31,7 +31,7 @@ type move struct {
 var (
 	moveRead   = &move{name: "read", do: func(*cookiesession.Session, *request) {}}
 	moveChange = &move{name: "change", writes: true, do: func(s *cookiesession.Session, r *request) {
-		playNumber.Put(s, 10+r.n)
+		r.number(s)
 		r.fill(s)
 	}}
 	moveTouch = &move{name: "touch", waits: true, do: func(*cookiesession.Session, *request) {}}
@@ -42,6 +42,7 @@ var (
 		r.readFlash(s)
 	}}
 	moveLogin = &move{name: "login", writes: true, login: true, do: func(s *cookiesession.Session, r *request) {
+		r.number(s)
 		playUser.Put(s, r.n)
 		r.fill(s)
 		s.Regenerate()
@@ -61,21 +62,22 @@ var (
 			s.Reflash()
 		}},
 		&move{name: "grow", writes: true, do: func(s *cookiesession.Session, r *request) {
-			playNumber.Put(s, 10+r.n)
+			r.number(s)
 			playFiller.Put(s, twoCookies)
 		}},
 		&move{name: "shrink", writes: true, do: func(s *cookiesession.Session, r *request) {
-			playNumber.Put(s, 10+r.n)
+			r.number(s)
 			playFiller.Delete(s)
 		}},
 		&move{name: "start anew", writes: true, ends: true, do: func(s *cookiesession.Session, r *request) {
 			s.Destroy()
-			playNumber.Put(s, 10+r.n)
+			r.number(s)
 		}},
 	)
 )
 
 const (
+	playFamily = cookiesession.Field[int]("family") // the request that started the session, or what it was regenerated from
 	playUser   = cookiesession.Field[int]("user")
 	playNumber = cookiesession.Field[int]("number")
 	playFiller = cookiesession.Field[string]("filler")
@@ -92,16 +94,14 @@ const (
 
 // A view is what a request can see of its session. The zero view is that of a visitor without one.
 type view struct {
-	id           string
-	user, number int
-	filler       int // bytes
+	id                   string
+	family, user, number int
+	filler               int // bytes
 }
 
 func look(s *cookiesession.Session) view {
-	return view{s.ID(), playUser.Get(s), playNumber.Get(s), len(playFiller.Get(s))}
+	return view{s.ID(), playFamily.Get(s), playUser.Get(s), playNumber.Get(s), len(playFiller.Get(s))}
 }
-
-func (v view) origin() string { return v.id[:16] }
 
 // A request is one of a play, and what is known of its response.
 type request struct {
@@ -117,6 +117,14 @@ type request struct {
 	wrote    bool
 	left     view // what its response sets the session to, if wrote
 	set      []*http.Cookie
+}
+
+// number makes the session tell which request changed it last.
+func (r *request) number(s *cookiesession.Session) {
+	if s.IsNew() {
+		playFamily.Put(s, r.n)
+	}
+	playNumber.Put(s, r.n)
 }
 
 func (r *request) fill(s *cookiesession.Session) {
@@ -146,11 +154,11 @@ func (r *request) act(s *cookiesession.Session) {
 
 // A memory is what the responses that have arrived told the browser, as far as the promises speak of it.
 type memory struct {
-	session  view     // what the last response that wrote the session left
-	ended    []string // origins of sessions that were logged out
-	users    uint16   // one bit each whose login's response has arrived
-	flash    uint16   // messages that wait, by the last response that left or consumed any
-	consumed uint16   // messages that have been shown and not been carried on since
+	session  view   // what the last response that wrote the session left
+	ended    uint16 // one bit a family of sessions: what was logged out
+	users    uint16 // one bit each whose login's response has arrived
+	flash    uint16 // messages that wait, by the last response that left or consumed any
+	consumed uint16 // messages that have been shown and not been carried on since
 }
 
 // arrive notes a response. What isn't said here changes nothing: that is the promise.
@@ -159,7 +167,7 @@ func (m *memory) arrive(r *request) {
 		m.session = r.left
 	}
 	if r.ends && r.saw != (view{}) {
-		m.ended = append(slices.Clip(m.ended), r.saw.origin())
+		m.ended |= 1 << r.saw.family
 	}
 	if r.login {
 		m.users |= 1 << r.n
@@ -180,7 +188,7 @@ func (m *memory) arrive(r *request) {
 
 // expect returns what a request must see that is sent now.
 func (m *memory) expect() view {
-	if m.session != (view{}) && slices.Contains(m.ended, m.session.origin()) {
+	if m.ended>>m.session.family&1 != 0 {
 		return view{}
 	}
 	return m.session
@@ -207,7 +215,7 @@ func (r *request) check() violation {
 	switch {
 	case r.blind:
 		return ""
-	case r.saw != (view{}) && slices.Contains(r.knew.ended, r.saw.origin()):
+	case r.saw != (view{}) && r.knew.ended>>r.saw.family&1 != 0:
 		return logoutUndone
 	case r.saw.user != 0 && r.knew.users>>r.saw.user&1 == 0:
 		return loginUnasked

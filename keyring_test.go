@@ -2,6 +2,7 @@ package cookiesession_test
 
 import (
 	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -161,8 +162,8 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// Of all listings, the key that seals is the active one with the latest ActivateAt, the first listed of equals, and every
-// key opens from the moment it is known until it retires. Flask 3.1.0 signed with the last of its fallback keys
+// Of all listings, the key that seals is the active one with the latest ActivateAt, the first listed of equals, and
+// every key opens from the moment it is known until it retires. Flask 3.1.0 signed with the last of its fallback keys
 // (CVE-2025-47278); iron-session sealed with the key of the highest number, so that adding one promoted it.
 func TestSchedule(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
@@ -339,4 +340,73 @@ func TestReplaceWithRequestsInFlight(t *testing.T) {
 	}
 	close(stop)
 	requests.Wait()
+}
+
+// gorilla/sessions' NewCookieStore(secret) signs and doesn't encrypt, and with two secrets in a row, as kratos passed
+// them, the second became the AES key. Here each secret of a ring does both: whatever their number, no cookie shows
+// what it holds, and which of them seals is the schedule's choice alone.
+func TestEverySecretEncrypts(t *testing.T) {
+	const name, text = "confidential", "nobody but servers may read this"
+	a, b := parsedKey(t, "a", secretA), parsedKey(t, "b", secretB)
+	for _, keys := range [][]cookiesession.Key{{a}, {a, b}, {b, a}} {
+		ring, err := cookiesession.NewKeyring(keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := newManager(t, func(c *cookiesession.Config) { c.Keys = ring })
+		v := newVisitor(t, m)
+		lines := v.visit(func(s *cookiesession.Session) { s.Put(name, text); s.Flash(name, text); s.CSRFToken() })
+		for _, line := range lines {
+			value, _, _ := strings.Cut(line[strings.Index(line, "=1")+2:], ";")
+			token, err := base64.RawURLEncoding.DecodeString(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, shown := range []string{line, string(token)} {
+				if strings.Contains(shown, name[:6]) || strings.Contains(shown, text[:6]) {
+					t.Errorf("%d keys: a cookie shows what it holds", len(keys))
+				}
+			}
+		}
+		if stats := m.Stats().Keys; len(lines) != 2 || stats[keys[0].Label].Sealed != 2 {
+			t.Errorf("%d lines, sealed %v; want two by key %s", len(lines), stats, keys[0].Label)
+		}
+		if got := v.get(name); got != text {
+			t.Errorf("%d keys: got %v", len(keys), got)
+		}
+	}
+}
+
+// gorilla, golangcollege, Rails and fernet try one key after the other: the cost grows with their number, and an
+// attacker who makes tokens that open under several of them learns which. Here a token names its key, and is held
+// against no other.
+func TestOneKeyIsTried(t *testing.T) {
+	a, b := parsedKey(t, "a", secretA), parsedKey(t, "b", secretB)
+	token := func(key cookiesession.Key) []byte {
+		ring, err := cookiesession.NewKeyring(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = ring }))
+		v.visit(put("n", 1))
+		token, err := base64.RawURLEncoding.DecodeString(v.cookie("")[1:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	ring, err := cookiesession.NewKeyring(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newManager(t, func(c *cookiesession.Config) { c.Keys = ring })
+	ofA, ofB := token(a), token(b)
+	copy(ofB[1:17], ofA[1:17])
+	s := load(m, cookieName+"=1"+base64.RawURLEncoding.EncodeToString(ofB))
+	if r := s.Rejected(); r == nil || r.Reason != cookiesession.ReasonForged || r.KeyLabel != "a" {
+		t.Errorf("got %v, want a token of b that names a refused as a's forgery", r)
+	}
+	if keys := m.Stats().Keys; keys["a"].Opened != 0 || keys["b"].Opened != 0 {
+		t.Errorf("got %v, want no key to have opened anything", keys)
+	}
 }

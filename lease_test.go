@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -16,56 +15,6 @@ import (
 )
 
 const leaseName = cookieName + ".lease"
-
-func withIdle(d time.Duration) func(*cookiesession.Config) {
-	return func(c *cookiesession.Config) { c.IdleTimeout = d }
-}
-
-// touched is a request that only uses the session.
-func touched(s *cookiesession.Session) { s.IsEmpty() }
-
-// wrote returns the names that Set-Cookie lines set, sorted, without the Manager's prefix to all of them; those that are deleted come with a
-// minus sign.
-func (v *visitor) wrote(lines []string) string {
-	var names []string
-	for _, line := range lines {
-		name, _, _ := strings.Cut(line, "=")
-		name = "[" + strings.TrimPrefix(name, v.m.CookieName()) + "]"
-		if deletion.MatchString(line) {
-			name = "-" + name
-		}
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return strings.Join(names, " ")
-}
-
-// setCookie puts a cookie into the jar, by the name that names has.
-func (v *visitor) setCookie(suffix, value string) {
-	v.jar.SetCookies(site, []*http.Cookie{{Name: v.m.CookieName() + suffix, Value: value, Path: "/", Secure: true}})
-}
-
-// clone returns the same browser at another server.
-func (v *visitor) clone(m *cookiesession.Manager) *visitor { return &visitor{v.t, m, v.jar.Clone()} }
-
-// state returns what the next request gets: "valid", "new" or the reason for which it is refused.
-func (v *visitor) state() string {
-	s := v.load()
-	switch {
-	case s.Rejected() != nil:
-		return s.Rejected().Reason.String()
-	case s.IsNew():
-		return "new"
-	}
-	return "valid"
-}
-
-func (v *visitor) wantState(want string) {
-	v.t.Helper()
-	if got := v.state(); got != want {
-		v.t.Errorf("the session is %s, want %s", got, want)
-	}
-}
 
 // A lease is refreshed once it is older than min(IdleTimeout/10, a minute), by whatever request uses the session.
 func TestLeaseIsRefreshed(t *testing.T) {
@@ -106,53 +55,6 @@ func TestLeaseIsRefreshed(t *testing.T) {
 			})
 		})
 	}
-}
-
-// A session ends that wasn't used for longer than IdleTimeout. What a browser may have deleted by then, the server refuses.
-func TestIdle(t *testing.T) {
-	for _, leased := range []bool{false, true} {
-		for _, test := range []struct {
-			after int
-			want  string
-		}{{59, "valid"}, {60, "valid"}, {61, "idle"}, {24*3600 - 200, "idle"}} {
-			t.Run(fmt.Sprintf("leased=%v/%d", leased, test.after), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					v := newVisitor(t, newManager(t, withIdle(time.Minute)))
-					v.visit(put("n", 1))
-					if leased {
-						time.Sleep(50 * time.Second)
-						v.visit(touched)
-						v.cookie(".lease")
-					}
-					replayed := v.header()
-					time.Sleep(time.Duration(test.after) * time.Second)
-					if got := rejected(v.m, replayed); got != strings.Replace(test.want, "valid", "", 1) {
-						t.Errorf("after %d s got %q, want %s", test.after, got, test.want)
-					}
-				})
-			})
-		}
-	}
-}
-
-// Somebody who keeps reading stays, for as long as the session lives and no longer, and its cookie is never written.
-func TestActiveVisitorStays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.IdleTimeout, c.Lifetime = time.Minute, time.Hour }))
-		v.visit(put("n", 1))
-		sealed, leases := v.cookie(""), 0
-		for range 119 {
-			time.Sleep(30 * time.Second)
-			lines := v.visit(touched)
-			leases += len(lines)
-			v.wantState("valid")
-		}
-		if leases != 119 || v.cookie("") != sealed {
-			t.Errorf("got %d leases, session rewritten %v; want 119 and false", leases, v.cookie("") != sealed)
-		}
-		time.Sleep(30 * time.Second)
-		v.wantState("expired")
-	})
 }
 
 // Of a touch the browser gets one line, and nothing of the session.
@@ -266,23 +168,6 @@ func TestNoLease(t *testing.T) {
 	})
 }
 
-// Writing data counts as use.
-func TestSealingCountsAsUse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := newVisitor(t, newManager(t, withIdle(time.Minute)))
-		for n := range 10 {
-			v.visit(put("n", n))
-			if got := v.names(); len(got) != 1 {
-				t.Fatalf("got cookies %q, want the session only", got)
-			}
-			time.Sleep(time.Minute)
-			v.wantState("valid")
-		}
-		time.Sleep(time.Second)
-		v.wantState("idle")
-	})
-}
-
 // Leases that don't fit only make a session look older: at worst it was last seen when it was sealed.
 func TestStrangeLeases(t *testing.T) {
 	const idle = 10 * time.Minute
@@ -348,14 +233,6 @@ func TestStrangeLeases(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// visitInto answers a request as visit does, and gives the response to another browser too.
-func (v *visitor) visitInto(other *visitor, fn func(s *cookiesession.Session)) {
-	v.t.Helper()
-	for _, line := range v.visit(fn) {
-		other.jar.SetHeader(site, http.Header{"Set-Cookie": {line}})
 	}
 }
 
@@ -460,64 +337,6 @@ func TestBrokenLeaseIsReplaced(t *testing.T) {
 	})
 }
 
-// Every server of a fleet may have another IdleTimeout while it is changed. Nobody is logged out who is within the new one.
-func TestIdleTimeoutChanges(t *testing.T) {
-	const m, h = time.Minute, time.Hour
-	for _, test := range []struct {
-		name     string
-		old, new time.Duration
-		used     []time.Duration // since the session was sealed, under old
-		switched time.Duration
-		want     string
-	}{
-		{"on, sealed within it", 0, 10 * m, nil, 10 * m, "valid"},
-		{"on, sealed before", 0, 10 * m, nil, 10*m + time.Second, "idle"},
-		{"on, and used all the time", 0, 10 * m, []time.Duration{5 * m, 11 * m}, 12 * m, "idle"}, // nothing could tell
-		{"off, within", 10 * m, 0, []time.Duration{8 * m}, 9 * m, "valid"},
-		{"off, idle", 10 * m, 0, nil, 20 * h, "valid"},
-		{"longer, within the old", 10 * m, 1 * h, []time.Duration{8 * m, 16 * m}, 20 * m, "valid"},
-		{"longer, sealed within the new", 10 * m, 1 * h, nil, 1 * h, "valid"},
-		{"longer, sealed before", 10 * m, 1 * h, nil, 1*h + time.Second, "idle"},
-		{"shorter, within the new", 1 * h, 10 * m, []time.Duration{50 * m, 90 * m}, 100 * m, "valid"},
-		{"shorter, idle", 1 * h, 10 * m, []time.Duration{50 * m, 90 * m}, 100*m + time.Second, "idle"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				v := newVisitor(t, newManager(t, withIdle(test.old)))
-				began := time.Now()
-				v.visit(put("n", 1))
-				for _, at := range test.used {
-					time.Sleep(time.Until(began.Add(at)))
-					v.visit(touched)
-					v.wantState("valid")
-				}
-				time.Sleep(time.Until(began.Add(test.switched)))
-				v.clone(newManager(t, withIdle(test.new))).wantState(test.want)
-			})
-		})
-	}
-}
-
-// Turned on for servers one after another, off, and on again: an active visitor stays.
-func TestIdleTimeoutRollsOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := newVisitor(t, newManager(t, nil))
-		v.visit(put("n", 1))
-		servers := map[time.Duration]*cookiesession.Manager{}
-		for _, idle := range []time.Duration{0, 10 * time.Minute, time.Hour} {
-			servers[idle] = newManager(t, withIdle(idle))
-		}
-		for i, idle := range []time.Duration{0, 10 * time.Minute, 0, 10 * time.Minute, 10 * time.Minute, time.Hour, 10 * time.Minute, time.Hour, 0, 10 * time.Minute} {
-			time.Sleep(4 * time.Minute)
-			v.m = servers[idle]
-			v.visit(touched)
-			if v.state() != "valid" {
-				t.Fatalf("visit %d, under %v: the session is %s", i, idle, v.state())
-			}
-		}
-	})
-}
-
 // A lease that can't be sealed fails nothing.
 func TestLeaseWithoutKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -543,11 +362,4 @@ func TestLeaseWithoutKey(t *testing.T) {
 			t.Errorf("logged %q", log.String())
 		}
 	})
-}
-
-// inManagersHandler answers r within m's Handler and returns the response's header.
-func inManagersHandler(m *cookiesession.Manager, r *http.Request, fn http.HandlerFunc) http.Header {
-	rec := httptest.NewRecorder()
-	m.Handler(fn).ServeHTTP(rec, r)
-	return rec.Result().Header
 }

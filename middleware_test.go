@@ -86,9 +86,9 @@ var commitPaths = []commitPath{
 			http.ServeContent(w, r, "page.txt", lastModified, strings.NewReader("body"))
 		}},
 	{name: "Redirect", status: 303, commits: true,
-		run: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/next", 303) }, method: http.MethodPost},
+		run: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/next", http.StatusSeeOther) }, method: http.MethodPost},
 	{name: "Error", status: 418, commits: true, body: "no coffee\n",
-		run: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no coffee", 418) }},
+		run: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no coffee", http.StatusTeapot) }},
 	{name: "HEAD", status: 200, commits: true,
 		run: func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("body")) }, method: http.MethodHead},
 	{name: "HEAD, nothing", status: 200,

@@ -65,7 +65,7 @@ func refusals(t *testing.T, m *web) map[string]string {
 }
 
 // TestRefusalsLookAlike compares responses as they go over the wire, byte for byte, but for their Date, and for what is random in a cookie's
-// value: nobody can tell why a cookie was refused, nor that it was. The server can.
+// value: nobody can tell why a cookie was refused, nor that it was. The server can (gin-contrib, echo: it couldn't either).
 func TestRefusalsLookAlike(t *testing.T) {
 	var reasons []string
 	m := newWeb(t, func(c *cookiesession.Config) {

@@ -75,7 +75,8 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// TestSaveTwice has one header for several saves: it holds what the last of them would write, and nothing else of ours.
+// TestSaveTwice has one header for several saves: it holds what the last of them would write, and nothing else of ours. A Put after Destroy is
+// one of them (golangcollege: it panicked).
 func TestSaveTwice(t *testing.T) {
 	m := newManager(t, nil)
 	v := newVisitor(t, m)

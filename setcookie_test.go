@@ -106,7 +106,7 @@ func checkLine(t *testing.T, c cookiesession.Config, line string, maxAge int, ex
 	return pair
 }
 
-// TestSetCookie tries every combination of settings.
+// TestSetCookie tries every combination of settings (gin-contrib, echo: Partitioned was dropped).
 func TestSetCookie(t *testing.T) {
 	accepted := 0
 	for _, name := range []string{"", "sid"} {

@@ -109,6 +109,19 @@ func both(value, message any) func(*cookiesession.Session) {
 	return func(s *cookiesession.Session) { s.Put("v", value); s.Flash("f", message) }
 }
 
+// What Destroy has deleted leaves its room to the message that says so.
+func TestDestroyMakesRoom(t *testing.T) {
+	v := newVisitor(t, newManager(t, withMaxSize(1000)))
+	v.visit(put("v", random(600)))
+	v.visit(func(s *cookiesession.Session) {
+		s.Destroy()
+		s.Flash("f", random(600))
+	})
+	if got := v.get("v"); got != nil || v.load().Flashed("f") != random(600) {
+		t.Errorf("got %v and another message, want the message alone", got)
+	}
+}
+
 func TestSizeOfNothing(t *testing.T) {
 	m := newManager(t, nil)
 	v := newVisitor(t, m)
@@ -195,32 +208,34 @@ func TestSizeError(t *testing.T) {
 	}
 }
 
-// No compartment takes more than nine cookies, even where MaxSize would let flash have the room that its longer name takes.
+// No compartment takes more than nine cookies, even where MaxSize has room for more: as the room for text divides by four, a longer name
+// may come to fewer bytes in nine cookies, by more than a tenth takes if the name is short.
 func TestNineCookiesAreTheLimit(t *testing.T) {
-	m := newManager(t, withMaxSize(defaultCapacity.size(9)))
-	n := 20000
-	for step := 8000; step > 0; {
-		s := load(m)
-		s.Flash("f", random(n+step))
-		if err := m.Save(http.Header{}, s); err == nil {
-			n += step
-		} else {
-			step /= 2
+	for n := range 8 {
+		path := "/" + strings.Repeat("p", n)
+		m := newManager(t, func(c *cookiesession.Config) {
+			c.Name, c.Insecure, c.Path = "n", true, path
+			c.MaxSize = newCapacity("n", "; Path="+path+"; Max-Age=34560000; HttpOnly; SameSite=Lax").size(9)
+		})
+		most := 20000
+		for step := 8000; step > 0; {
+			if _, err := response(m, flash("f", random(most+step))); err == nil {
+				most += step
+			} else {
+				step /= 2
+			}
 		}
-	}
-	v := newVisitor(t, m)
-	lines := v.visit(flash("f", random(n)))
-	if len(lines) != 9 {
-		t.Errorf("the largest flash message takes %d cookies, want 9", len(lines))
-	}
-	if got := v.load().Flashed("f"); got != random(n) {
-		t.Error("the largest flash message doesn't come back")
-	}
-	var tooLarge *cookiesession.SizeError
-	s := load(m)
-	s.Flash("f", random(n+1))
-	if err := m.Save(http.Header{}, s); !errors.As(err, &tooLarge) || tooLarge.Size <= tooLarge.Limit {
-		t.Errorf("one byte more: %v, want a SizeError whose Size is above its Limit", err)
+		lines, err := response(m, flash("f", random(most)))
+		if err != nil || len(lines) != 9 {
+			t.Errorf("path %s: the largest flash message takes %d cookies, error %v, want 9", path, len(lines), err)
+		}
+		if got := load(m, cookieHeader(t, lines)).Flashed("f"); got != random(most) {
+			t.Errorf("path %s: the largest flash message doesn't come back", path)
+		}
+		var tooLarge *cookiesession.SizeError
+		if _, err := response(m, flash("f", random(most+1))); !errors.As(err, &tooLarge) || tooLarge.Size <= tooLarge.Limit {
+			t.Errorf("path %s: one byte more: %v, want a SizeError whose Size is above its Limit", path, err)
+		}
 	}
 }
 

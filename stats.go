@@ -19,7 +19,7 @@ type Stats struct {
 // KeyStats are the counters of one key.
 type KeyStats struct {
 	Opened, Sealed         uint64
-	LastOpened, LastSealed time.Time // to the second; zero: never
+	LastOpened, LastSealed time.Time `json:",omitzero"` // to the second; zero: never
 }
 
 // counters are what Stats is read from. Each is an atomic of its own: requests share no lock.

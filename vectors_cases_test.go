@@ -21,6 +21,11 @@ func cookieCases() []vectorCase {
 			m.add("__Host-sessions"+value, "__host-session"+value, "session"+value, "__Host-session.0"+value, "__Host-session.9"+value,
 				"__Host-session.flash.1"+value, "__Host-session.x"+value)
 		}},
+		{"torn-space-before-dot", "Cookie 1 has a space in its name, so it isn't cookie 1.", func(m *vectorMaker) {
+			c := m.cookies(example(oneValue).encode(), 28)
+			m.add(c[0], strings.Replace(c[1], ".1=", " .1=", 1))
+			m.refused("torn")
+		}},
 		{"cookie-one", "One cookie. What surrounds it isn't the session's.", func(m *vectorMaker) {
 			m.add("theme=dark")
 			m.write(example(), map[string]any{"user": "Ada", "views": 3})
@@ -127,6 +132,10 @@ func cookieCases() []vectorCase {
 		}},
 		{"ambiguous-numbered", "33 numbered cookies.", func(m *vectorMaker) {
 			m.add(m.cookies(example(oneValue).encode())...)
+			m.add(slices.Repeat([]string{m.v.Name + ".8=x"}, 33)...)
+			m.refused("ambiguous")
+		}},
+		{"ambiguous-numbered-only", "33 numbered cookies without a cookie 0.", func(m *vectorMaker) {
 			m.add(slices.Repeat([]string{m.v.Name + ".8=x"}, 33)...)
 			m.refused("ambiguous")
 		}},

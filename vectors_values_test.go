@@ -60,6 +60,10 @@ func flashCases() []vectorCase {
 		refused("torn", "The second flash cookie is missing.", "torn", func(m *vectorMaker) {
 			m.add(splitToken(m.v.Name+".flash", m.token(currentKey, "flash", payload(exampleNow+1)), 28)[0])
 		}),
+		refused("torn-before-expired", "Of a torn and an expired one, the first gives the reason.", "torn", func(m *vectorMaker) {
+			m.add(splitToken(m.v.Name+".flash", m.token(currentKey, "flash", payload(exampleNow+1)), 28)[0])
+			m.add(splitToken(m.v.Name+".flash", m.token(currentKey, "flash", payload(exampleNow)))...)
+		}),
 		refused("unknown-key", "A session token in the flash cookie.", "unknown-key", func(m *vectorMaker) {
 			m.add(splitToken(m.v.Name+".flash", m.token(currentKey, "session", payload(exampleNow+1)))...)
 		}),

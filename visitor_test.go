@@ -3,6 +3,7 @@ package cookiesession_test
 import (
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -218,4 +219,62 @@ func random(n int) string {
 		b[i] = letters[x>>58]
 	}
 	return string(b)
+}
+
+// wrote returns the names that Set-Cookie lines set, sorted, without the Manager's prefix to all of them; those that are deleted come with a
+// minus sign.
+func (v *visitor) wrote(lines []string) string {
+	var names []string
+	for _, line := range lines {
+		name, _, _ := strings.Cut(line, "=")
+		name = "[" + strings.TrimPrefix(name, v.m.CookieName()) + "]"
+		if deletion.MatchString(line) {
+			name = "-" + name
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// setCookie puts a cookie into the jar, by the name that names has.
+func (v *visitor) setCookie(suffix, value string) {
+	v.jar.SetCookies(site, []*http.Cookie{{Name: v.m.CookieName() + suffix, Value: value, Path: "/", Secure: true}})
+}
+
+// clone returns the same browser at another server.
+func (v *visitor) clone(m *cookiesession.Manager) *visitor { return &visitor{v.t, m, v.jar.Clone()} }
+
+// state returns what the next request gets: "valid", "new" or the reason for which it is refused.
+func (v *visitor) state() string {
+	s := v.load()
+	switch {
+	case s.Rejected() != nil:
+		return s.Rejected().Reason.String()
+	case s.IsNew():
+		return "new"
+	}
+	return "valid"
+}
+
+func (v *visitor) wantState(want string) {
+	v.t.Helper()
+	if got := v.state(); got != want {
+		v.t.Errorf("the session is %s, want %s", got, want)
+	}
+}
+
+// visitInto answers a request as visit does, and gives the response to another browser too.
+func (v *visitor) visitInto(other *visitor, fn func(s *cookiesession.Session)) {
+	v.t.Helper()
+	for _, line := range v.visit(fn) {
+		other.jar.SetHeader(site, http.Header{"Set-Cookie": {line}})
+	}
+}
+
+// inManagersHandler answers r within m's Handler and returns the response's header.
+func inManagersHandler(m *cookiesession.Manager, r *http.Request, fn http.HandlerFunc) http.Header {
+	rec := httptest.NewRecorder()
+	m.Handler(fn).ServeHTTP(rec, r)
+	return rec.Result().Header
 }

@@ -92,7 +92,7 @@ func (w *web) serve(t *testing.T, proto string, h http.Handler) *browser {
 	t.Cleanup(v.Close)
 	client := v.Client()
 	client.Jar = v.jar
-	client.Timeout = time.Minute // so that a lost response fails the test
+	client.Timeout = 20 * time.Second // so that a lost response fails the test
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	transport := client.Transport.(*http.Transport)
 	transport.DisableCompression = true

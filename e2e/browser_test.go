@@ -17,16 +17,25 @@ func TestBrowsers(t *testing.T) {
 		t.Run(browser, func(t *testing.T) {
 			p := start(t, "walk", "/usr/bin/env", "BROWSER="+browser, "DEMO="+demoProgram, "COOKIESESSION="+cookiesessionProgram,
 				"node", "--test", "--test-reporter=spec", here+"/browser/walk.test.mjs")
-			select {
-			case <-p.ended:
-			case <-time.After(8 * time.Minute):
-				t.Fatal("no end in 8 minutes")
+			limit := time.After(8 * time.Minute)
+			var seen []byte
+			for ended := false; !ended; {
+				select {
+				case <-p.ended:
+					ended = true
+				case <-time.After(5 * time.Second):
+				case <-limit:
+					t.Fatal("no end in 8 minutes")
+				}
+				text, err := os.ReadFile(p.log)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(text) > len(seen) {
+					t.Logf("\n%s", text[len(seen):])
+				}
+				seen = text
 			}
-			seen, err := os.ReadFile(p.log)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("\n%s", seen)
 			if state := p.cmd.ProcessState; !state.Success() || !regexp.MustCompile(`pass \d\d`).Match(seen) || !regexp.MustCompile(`skipped 0`).Match(seen) {
 				t.Errorf("%v; want all steps to pass, and none skipped", state)
 			}
