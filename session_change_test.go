@@ -180,6 +180,11 @@ func TestEmptySessionSetsNoCookie(t *testing.T) {
 			t.Errorf("%s: %d cookies, error %v", name, len(lines), err)
 		}
 	}
+	s := v.load()
+	token := s.CSRFToken()
+	if _, err := v.answer(s); err != nil || !v.load().VerifyCSRFToken(token) {
+		t.Errorf("a session that holds only a CSRF secret isn't saved: %v", err)
+	}
 }
 
 type panics struct{}
