@@ -24,18 +24,27 @@ const (
 func ownCookies(lines []string, name string) iter.Seq2[string, string] {
 	return func(yield func(suffix, value string) bool) {
 		for _, line := range lines {
-			for line != "" {
-				pair := line
-				if i := strings.IndexByte(line, ';'); i >= 0 {
-					pair, line = line[:i], line[i+1:]
-				} else {
-					line = ""
+			for from := 0; ; {
+				// Looking for the name first makes others' cookies nearly free.
+				i := strings.Index(line[from:], name)
+				if i < 0 {
+					break
 				}
-				pair = trimSpace(pair)
-				if !strings.HasPrefix(pair, name) {
-					continue
+				i += from
+				from = i + len(name)
+				before := i
+				for before > 0 && isSpace(line[before-1]) {
+					before--
 				}
-				rest, value, _ := strings.Cut(pair[len(name):], "=")
+				if before > 0 && line[before-1] != ';' {
+					continue // in the middle of another name or value
+				}
+				end := len(line)
+				if n := strings.IndexByte(line[from:], ';'); n >= 0 {
+					end = from + n
+				}
+				rest, value, _ := strings.Cut(strings.TrimRight(line[from:end], whiteSpace), "=")
+				from = end
 				suffix := trimSpace(rest)
 				if suffix != "" && rest[0] != '.' {
 					continue
@@ -48,16 +57,10 @@ func ownCookies(lines []string, name string) iter.Seq2[string, string] {
 	}
 }
 
-// trimSpace cuts the white space that net/http cuts from cookies.
-func trimSpace(s string) string {
-	for s != "" && isSpace(s[0]) {
-		s = s[1:]
-	}
-	for s != "" && isSpace(s[len(s)-1]) {
-		s = s[:len(s)-1]
-	}
-	return s
-}
+// whiteSpace is what net/http cuts from cookies.
+const whiteSpace = " \t\r\n"
+
+func trimSpace(s string) string { return strings.Trim(s, whiteSpace) }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
