@@ -123,6 +123,12 @@ func TestErrorHandler(t *testing.T) {
 			}
 			io.WriteString(w, "full")
 		}, 500, "full"},
+		{"deadline, then body", func(w http.ResponseWriter) {
+			if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Hour)); err != nil {
+				t.Error(err)
+			}
+			io.WriteString(w, "full")
+		}, 500, "full"},
 		{"nothing", func(http.ResponseWriter) {}, 500, ""},
 		{"panic", func(http.ResponseWriter) { panic("boom") }, 500, ""},
 		{"panic after header", func(w http.ResponseWriter) { w.WriteHeader(507); panic("boom") }, 507, ""},

@@ -65,6 +65,13 @@ var commitPaths = []commitPath{
 			http.NewResponseController(onlyUnwrap{w}).Flush()
 			w.Write([]byte("body"))
 		}},
+	{name: "Write to what the writer unwraps to", status: 201, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) {
+			w = w.(interface{ Unwrap() http.ResponseWriter }).Unwrap()
+			w.Header().Set("Etag", `"deep"`)
+			w.WriteHeader(201)
+			w.Write([]byte("body"))
+		}},
 	{name: "io.Copy", status: 200, commits: true, body: "body",
 		run: func(w http.ResponseWriter, _ *http.Request) { io.Copy(w, onlyReader{strings.NewReader("body")}) }},
 	{name: "io.Copy to a writer and nothing else", status: 200, commits: true, body: "body",
