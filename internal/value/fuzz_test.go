@@ -40,6 +40,9 @@ func FuzzSkipDecode(f *testing.F) {
 		}
 		before := bytes.Clone(b)
 		n, err := Skip(b, 0)
+		if want, ok := plainSkip(b, 0); n != want || (err == nil) != ok {
+			t.Fatalf("got %d, %v, want %d, %v", n, err, want, ok)
+		}
 		if err != nil {
 			if n != 0 {
 				t.Fatalf("got %d with error %v", n, err)
@@ -94,6 +97,55 @@ func FuzzSkipDecode(f *testing.F) {
 			t.Fatal("the bytes have changed")
 		}
 	})
+}
+
+// plainSkip is Skip without anything that makes it fast.
+func plainSkip(b []byte, depth int) (n int, ok bool) {
+	k := kindOf(b)
+	switch k {
+	case kindNil, kindBool:
+		return 1, true
+	case kindInt:
+		_, _, n, ok = readInt(b)
+	case kindFloat:
+		_, n, ok = readFloat(b)
+	case kindString:
+		_, n, ok = ReadString(b)
+	case kindBytes:
+		_, n, ok = ReadBin(b)
+	case kindTime:
+		_, _, n, ok = readTime(b)
+	case kindList, kindMap:
+		count, header, ok := ReadArrayHeader(b)
+		if k == kindMap {
+			count, header, ok = ReadMapHeader(b)
+		}
+		if !ok || depth >= MaxDepth {
+			return 0, false
+		}
+		n = header
+		var last []byte
+		for i := range count {
+			if k == kindMap {
+				key, size, ok := ReadString(b[n:])
+				if !ok || i > 0 && bytes.Compare(last, key) >= 0 {
+					return 0, false
+				}
+				last = key
+				n += size
+			}
+			size, ok := plainSkip(b[n:], depth+1)
+			if !ok {
+				return 0, false
+			}
+			n += size
+		}
+		return n, true
+	}
+	if !ok {
+		return 0, false
+	}
+	return n, true
 }
 
 // into checks what DecodeInto says about b.

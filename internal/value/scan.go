@@ -43,35 +43,48 @@ var sizes = func() (s [256]uint8) {
 // length is held against what remains of b before anything is read, and nothing is allocated.
 //
 // The other functions that take encoded values rely on Skip having accepted them.
-func Skip(b []byte, depth int) (n int, err error) {
-	if len(b) == 0 {
+func Skip(b []byte, depth int) (n int, err error) { return skip(b, 0, depth) }
+
+// skip is Skip for the value at b[at], and returns where it ends.
+func skip(b []byte, at, depth int) (end int, err error) {
+	if at >= len(b) {
 		return 0, errTruncated
 	}
-	if n = int(sizes[b[0]]); n == 0 {
-		return skipLong(b, depth)
+	c := b[at]
+	if size := int(sizes[c]); size > 0 {
+		if end = at + size; end > len(b) {
+			return 0, errTruncated
+		}
+		return end, nil
 	}
-	if n > len(b) {
-		return 0, errTruncated
+	switch c & 0xf0 {
+	case 0x80:
+		return skipEntries(b, at+1, int(c&0x0f), depth, nil)
+	case 0x90:
+		return skipElements(b, at+1, int(c&0x0f), depth)
 	}
-	return n, nil
+	return skipLong(b, at, depth)
 }
 
-// skipLong is Skip for values whose code doesn't tell their length.
-func skipLong(b []byte, depth int) (n int, err error) {
-	var count int
+// skipLong is skip for values whose length, or number of entries, isn't in the code.
+func skipLong(b []byte, at, depth int) (end int, err error) {
+	var count, n int
 	var ok bool
-	k := kindOf(b)
-	switch k {
+	switch kindOf(b[at:]) {
 	case kindMap:
-		count, n, ok = ReadMapHeader(b)
+		if count, n, ok = ReadMapHeader(b[at:]); ok {
+			return skipEntries(b, at+n, count, depth, nil)
+		}
 	case kindList:
-		count, n, ok = ReadArrayHeader(b)
+		if count, n, ok = ReadArrayHeader(b[at:]); ok {
+			return skipElements(b, at+n, count, depth)
+		}
 	case kindString:
-		_, n, ok = ReadString(b)
+		_, n, ok = ReadString(b[at:])
 	case kindBytes:
-		_, n, ok = ReadBin(b)
+		_, n, ok = ReadBin(b[at:])
 	case kindTime:
-		if _, _, n, ok = readTime(b); !ok {
+		if _, _, n, ok = readTime(b[at:]); !ok {
 			return 0, errTime
 		}
 	default:
@@ -80,27 +93,7 @@ func skipLong(b []byte, depth int) (n int, err error) {
 	if !ok {
 		return 0, errTruncated
 	}
-	if depth >= MaxDepth && k >= kindList {
-		return 0, errDeep
-	}
-	if k == kindMap {
-		return skipEntries(b, n, count, depth, nil)
-	}
-	for range count {
-		size := 0
-		if n < len(b) {
-			size = int(sizes[b[n]])
-		}
-		if size == 0 {
-			if size, err = Skip(b[n:], depth+1); err != nil {
-				return 0, err
-			}
-		}
-		if n += size; n > len(b) {
-			return 0, errTruncated
-		}
-	}
-	return n, nil
+	return at + n, nil
 }
 
 // Entries checks the map at the start of b as Skip does. It returns its length, that of its header, and where each entry
@@ -118,46 +111,92 @@ func Entries(b []byte, depth int, starts []uint16) (n, header int, _ []uint16, e
 	return n, header, starts, err
 }
 
-// skipEntries returns where the count entries of a map that start at b[n] end. It notes in starts, if that isn't empty, where each
-// starts behind the header, which ends at n.
-func skipEntries(b []byte, n, count, depth int, starts []uint16) (end int, err error) {
-	header := n
-	var last []byte
+// skipEntries returns where the count entries of a map in a container of the given depth end, which start at b[at]. It
+// notes in starts, if that isn't empty, where each starts behind the first.
+func skipEntries(b []byte, at, count, depth int, starts []uint16) (end int, err error) {
+	if depth >= MaxDepth {
+		return 0, errDeep
+	}
+	first := at
+	var before uint64 // the last key's prefix
+	last, lastEnd := 0, 0
 	for i := range count {
 		if i < len(starts) {
-			starts[i] = uint16(n - header)
+			starts[i] = uint16(at - first)
 		}
-		key, size, ok := ReadString(b[n:])
-		if !ok {
-			return 0, errKey
+		var start uint64 // the key's prefix
+		key := at + 1
+		if len(b)-at > 8 && b[at]&0xe0 == 0xa0 { // a short key that eight bytes can be loaded of
+			size := b[at] & 0x1f
+			start = binary.BigEndian.Uint64(b[key:]) & prefixes[size]
+			at = key + int(size)
+		} else if at >= len(b) {
+			return 0, errTruncated
+		} else {
+			s, n, ok := ReadString(b[at:])
+			if !ok {
+				return 0, errKey
+			}
+			start = prefix(s)
+			at += n
+			key = at - len(s)
 		}
-		if i > 0 && !ascending(last, key) {
+		if start <= before && i > 0 && at < len(b) && (start < before || bytes.Compare(b[last:lastEnd], b[key:at]) >= 0) {
 			return 0, errOrder
 		}
-		last = key
-		n += size
-		size = 0
-		if n < len(b) {
-			size = int(sizes[b[n]])
-		}
-		if size == 0 {
-			if size, err = Skip(b[n:], depth+1); err != nil {
-				return 0, err
+		before, last, lastEnd = start, key, at
+		if at < len(b) {
+			if size := int(sizes[b[at]]); size > 0 {
+				at += size
+				continue
 			}
 		}
-		if n += size; n > len(b) {
-			return 0, errTruncated
+		if at, err = skip(b, at, depth+1); err != nil {
+			return 0, err
 		}
 	}
-	return n, nil
+	if at > len(b) {
+		return 0, errTruncated
+	}
+	return at, nil
 }
 
-// ascending tells whether a map may have key after last. Most keys differ in their first byte.
-func ascending(last, key []byte) bool {
-	if len(last) > 0 && len(key) > 0 && last[0] != key[0] {
-		return last[0] < key[0]
+// skipElements is skipEntries for a list.
+func skipElements(b []byte, at, count, depth int) (end int, err error) {
+	if depth >= MaxDepth {
+		return 0, errDeep
 	}
-	return bytes.Compare(last, key) < 0
+	for range count {
+		if at < len(b) {
+			if size := int(sizes[b[at]]); size > 0 {
+				at += size
+				continue
+			}
+		}
+		if at, err = skip(b, at, depth+1); err != nil {
+			return 0, err
+		}
+	}
+	if at > len(b) {
+		return 0, errTruncated
+	}
+	return at, nil
+}
+
+// prefixes[n] keeps of eight bytes those that belong to a string of n.
+var prefixes = func() (p [32]uint64) {
+	for n := range p {
+		p[n] = ^uint64(0) << max(64-8*n, 0)
+	}
+	return p
+}()
+
+// prefix returns the first eight bytes of s as a number, zeros behind a shorter one. Two strings have the order of
+// their prefixes, unless these are equal.
+func prefix(s []byte) uint64 {
+	var word [8]byte
+	copy(word[:], s)
+	return binary.BigEndian.Uint64(word[:])
 }
 
 // ReadUint returns the unsigned integer at the start of b and its encoded length.
