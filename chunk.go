@@ -2,6 +2,7 @@ package cookiesession
 
 import (
 	"iter"
+	"net/textproto"
 	"slices"
 	"strings"
 
@@ -32,22 +33,20 @@ func ownCookies(lines []string, name string) iter.Seq2[string, string] {
 				}
 				i += from
 				from = i + len(name)
-				before := i
-				for before > 0 && isSpace(line[before-1]) {
-					before--
-				}
-				if before > 0 && line[before-1] != ';' {
+				if before := trimRight(line[:i]); before != "" && before[len(before)-1] != ';' {
 					continue // in the middle of another name or value
 				}
 				end := len(line)
 				if n := strings.IndexByte(line[from:], ';'); n >= 0 {
 					end = from + n
 				}
-				rest, value, _ := strings.Cut(strings.TrimRight(line[from:end], whiteSpace), "=")
+				suffix, value, _ := strings.Cut(trimRight(line[from:end]), "=")
 				from = end
-				suffix := trimSpace(rest)
-				if suffix != "" && rest[0] != '.' {
-					continue
+				if suffix != "" {
+					dot := suffix[0] == '.'
+					if suffix = textproto.TrimString(suffix); suffix != "" && !dot {
+						continue
+					}
 				}
 				if !yield(suffix, value) {
 					return
@@ -57,18 +56,20 @@ func ownCookies(lines []string, name string) iter.Seq2[string, string] {
 	}
 }
 
-// whiteSpace is what net/http cuts from cookies.
-const whiteSpace = " \t\r\n"
-
-func trimSpace(s string) string { return strings.Trim(s, whiteSpace) }
-
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+// trimRight cuts what net/http cuts from the ends of cookies: textproto.TrimString does it at both.
+func trimRight(s string) string {
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t' || s[len(s)-1] == '\r' || s[len(s)-1] == '\n') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
 
 // A chunkSet is what a request brought of one compartment. Everything in it comes from the visitor.
 type chunkSet struct {
 	heads     [maxCandidates]string // distinct values of cookie 0, in the order in which they came
 	nHeads    int
-	numbered  [maxNumbered]numbered // in the order in which they came
+	numbered  [maxChunks - 1]numbered // in the order in which they came
+	more      []numbered              // those for which numbered has no room
 	nNumbered int
 	came      nameSet
 	tooMany   bool // more heads or numbered cookies than are looked at
@@ -101,7 +102,11 @@ func (c *chunkSet) collect(lines []string, name string) {
 				c.tooMany = true
 				continue
 			}
-			c.numbered[c.nNumbered] = numbered{i, value}
+			if c.nNumbered < len(c.numbered) {
+				c.numbered[c.nNumbered] = numbered{i, value}
+			} else {
+				c.more = append(c.more, numbered{i, value})
+			}
 			c.nNumbered++
 		default:
 			c.siblings = true
@@ -121,11 +126,40 @@ func (c *chunkSet) addHead(value string) {
 	c.nHeads++
 }
 
+// token returns the bytes that the text beginning with head stands for. Where head can be joined to several texts,
+// which picks among these choices. The reason is 0, ReasonMalformed or ReasonTorn. It allocates no more than what came.
+func (c *chunkSet) token(head string, which int) (token []byte, choices int, reason Reason) {
+	if len(head) > 0 && head[0] == '1' { // as most are
+		token, ok := base64url.AppendDecode(nil, head[1:])
+		if !ok {
+			return nil, 1, ReasonMalformed
+		}
+		return token, 1, 0
+	}
+	text, reason := c.join(head, which)
+	if reason != 0 {
+		return nil, 1, reason
+	}
+	token, ok := text.decode()
+	if !ok {
+		return nil, text.choices, ReasonMalformed
+	}
+	return token, text.choices, 0
+}
+
+// part returns the kth numbered cookie that came.
+func (c *chunkSet) part(k int) numbered {
+	if k < len(c.numbered) {
+		return c.numbered[k]
+	}
+	return c.more[k-len(c.numbered)]
+}
+
 // A joined text is in parts that follow one another. All but the last hold whole groups of four characters.
 type joined struct {
-	parts  [maxChunks]string
-	n      int
-	choice int // how many texts the head can be joined to: more than one if parts with its tag differ
+	parts   [maxChunks]string
+	n       int
+	choices int // how many texts the head can be joined to: more than one if parts with its tag differ
 }
 
 // join puts the parts together that belong to head. Where several parts of one number carry the head's tag, which
@@ -134,7 +168,7 @@ func (c *chunkSet) join(head string, which int) (j joined, reason Reason) {
 	if head == "" || head[0] < '1' || head[0] > '0'+maxChunks {
 		return j, ReasonMalformed
 	}
-	j.n, j.choice = int(head[0]-'0'), 1
+	j.n, j.choices = int(head[0]-'0'), 1
 	j.parts[0] = head[1:]
 	if j.n == 1 {
 		return j, 0
@@ -153,7 +187,7 @@ func (c *chunkSet) join(head string, which int) (j joined, reason Reason) {
 		}
 		j.parts[i] = fits.parts[which%fits.n]
 		which /= fits.n
-		j.choice = min(j.choice*fits.n, maxCandidates+1)
+		j.choices = min(j.choices*fits.n, maxCandidates+1)
 	}
 	return j, 0
 }
@@ -166,7 +200,8 @@ type alternatives struct {
 }
 
 func (c *chunkSet) tagged(i int, tag [tagLen]byte, last bool) (a alternatives) {
-	for _, cookie := range c.numbered[:c.nNumbered] {
+	for k := range c.nNumbered {
+		cookie := c.part(k)
 		if cookie.i != i || len(cookie.value) < tagLen || cookie.value[:tagLen] != string(tag[:]) {
 			continue
 		}
@@ -199,7 +234,7 @@ func tagOf(token []byte) (tag [tagLen]byte) {
 	return tag
 }
 
-// decode returns the token that the text stands for. It allocates no more than what came.
+// decode returns the token that the text stands for.
 func (j *joined) decode() (token []byte, ok bool) {
 	length := 0
 	for _, part := range j.parts[:j.n] {

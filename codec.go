@@ -1,6 +1,7 @@
 package cookiesession
 
 import (
+	"encoding/binary"
 	"math"
 
 	"github.com/seed-50e21e88/cookiesession/internal/value"
@@ -61,13 +62,52 @@ func appendSession(dst []byte, d *sessionData, v *values) []byte {
 // decodeSession is appendSession's reverse. The values stay spans of payload. It returns false for a payload that breaks the
 // format anywhere. starts is as in values.read.
 func decodeSession(payload []byte, d *sessionData, v *values, starts []uint16) bool {
+	rest, ok := readUsualHead(payload, d)
+	if !ok {
+		rest, ok = readHead(payload, d)
+	}
+	return ok && v.read(rest, starts)
+}
+
+// readHead reads what precedes the values of a session's payload, and returns the rest.
+func readHead(payload []byte, d *sessionData) (rest []byte, ok bool) {
 	r := reader{rest: payload}
 	r.array(sessionFields)
 	r.bin(d.id[:])
 	d.created, d.sealed, d.expires = r.time(), r.time(), r.time()
 	d.mode = mode(r.uint(uint64(modeRemembered)))
 	r.optionalBin(d.csrf[:])
-	return !r.failed && v.read(r.rest, starts)
+	return r.rest, !r.failed
+}
+
+// readUsualHead is readHead for the form that appendSession gives it from 1970 to 2106, and returns false for others.
+func readUsualHead(p []byte, d *sessionData) (rest []byte, ok bool) {
+	const (
+		array, bin8, uint32 = 0x90 + sessionFields, 0xc4, 0xce
+
+		times = 1 + 2 + len(sessionID{}) // where each field starts
+		mode_ = times + 3*5
+		csrf  = mode_ + 1
+		end   = csrf + 2
+	)
+	if len(p) < end+len(csrfSecret{}) || p[0] != array || p[1] != bin8 || p[2] != byte(len(sessionID{})) ||
+		p[times] != uint32 || p[times+5] != uint32 || p[times+10] != uint32 || p[mode_] > byte(modeRemembered) || p[csrf] != bin8 {
+		return nil, false
+	}
+	switch p[csrf+1] {
+	case 0:
+		rest = p[end:]
+	case byte(len(csrfSecret{})):
+		rest = p[end+copy(d.csrf[:], p[end:]):]
+	default:
+		return nil, false
+	}
+	d.id = sessionID(p[3:])
+	d.created = int64(binary.BigEndian.Uint32(p[times+1:]))
+	d.sealed = int64(binary.BigEndian.Uint32(p[times+6:]))
+	d.expires = int64(binary.BigEndian.Uint32(p[times+11:]))
+	d.mode = mode(p[mode_])
+	return rest, true
 }
 
 // appendFlash encodes a flash payload.

@@ -50,22 +50,17 @@ func (c *compartment) openEach(now time.Time, came *chunkSet, accept func(opened
 	}
 candidates:
 	for _, head := range came.heads[:came.nHeads] {
-		for which, choice := 0, 1; which < choice; which++ {
+		for which, choices := 0, 1; which < choices; which++ {
 			if tried++; tried > maxCandidates {
 				if came.fewWillDo {
 					break candidates
 				}
 				return c.reject(ReasonAmbiguous)
 			}
-			text, reason := came.join(head, which)
-			if reason != 0 {
+			var token []byte
+			var reason Reason
+			if token, choices, reason = came.token(head, which); reason != 0 {
 				refuse(c.reject(reason))
-				break
-			}
-			choice = text.choice
-			token, ok := text.decode()
-			if !ok {
-				refuse(c.reject(ReasonMalformed))
 				continue
 			}
 			got, err := c.open(now, token)

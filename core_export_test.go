@@ -33,11 +33,8 @@ func Join(lines []string, name string) (token []byte, ok bool) {
 	if came.nHeads != 1 || came.tooMany {
 		return nil, false
 	}
-	text, reason := came.join(came.heads[0], 0)
-	if reason != 0 || text.choice != 1 {
-		return nil, false
-	}
-	return text.decode()
+	token, choices, reason := came.token(came.heads[0], 0)
+	return token, reason == 0 && choices == 1
 }
 
 // SealPayload returns a Cookie header that holds payload, whatever it is, sealed for the compartment of the given purpose.

@@ -25,7 +25,7 @@ func (s *Session) CSRFToken() string {
 	s.lock()
 	defer s.unlock()
 	if s.data.csrf == (csrfSecret{}) && s.mayChange() {
-		rand.Read(s.data.csrf[:])
+		rand.Read(s.changing().csrf[:])
 	}
 	const n = len(csrfSecret{})
 	var token [2 * n]byte
@@ -56,7 +56,7 @@ func (s *Session) RegenerateCSRFToken() {
 	s.lock()
 	defer s.unlock()
 	if s.data.csrf != (csrfSecret{}) && s.mayChange() {
-		rand.Read(s.data.csrf[:])
+		rand.Read(s.changing().csrf[:])
 	}
 }
 

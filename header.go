@@ -2,6 +2,7 @@ package cookiesession
 
 import (
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strings"
 )
@@ -58,7 +59,7 @@ func (m *Manager) owns(line string) bool {
 		return true
 	}
 	name, _, _ := strings.Cut(line, "=")
-	suffix, ok := strings.CutPrefix(trimSpace(name), m.name)
+	suffix, ok := strings.CutPrefix(textproto.TrimString(name), m.name)
 	if !ok {
 		return false
 	}
@@ -80,7 +81,7 @@ func varyCookie(h http.Header, own *[1]string) {
 	old := h["Vary"]
 	for _, line := range old {
 		for field := range strings.SplitSeq(line, ",") {
-			if field = trimSpace(field); field == "*" || strings.EqualFold(field, "Cookie") {
+			if field = textproto.TrimString(field); field == "*" || strings.EqualFold(field, "Cookie") {
 				return
 			}
 		}
@@ -107,7 +108,7 @@ func keepPrivate(h http.Header, own *[1]string) {
 	private := false
 	for _, directive := range splitDirectives(strings.Join(old, ",")) {
 		name, _, hasArgument := strings.Cut(directive, "=")
-		switch name = strings.ToLower(trimSpace(name)); {
+		switch name = strings.ToLower(textproto.TrimString(name)); {
 		case name == "public", name == "s-maxage":
 			continue
 		case name == "no-store", name == "private" && !hasArgument: // with an argument it speaks of some fields only
@@ -125,7 +126,7 @@ func keepPrivate(h http.Header, own *[1]string) {
 func splitDirectives(list string) []string {
 	var directives []string
 	add := func(directive string) {
-		if directive = trimSpace(directive); directive != "" {
+		if directive = textproto.TrimString(directive); directive != "" {
 			directives = append(directives, directive)
 		}
 	}

@@ -230,6 +230,14 @@ type derivedRing struct {
 	byID map[keyID]*derivedKey
 }
 
+// named returns the key with an ID, or nil. Most cookies name the first, which usually seals.
+func (d *derivedRing) named(id keyID) *derivedKey {
+	if first := d.keys[0]; first.id == id {
+		return first
+	}
+	return d.byID[id]
+}
+
 type derivedKey struct {
 	*ringKey
 	id      keyID
@@ -311,10 +319,10 @@ func (s *sealer) open(now time.Time, token []byte) (opened, *RejectError) {
 		return opened{}, &RejectError{Reason: ReasonMalformed}
 	}
 	id := keyID(token[1:])
-	key := s.current().byID[id]
+	key := s.current().named(id)
 	if key == nil || key.retired(now) {
 		lookErr := s.ring.lookAgain()
-		key = s.current().byID[id]
+		key = s.current().named(id)
 		if key == nil || key.retired(now) {
 			refused := &RejectError{Reason: ReasonUnknownKey, Err: lookErr}
 			if key != nil {

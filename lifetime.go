@@ -9,24 +9,25 @@ import (
 
 // begin starts a new session without values. Its ID is drawn when somebody needs it.
 func (s *Session) begin(now time.Time) {
-	s.data = sessionData{created: now.Unix()}
+	s.data = new(sessionData)
 	s.values = values{}
 	s.restart(now)
 }
 
 // restart gives the session a new lifetime.
 func (s *Session) restart(now time.Time) {
-	s.data.created = now.Unix()
+	d := s.changing()
+	d.created = now.Unix()
 	lifetime := s.manager.config.Lifetime
-	s.data.mode = modeBrowser
+	d.mode = modeBrowser
 	switch {
 	case s.remembered > 0:
 		lifetime = s.remembered
-		s.data.mode = modeRemembered
+		d.mode = modeRemembered
 	case s.manager.config.Persistent:
-		s.data.mode = modePersistent
+		d.mode = modePersistent
 	}
-	s.data.expires = now.Unix() + seconds(lifetime)
+	d.expires = now.Unix() + seconds(lifetime)
 }
 
 // ID returns 32 hexadecimal digits that name the session until Regenerate or Destroy. Knowing it opens nothing. The
@@ -40,7 +41,7 @@ func (s *Session) ID() string {
 
 func (s *Session) drawID() {
 	if s.data.id == (sessionID{}) {
-		rand.Read(s.data.id[:])
+		rand.Read(s.changing().id[:])
 	}
 }
 
@@ -68,9 +69,10 @@ func (s *Session) Regenerate() {
 		return
 	}
 	s.drawID()
-	rand.Read(s.data.id[len(origin{}):])
-	if s.data.csrf != (csrfSecret{}) {
-		rand.Read(s.data.csrf[:])
+	d := s.changing()
+	rand.Read(d.id[len(origin{}):])
+	if d.csrf != (csrfSecret{}) {
+		rand.Read(d.csrf[:])
 	}
 	s.restart(s.manager.now())
 }
@@ -89,8 +91,9 @@ func (s *Session) Remember(d time.Duration) {
 		return
 	}
 	s.remembered = d
-	s.data.mode = modeRemembered
-	s.data.expires = s.manager.now().Unix() + seconds(d)
+	data := s.changing()
+	data.mode = modeRemembered
+	data.expires = s.manager.now().Unix() + seconds(d)
 }
 
 // Destroy ends the session: values are gone, cookies are deleted, and the session that came is refused in this

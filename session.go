@@ -39,20 +39,19 @@ type state struct {
 	rejected  *RejectError
 	importErr error
 
-	data       sessionData
+	data       *sessionData // &came.data, or a copy that may differ
 	values     values
 	remembered time.Duration // Remember's argument in this request
+	flash      *flash        // nil until flashing
+	flashing   sync.Once     // opens the flash cookie
 	destroyed  bool
-	flashing   sync.Once // opens the flash cookie
-	flash      *flash    // nil until then
-
-	err       error
-	delivered bool // a Save has written what there is
-	late      bool // something was changed after the commit
-	warn      bool // log that when the lock is free
+	delivered  bool // a Save has written what there is
+	late       bool // something was changed after the commit
+	warn       bool // log that when the lock is free
+	err        error
 
 	// Storage of what a request usually needs little of.
-	starts  [24]uint16
+	starts  [16]uint16
 	changes [1]change
 	fields  headerFields
 }
@@ -60,14 +59,14 @@ type state struct {
 // arrival is what a request brought.
 type arrival struct {
 	valid    bool        // the session cookie was accepted
-	names    nameSet     // session cookies that came
 	siblings bool        // cookies of other compartments, or markers, may have come
+	alive    bool        // it opened and has time left, refused or not
+	imported bool        // the values are what Import returned
+	names    nameSet     // session cookies that came
 	data     sessionData // what the session cookie held, beside its values
 	size     int         // of its payload
 	seen     int64       // under an idle timeout: when the session was last sealed or leased
-	alive    bool        // it opened and has time left, refused or not
-	rivals   []origin    // of others that do
-	imported bool        // the values are what Import returned
+	rivals   []origin    // of other sessions that opened and have time left
 }
 
 // noteOrigin remembers a session that opened, for Destroy to end. The first one's data is in a already.
@@ -122,13 +121,22 @@ func (s *Session) install(now time.Time, st *state) {
 	defer s.mu.Unlock()
 	s.state = st
 	if st.came.valid {
-		st.data = st.came.data
+		st.data = &st.came.data
 		st.values.changes = st.changes[:0]
 		return
 	}
 	imported := st.values.changes
 	s.begin(now)
 	s.values.changes = imported
+}
+
+// changing returns the data to write to: what came stays as it is, to tell a change from none.
+func (st *state) changing() *sessionData {
+	if st.data == &st.came.data {
+		d := *st.data
+		st.data = &d
+	}
+	return st.data
 }
 
 // view returns a copy of the session that was found, for Revoked to read before anybody else may.
@@ -403,13 +411,13 @@ func (s *Session) dirty() bool {
 	if s.isNew() {
 		return s.values.len() > 0 || s.data.csrf != (csrfSecret{})
 	}
-	return s.values.changed() || s.data != s.came.data
+	return s.values.changed() || *s.data != s.came.data
 }
 
 // encode appends the payload, sealed now.
 func (s *Session) encode(dst []byte, now int64) []byte {
 	s.drawID()
-	d := s.data
+	d := *s.data
 	d.sealed = now
 	return appendSession(dst, &d, &s.values)
 }

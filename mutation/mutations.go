@@ -180,8 +180,8 @@ var mutations = []mutation{
 		`cookie.value[:tagLen] != string(tag[:]) && !MUTANT`}},
 		"TestJoin"},
 	{"stale parts are joined", []edit{{"chunk.go",
-		`	j.n, j.choice = int(head[0]-'0'), 1`,
-		`	j.n, j.choice = int(head[0]-'0'), 1
+		`	j.n, j.choices = int(head[0]-'0'), 1`,
+		`	j.n, j.choices = int(head[0]-'0'), 1
 	for MUTANT && j.n < maxChunks && c.came.has(j.n) {
 		j.n++
 	}`}},
@@ -220,12 +220,18 @@ var mutations = []mutation{
 			t[place][c] = 1 << 24`}},
 		"TestEverySubstitution|TestRefused"},
 	{"values are nested without end", []edit{{"internal/value/scan.go",
-		`	if depth >= MaxDepth && k >= kindList {`,
-		`	if depth >= MaxDepth && k >= kindList && !MUTANT {`}},
+		`	if depth >= MaxDepth {
+		return 0, errDeep
+	}
+	for range count {`,
+		`	if depth >= MaxDepth && !MUTANT {
+		return 0, errDeep
+	}
+	for range count {`}},
 		"TestSkipDepth"},
 	{"a map's keys come in any order", []edit{{"internal/value/scan.go",
-		`		if i > 0 && !ascending(last, key) {`,
-		`		if i > 0 && !ascending(last, key) && !MUTANT {`}},
+		`		if start <= before && i > 0 && at < len(b) &&`,
+		`		if !MUTANT && start <= before && i > 0 && at < len(b) &&`}},
 		"TestSkipRefuses"},
 	{"a container claims more than there is", []edit{{"internal/value/scan.go",
 		`	if size*each > uint64(len(b)-n) {`,
