@@ -21,9 +21,23 @@ func stdDecode(text string) ([]byte, bool) {
 	return b, err == nil
 }
 
-// checkEncode compares AppendEncode with the standard library, behind a prefix and with no more room than needed, and
-// then with room that must stay as it is.
+// checkEncode checks AppendEncode with and without the assembly.
 func checkEncode(t *testing.T, src []byte) {
+	t.Helper()
+	checkEncodeOnce(t, src)
+	base64url.Portably(func() { checkEncodeOnce(t, src) })
+}
+
+// checkDecode checks AppendDecode with and without the assembly, and tells whether text was accepted.
+func checkDecode(t *testing.T, text string) (ok bool) {
+	t.Helper()
+	base64url.Portably(func() { checkDecodeOnce(t, text) })
+	return checkDecodeOnce(t, text)
+}
+
+// checkEncodeOnce compares AppendEncode with the standard library, behind a prefix and with no more room than needed, and
+// then with room that must stay as it is.
+func checkEncodeOnce(t *testing.T, src []byte) {
 	t.Helper()
 	want := "prefix" + std.EncodeToString(src)
 	if got, want := base64url.EncodedLen(len(src)), std.EncodedLen(len(src)); got != want {
@@ -42,8 +56,8 @@ func checkEncode(t *testing.T, src []byte) {
 	}
 }
 
-// checkDecode does for AppendDecode what checkEncode does for AppendEncode, and tells whether text was accepted.
-func checkDecode(t *testing.T, text string) bool {
+// checkDecodeOnce does for AppendDecode what checkEncodeOnce does for AppendEncode, and tells whether text was accepted.
+func checkDecodeOnce(t *testing.T, text string) bool {
 	t.Helper()
 	plain, want := stdDecode(text)
 	end := "prefix"
@@ -241,6 +255,7 @@ func BenchmarkEncode(b *testing.B) {
 			})
 		}
 		run("ours", base64url.AppendEncode)
+		base64url.Portably(func() { run("portable", base64url.AppendEncode) })
 		run("std", std.AppendEncode)
 	}
 }
@@ -262,10 +277,12 @@ func BenchmarkDecode(b *testing.B) {
 				}
 			})
 		}
-		run("ours", func(dst []byte) bool {
+		ours := func(dst []byte) bool {
 			_, ok := base64url.AppendDecode(dst, text)
 			return ok
-		})
+		}
+		run("ours", ours)
+		base64url.Portably(func() { run("portable", ours) })
 		textBytes := []byte(text) // the standard library's decoder takes no string without a copy
 		run("std", func(dst []byte) bool {
 			_, err := std.AppendDecode(dst, textBytes)
