@@ -316,7 +316,7 @@ func (m *Manager) checkTotal(b *buffer, s *Session, saved bool, action flashActi
 		n, size := m.flash.count(len(b.flash) + overhead - payloadStart)
 		cookies, total = max(cookies, n), total+size
 	} else if action == flashKeep {
-		total += cookieBytes(s.cookies, m.flash.name)
+		total += s.flashBytes()
 	}
 	if cookies > maxChunks {
 		limit = min(limit, m.flash.full())

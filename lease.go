@@ -55,6 +55,9 @@ func (m *Manager) writeLease(b *buffer, s *Session, now time.Time, saved bool) {
 
 // leaseNames returns which lease cookies came.
 func (m *Manager) leaseNames(s *Session) nameSet {
+	if !s.came.siblings {
+		return 0
+	}
 	var came chunkSet
 	came.collect(s.cookies, m.lease.name)
 	return came.came

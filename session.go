@@ -210,7 +210,7 @@ func encodeAll(m map[string]any) ([]change, error) {
 		if err != nil {
 			return nil, err
 		}
-		changes = append(changes, change{key, encoded})
+		changes = append(changes, change{key: key, encoded: encoded})
 	}
 	slices.SortFunc(changes, func(a, b change) int { return strings.Compare(a.key, b.key) })
 	return changes, nil
@@ -436,15 +436,18 @@ func (s *Session) Size() int {
 		_, n := m.flash.count(overhead + len(s.flash.encode(nil, m.flashExpiry(m.now()))))
 		total += n
 	case flashKeep:
-		total += cookieBytes(s.cookies, m.flash.name)
+		total += s.flashBytes()
 	}
 	return total
 }
 
-// cookieBytes returns what the cookies called name, with their numbered parts, take in a Cookie header, "; " counted
-// once a cookie.
-func cookieBytes(cookies []string, name string) (n int) {
-	for suffix, value := range ownCookies(cookies, name) {
+// flashBytes returns what the flash cookies that came take in a Cookie header, "; " counted once a cookie.
+func (s *Session) flashBytes() (n int) {
+	if !s.came.siblings {
+		return 0
+	}
+	name := s.manager.flash.name
+	for suffix, value := range ownCookies(s.cookies, name) {
 		n += len(name) + len(suffix) + len("=; ") + len(value)
 	}
 	return n

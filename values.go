@@ -23,6 +23,8 @@ type values struct {
 type change struct {
 	key     string
 	encoded []byte
+	entry   uint16 // of the base: the key's, or the first one behind it
+	inBase  bool   // the key has an entry there
 }
 
 // read takes payload, which must be one map and nothing else, as the base. It checks every byte, so that nothing
@@ -85,11 +87,6 @@ func (v *values) get(key string) []byte {
 	if i, ok := v.findChange(key); ok {
 		return v.changes[i].encoded
 	}
-	return v.original(key)
-}
-
-// original returns the encoded value that key has in the base, or nil.
-func (v *values) original(key string) []byte {
 	if i, ok := v.find(key); ok {
 		_, encoded := v.entry(i)
 		return encoded
@@ -100,7 +97,12 @@ func (v *values) original(key string) []byte {
 // set gives key the encoded value, or deletes it if that is nil. It keeps encoded.
 func (v *values) set(key string, encoded []byte) {
 	i, found := v.findChange(key)
-	same := bytes.Equal(encoded, v.original(key)) // no value is encoded as nothing, so nil equals only nil
+	entry, inBase := v.find(key)
+	var original []byte
+	if inBase {
+		_, original = v.entry(entry)
+	}
+	same := bytes.Equal(encoded, original) // no value is encoded as nothing, so nil equals only nil
 	switch {
 	case same && found:
 		v.changes = slices.Delete(v.changes, i, i+1)
@@ -108,7 +110,7 @@ func (v *values) set(key string, encoded []byte) {
 	case found:
 		v.changes[i].encoded = encoded
 	default:
-		v.changes = slices.Insert(v.changes, i, change{key, encoded})
+		v.changes = slices.Insert(v.changes, i, change{key, encoded, uint16(entry), inBase})
 	}
 }
 
@@ -119,7 +121,7 @@ func (v *values) clear() {
 	v.changes = make([]change, len(v.starts))
 	for i := range v.starts {
 		key, _ := v.entry(i)
-		v.changes[i] = change{key: string(key)}
+		v.changes[i] = change{key: string(key), entry: uint16(i), inBase: true}
 	}
 }
 
@@ -127,11 +129,10 @@ func (v *values) clear() {
 func (v *values) len() int {
 	n := len(v.starts)
 	for _, c := range v.changes {
-		_, inBase := v.find(c.key)
 		switch {
 		case c.encoded == nil:
 			n--
-		case !inBase:
+		case !c.inBase:
 			n++
 		}
 	}
@@ -170,12 +171,11 @@ func (v *values) append(dst []byte) []byte {
 	dst = value.AppendMapHeader(dst, v.len())
 	from := 0
 	for _, c := range v.changes {
-		i, inBase := v.find(c.key)
-		to := v.start(i)
+		to := v.start(int(c.entry))
 		dst = append(dst, v.base[from:to]...)
 		from = to
-		if inBase {
-			from = v.start(i + 1)
+		if c.inBase {
+			from = v.start(int(c.entry) + 1)
 		}
 		if c.encoded != nil {
 			dst = value.AppendString(dst, c.key)
