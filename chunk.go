@@ -75,6 +75,8 @@ type chunkSet struct {
 	tooMany   bool // more heads or numbered cookies than are looked at
 	fewWillDo bool // so that too many refuse nothing
 	siblings  bool // other cookies came whose names start with this compartment's and a dot
+
+	room []byte // for the bytes of the first token, if there is enough
 }
 
 // numbered is cookie i, for i from 1 to 8.
@@ -130,7 +132,9 @@ func (c *chunkSet) addHead(value string) {
 // which picks among these choices. The reason is 0, ReasonMalformed or ReasonTorn. It allocates no more than what came.
 func (c *chunkSet) token(head string, which int) (token []byte, choices int, reason Reason) {
 	if len(head) > 0 && head[0] == '1' { // as most are
-		token, ok := base64url.AppendDecode(nil, head[1:])
+		room := c.room
+		c.room = nil
+		token, ok := base64url.AppendDecode(room, head[1:])
 		if !ok {
 			return nil, 1, ReasonMalformed
 		}

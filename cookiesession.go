@@ -93,11 +93,12 @@ func (m *Manager) Save(h http.Header, s *Session) error {
 // open turns the cookies that came into s's values: join, open, decode, and see whether what they say is valid still.
 func (m *Manager) open(s *Session) {
 	now := m.now()
-	st := new(state)
-	defer s.install(now, st) // if a hook panics too: then the visitor has an empty session
-	found := &st.came
 	var came chunkSet
 	came.collect(s.cookies, m.name)
+	st, room := newState(came.heads[0])
+	came.room = room
+	defer s.install(now, st) // if a hook panics too: then the visitor has an empty session
+	found := &st.came
 	found.names, found.siblings = came.came, came.siblings
 	opens, ambiguous, label := false, false, ""
 	refused := m.session.openEach(now, &came, func(o opened) Reason {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-50e21e88/cookiesession/internal/base64url"
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
 
@@ -54,6 +55,21 @@ type state struct {
 	starts  [16]uint16
 	changes [1]change
 	fields  headerFields
+}
+
+// A smallState is a state with room for a small session's token, to save an allocation.
+type smallState struct {
+	state
+	token [192]byte
+}
+
+// newState returns a state, and room for the token that head begins if it's small.
+func newState(head string) (st *state, room []byte) {
+	if n, _ := base64url.DecodedLen(len(head)); n > 0 && n <= len(smallState{}.token) {
+		small := new(smallState)
+		return &small.state, small.token[:0]
+	}
+	return new(state), nil
 }
 
 // arrival is what a request brought.
