@@ -74,10 +74,13 @@ type chunkSet struct {
 	came      nameSet
 	tooMany   bool // more heads or numbered cookies than are looked at
 	fewWillDo bool // so that too many refuse nothing
-	siblings  bool // other cookies came whose names start with this compartment's and a dot
+	siblings  siblings
 
 	room []byte // for the bytes of the first token, if there is enough
 }
+
+// siblings says which cookies came whose names go on after the session cookie's with a dot and a word.
+type siblings struct{ flash, lease, ended bool }
 
 // numbered is cookie i, for i from 1 to 8.
 type numbered struct {
@@ -90,14 +93,23 @@ type nameSet uint16
 
 func (s nameSet) has(i int) bool { return s>>i&1 != 0 }
 
-// collect finds the cookies of the compartment called name. It does a bounded amount of work for each cookie and keeps a bounded number.
-func (c *chunkSet) collect(lines []string, name string) {
+// collect finds the cookies whose names are name and infix, and numbers behind that. It does a bounded amount of work for
+// each cookie and keeps a bounded number. It's cheaper to look for name, and then for infix, than for both at once,
+// because no values are searched of cookies that have the name.
+func (c *chunkSet) collect(lines []string, name, infix string) {
 	for suffix, value := range ownCookies(lines, name) {
+		if infix != "" {
+			rest, ok := strings.CutPrefix(suffix, infix)
+			if !ok {
+				continue
+			}
+			suffix = rest
+		}
 		switch {
 		case suffix == "":
 			c.came |= 1
 			c.addHead(value)
-		case len(suffix) == 2 && suffix[1] >= '1' && suffix[1] < '0'+maxChunks:
+		case len(suffix) == 2 && suffix[0] == '.' && suffix[1] >= '1' && suffix[1] < '0'+maxChunks:
 			i := int(suffix[1] - '0')
 			c.came |= 1 << i
 			if c.nNumbered == maxNumbered {
@@ -110,8 +122,12 @@ func (c *chunkSet) collect(lines []string, name string) {
 				c.more = append(c.more, numbered{i, value})
 			}
 			c.nNumbered++
-		default:
-			c.siblings = true
+		case strings.HasPrefix(suffix, flashInfix):
+			c.siblings.flash = true
+		case strings.HasPrefix(suffix, leaseInfix):
+			c.siblings.lease = true
+		case strings.HasPrefix(suffix, endedInfix):
+			c.siblings.ended = true
 		}
 	}
 }

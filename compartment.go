@@ -11,7 +11,8 @@ import (
 type compartment struct {
 	*sealer
 	splitter
-	attributes *attributes
+	base, infix string // the name in two: the session cookie's, and what is behind that
+	attributes  *attributes
 }
 
 // The purposes, which go into the derivation of keys (FORMAT.md, 3).
@@ -21,18 +22,26 @@ const (
 	purposeLease   = "lease"
 )
 
-func (m *Manager) newCompartment(purpose string) *compartment {
+// What the names of a compartment's cookies have behind the session cookie's name.
+const (
+	sessionInfix = ""
+	flashInfix   = ".flash"
+	leaseInfix   = ".lease"
+)
+
+func (m *Manager) newCompartment(purpose, infix string) *compartment {
 	c := &m.config
-	name := m.name
-	if purpose != purposeSession {
-		name += "." + purpose
-	}
 	return &compartment{
 		sealer:     newSealer(c.Keys, purpose, c.Scope, m.name, &m.counters.keys),
-		splitter:   newSplitter(name, m.attributes.room()),
+		splitter:   newSplitter(m.name+infix, m.attributes.room()),
+		base:       m.name,
+		infix:      infix,
 		attributes: &m.attributes,
 	}
 }
+
+// collect finds the compartment's cookies in the lines of a Cookie header.
+func (c *compartment) collect(came *chunkSet, lines []string) { came.collect(lines, c.base, c.infix) }
 
 // openEach hands what opens to accept, which returns 0 or the reason to refuse it after all. The result is nil if
 // accept took something, or nothing came; otherwise it says why the first candidate was refused, or that there were

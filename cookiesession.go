@@ -30,9 +30,9 @@ func New(c Config) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{config: c, name: c.cookieName(), attributes: newAttributes(&c), now: time.Now}
-	m.session = m.newCompartment(purposeSession)
-	m.flash = m.newCompartment(purposeFlash)
-	m.lease = m.newCompartment(purposeLease)
+	m.session = m.newCompartment(purposeSession, sessionInfix)
+	m.flash = m.newCompartment(purposeFlash, flashInfix)
+	m.lease = m.newCompartment(purposeLease, leaseInfix)
 	if err := m.checkSize(); err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (m *Manager) Save(h http.Header, s *Session) error {
 func (m *Manager) open(s *Session) {
 	now := m.now()
 	var came chunkSet
-	came.collect(s.cookies, m.name)
+	m.session.collect(&came, s.cookies)
 	st, room := newState(came.heads[0])
 	came.room = room
 	defer s.install(now, st) // if a hook panics too: then the visitor has an empty session
@@ -133,7 +133,7 @@ func (m *Manager) open(s *Session) {
 	case opens:
 		refused = m.validate(s, now, &came, st, label)
 		found.valid = refused == nil
-	case m.config.Import != nil && came.came == 0 && !hasMarkers(s.cookies, m.name):
+	case m.config.Import != nil && came.came == 0 && !(came.siblings.ended && hasMarkers(s.cookies, m.name)):
 		m.importValues(s, now, st)
 	}
 	if refused != nil {
@@ -157,7 +157,7 @@ func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, st *state,
 		return refuse(ReasonExpired, nil)
 	case d.created < m.config.Keys.notBefore():
 		return refuse(ReasonRevoked, nil)
-	case came.siblings && hasMarker(s.cookies, m.name, d.id.origin()):
+	case came.siblings.ended && hasMarker(s.cookies, m.name, d.id.origin()):
 		return refuse(ReasonEnded, nil)
 	}
 	if m.config.IdleTimeout > 0 && d.mode != modeRemembered {
@@ -272,7 +272,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 // reads.
 func (s *Session) silent() bool {
 	return s.err == nil && !s.destroyed && !s.came.imported && !s.dirty() && s.flash.action() == flashKeep &&
-		(!s.came.valid || !s.came.siblings && s.manager.config.IdleTimeout == 0)
+		(!s.came.valid || !s.came.siblings.ended && s.manager.config.IdleTimeout == 0)
 }
 
 // writeValues writes the session's cookies and the flash cookies, as far as they must change.

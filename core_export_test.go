@@ -29,7 +29,7 @@ func Split(token []byte, name string, room int) (cookies []string, number, size 
 // Join returns what joining and decoding makes of the cookies called name, if they have one reading.
 func Join(lines []string, name string) (token []byte, ok bool) {
 	var came chunkSet
-	came.collect(lines, name)
+	came.collect(lines, name, "")
 	if came.nHeads != 1 || came.tooMany {
 		return nil, false
 	}

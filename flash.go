@@ -33,9 +33,12 @@ func (s *Session) openFlash() {
 }
 
 func (m *Manager) readFlash(s *Session) (f *flash, refused *RejectError) {
+	if !s.came.siblings.flash {
+		return new(flash), nil
+	}
 	now := m.now()
 	var came chunkSet
-	came.collect(s.cookies, m.flash.name)
+	m.flash.collect(&came, s.cookies)
 	f = &flash{names: came.came}
 	ambiguous := false
 	refused = m.flash.openEach(now, &came, func(o opened) Reason {

@@ -67,9 +67,9 @@ func (m *Manager) owns(line string) bool {
 		_, ok := parseOrigin(tag)
 		return ok
 	}
-	if rest, ok := strings.CutPrefix(suffix, "."+purposeFlash); ok {
+	if rest, ok := strings.CutPrefix(suffix, flashInfix); ok {
 		suffix = rest
-	} else if rest, ok := strings.CutPrefix(suffix, "."+purposeLease); ok {
+	} else if rest, ok := strings.CutPrefix(suffix, leaseInfix); ok {
 		suffix = rest
 	}
 	return suffix == "" || len(suffix) == 2 && suffix[0] == '.' && suffix[1] >= '1' && suffix[1] < '0'+maxChunks

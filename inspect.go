@@ -17,7 +17,7 @@ func init() {
 
 func inspectTexts(lines []string, name string) (texts []inspect.Text) {
 	var came chunkSet
-	came.collect(lines, name)
+	came.collect(lines, name, "")
 	for _, head := range came.heads[:came.nHeads] {
 		text, reason := came.join(head, 0)
 		found := inspect.Text{Cookies: text.n}
@@ -38,7 +38,7 @@ func inspectTexts(lines []string, name string) (texts []inspect.Text) {
 func (m *Manager) inspect(purpose string, lines []string) (found []inspect.Opened) {
 	c := map[string]*compartment{purposeSession: m.session, purposeFlash: m.flash, purposeLease: m.lease}[purpose]
 	var came chunkSet
-	came.collect(lines, c.name)
+	c.collect(&came, lines)
 	c.openEach(m.now(), &came, func(o opened) Reason {
 		f := inspect.Opened{Label: o.label}
 		var v values

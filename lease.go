@@ -16,11 +16,11 @@ import (
 
 // lastSeen returns the newest time for which a lease of the session came, or 0.
 func (m *Manager) lastSeen(s *Session, now time.Time, session *chunkSet, id sessionID) (seen int64) {
-	if !session.siblings {
+	if !session.siblings.lease {
 		return 0
 	}
 	var came chunkSet
-	came.collect(s.cookies, m.lease.name)
+	m.lease.collect(&came, s.cookies)
 	came.fewWillDo = true
 	refused := m.lease.openEach(now, &came, func(o opened) Reason {
 		owner, t, ok := decodeLease(o.payload)
@@ -55,11 +55,11 @@ func (m *Manager) writeLease(b *buffer, s *Session, now time.Time, saved bool) {
 
 // leaseNames returns which lease cookies came.
 func (m *Manager) leaseNames(s *Session) nameSet {
-	if !s.came.siblings {
+	if !s.came.siblings.lease {
 		return 0
 	}
 	var came chunkSet
-	came.collect(s.cookies, m.lease.name)
+	m.lease.collect(&came, s.cookies)
 	return came.came
 }
 
@@ -120,7 +120,7 @@ func hasMarkers(cookies []string, name string) (found bool) {
 // deleteOldMarkers keeps markers from piling up. Only a request with a valid session may do it: without one, nothing
 // but a marker may stand between the visitor and the ended session.
 func (m *Manager) deleteOldMarkers(b *buffer, s *Session, now time.Time) {
-	if !s.came.siblings {
+	if !s.came.siblings.ended {
 		return
 	}
 	var deleted []string

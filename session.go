@@ -75,7 +75,7 @@ func newState(head string) (st *state, room []byte) {
 // arrival is what a request brought.
 type arrival struct {
 	valid    bool        // the session cookie was accepted
-	siblings bool        // cookies of other compartments, or markers, may have come
+	siblings siblings    // what else came
 	alive    bool        // it opened and has time left, refused or not
 	imported bool        // the values are what Import returned
 	names    nameSet     // session cookies that came
@@ -459,7 +459,7 @@ func (s *Session) Size() int {
 
 // flashBytes returns what the flash cookies that came take in a Cookie header, "; " counted once a cookie.
 func (s *Session) flashBytes() (n int) {
-	if !s.came.siblings {
+	if !s.came.siblings.flash {
 		return 0
 	}
 	name := s.manager.flash.name

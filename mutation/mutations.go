@@ -120,14 +120,14 @@ var mutations = []mutation{
 		`	case d.created < m.config.Keys.notBefore() && !MUTANT:`}},
 		"TestRefuseBefore"},
 	{"ended markers are ignored", []edit{{"cookiesession.go",
-		`	case came.siblings && hasMarker(s.cookies, m.name, d.id.origin()):`,
-		`	case !MUTANT && came.siblings && hasMarker(s.cookies, m.name, d.id.origin()):`}},
+		`	case came.siblings.ended && hasMarker(s.cookies, m.name, d.id.origin()):`,
+		`	case !MUTANT && came.siblings.ended && hasMarker(s.cookies, m.name, d.id.origin()):`}},
 		"TestReplayAfterDestroy|TestSlowResponsesAfterDestroy"},
 	{"a marker ends one ID, not its origin", []edit{{"lifetime.go",
-		`	rand.Read(s.data.id[len(origin{}):])`,
-		`	rand.Read(s.data.id[len(origin{}):])
+		`	rand.Read(d.id[len(origin{}):])`,
+		`	rand.Read(d.id[len(origin{}):])
 	if MUTANT {
-		rand.Read(s.data.id[:])
+		rand.Read(d.id[:])
 	}`}},
 		"TestLoginUnderWayAtLogout|TestRegenerate"},
 	{"the idle timeout is left to the browser", []edit{{"cookiesession.go",
@@ -348,8 +348,8 @@ var mutations = []mutation{
 		`		(!s.came.valid && !MUTANT ||`}},
 		"TestRefusalsLookAlike"},
 	{"every response sets the session", []edit{{"session.go",
-		`	return s.values.changed() || s.data != s.came.data`,
-		`	return MUTANT || s.values.changed() || s.data != s.came.data`}},
+		`	return s.values.changed() || *s.data != s.came.data`,
+		`	return MUTANT || s.values.changed() || *s.data != s.came.data`}},
 		"TestChanged"},
 	{"plaintext stays in buffers", []edit{{"cookiesession.go",
 		`	clear(b.session)`,
@@ -372,7 +372,7 @@ var mutations = []mutation{
 		`	case alive && (MUTANT || !slices.Contains(a.rivals, o)):`}},
 		"TestDestroyOfWritesAndRemains"},
 	{"a refused session's marker is cleaned up", []edit{{"lease.go",
-		`	if !s.came.siblings {
+		`	if !s.came.siblings.ended {
 		return
 	}
 	var deleted`,
@@ -393,11 +393,11 @@ var mutations = []mutation{
 	s.begin(s.manager.now())`}},
 		"TestDestroyWhatIsTooLarge|TestDestroyNeverFails"},
 	{"Regenerate keeps the CSRF secret", []edit{{"lifetime.go",
-		`	if s.data.csrf != (csrfSecret{}) {`,
-		`	if s.data.csrf != (csrfSecret{}) && !MUTANT {`}},
+		`	if d.csrf != (csrfSecret{}) {`,
+		`	if d.csrf != (csrfSecret{}) && !MUTANT {`}},
 		"TestCSRFSecretEnds|TestRegenerate"},
 	{"a logged-out visitor is imported", []edit{{"cookiesession.go",
-		`came.came == 0 && !hasMarkers(s.cookies, m.name):`,
+		`came.came == 0 && !(came.siblings.ended && hasMarkers(s.cookies, m.name)):`,
 		`came.came == 0 && (MUTANT || !hasMarkers(s.cookies, m.name)):`}},
 		"TestImportAndDestroy|TestImportIsAsked"},
 	{"any CSRF token is good", []edit{{"csrf.go",
