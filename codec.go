@@ -80,18 +80,19 @@ func readHead(payload []byte, d *sessionData) (rest []byte, ok bool) {
 	return r.rest, !r.failed
 }
 
-// readUsualHead is readHead for the form that appendSession gives it from 1970 to 2106, and returns false for others.
+// readUsualHead is a faster readHead for what appendSession writes until 2106. It returns false for all else, and changes
+// nothing then.
 func readUsualHead(p []byte, d *sessionData) (rest []byte, ok bool) {
 	const (
-		array, bin8, uint32 = 0x90 + sessionFields, 0xc4, 0xce
+		isArray, isBin, isUint = 0x90 + sessionFields, 0xc4, 0xce // with a length of 8, a value of 32 bits
 
-		times = 1 + 2 + len(sessionID{}) // where each field starts
-		mode_ = times + 3*5
-		csrf  = mode_ + 1
-		end   = csrf + 2
+		times  = 1 + 2 + len(sessionID{}) // where each field starts
+		atMode = times + 3*5
+		csrf   = atMode + 1
+		end    = csrf + 2
 	)
-	if len(p) < end+len(csrfSecret{}) || p[0] != array || p[1] != bin8 || p[2] != byte(len(sessionID{})) ||
-		p[times] != uint32 || p[times+5] != uint32 || p[times+10] != uint32 || p[mode_] > byte(modeRemembered) || p[csrf] != bin8 {
+	if len(p) < end+len(csrfSecret{}) || p[0] != isArray || p[1] != isBin || p[2] != byte(len(sessionID{})) ||
+		p[times] != isUint || p[times+5] != isUint || p[times+10] != isUint || p[atMode] > byte(modeRemembered) || p[csrf] != isBin {
 		return nil, false
 	}
 	switch p[csrf+1] {
@@ -106,7 +107,7 @@ func readUsualHead(p []byte, d *sessionData) (rest []byte, ok bool) {
 	d.created = int64(binary.BigEndian.Uint32(p[times+1:]))
 	d.sealed = int64(binary.BigEndian.Uint32(p[times+6:]))
 	d.expires = int64(binary.BigEndian.Uint32(p[times+11:]))
-	d.mode = mode(p[mode_])
+	d.mode = mode(p[atMode])
 	return rest, true
 }
 

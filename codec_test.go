@@ -226,3 +226,38 @@ func TestPayloadLengths(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// checkUsualHead checks that what is read fast is what is read otherwise, and tells whether it is read fast.
+func checkUsualHead(t *testing.T, payload []byte) (usual bool) {
+	t.Helper()
+	got, rest, usual := cookiesession.ReadHead(payload, true)
+	want, wantRest, ok := cookiesession.ReadHead(payload, false)
+	if usual && (!ok || rest != wantRest || !reflect.DeepEqual(got, want)) {
+		t.Fatalf("%x: read fast as %+v with %d bytes behind, else as %+v, %d, %t", payload, got, rest, want, wantRest, ok)
+	}
+	return usual
+}
+
+func TestUsualHead(t *testing.T) {
+	for _, csrf := range [][]byte{packBytes(nil), packID(2)} {
+		for mode := range 3 {
+			for _, at := range []int64{1 << 16, 1_800_000_000, math.MaxUint32} {
+				head := pack(packArray(7), packID(1), packTimes(at, at, at), mode, csrf)
+				payload := pack(head, packMap("key", "a value of some length"))
+				if !checkUsualHead(t, payload) {
+					t.Errorf("%x isn't read fast", payload)
+				}
+				for i, was := range head {
+					for c := range 256 {
+						payload[i] = byte(c)
+						checkUsualHead(t, payload)
+					}
+					payload[i] = was
+				}
+				for n := range payload {
+					checkUsualHead(t, payload[:n])
+				}
+			}
+		}
+	}
+}

@@ -109,3 +109,18 @@ func (m *Manager) PayloadOf(s *Session, now time.Time) []byte {
 	defer s.unlock()
 	return s.encode(nil, now.Unix())
 }
+
+// ReadHead reads what precedes the values of a session's payload and returns how many bytes follow. If usual, it does
+// so by way of readUsualHead.
+func ReadHead(payload []byte, usual bool) (p Payload, rest int, ok bool) {
+	var d sessionData
+	read := readHead
+	if usual {
+		read = readUsualHead
+	}
+	following, ok := read(payload, &d)
+	if !ok {
+		return Payload{}, 0, false
+	}
+	return Payload{ID: d.id, Times: [3]int64{d.created, d.sealed, d.expires}, Mode: uint8(d.mode), CSRF: d.csrf}, len(following), true
+}

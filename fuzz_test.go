@@ -155,6 +155,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(byte(2), packLease(strings.Repeat("ab", 16), now))
 	f.Add(byte(2), pack(0xdc, "\x00\x02", 0xc5, "\x00\x10", strings.Repeat("i", 16), 0xcf, "\x00\x00\x00\x00\x00\x00\x00\x01"))
 	f.Fuzz(func(t *testing.T, which byte, payload []byte) {
+		checkUsualHead(t, payload)
 		purpose := []string{"session", "flash", "lease"}[which%3]
 		p, again, ok := cookiesession.DecodePayload(purpose, payload)
 		if !ok {
