@@ -8,7 +8,7 @@ import (
 
 // Whatever a file holds, Parse returns; and what it accepts, it accepts as Marshal writes it. What the errors say is
 // tested with package cookiesession.
-func FuzzParse(f *testing.F) {
+func FuzzKeyFile(f *testing.F) {
 	for _, text := range []string{
 		"", "secret", "a=secret,b=other=", "\uFEFF{}\r\n", `{"keys": [{"label": "a", "secret": "s"}]}`, `{"keys": 1e999}`, `{"keys": [[[[1]]]]}`,
 		`{"not_before": "2026-11-21T14:10:00.5+01:00", "keys": [{"label": "a", "secret": "s", "activate_at": "2026-11-21T14:10:00Z", "retire_at": "9999-12-31T23:59:59-01:00"}]}`,
