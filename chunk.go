@@ -150,6 +150,9 @@ func (c *chunkSet) token(head string, which int) (token []byte, choices int, rea
 	if len(head) > 0 && head[0] == '1' { // as most are
 		room := c.room
 		c.room = nil
+		if n, _ := base64url.DecodedLen(len(head) - 1); n > cap(room) {
+			room = make([]byte, 0, n)
+		}
 		token, ok := base64url.AppendDecode(room, head[1:])
 		if !ok {
 			return nil, 1, ReasonMalformed

@@ -63,7 +63,7 @@ type smallState struct {
 	token [192]byte
 }
 
-// newState returns a state, and room for the token that head begins if it's small.
+// newState returns a state, and room for the token that cookie 0 holds if it's small.
 func newState(head string) (st *state, room []byte) {
 	if n, _ := base64url.DecodedLen(len(head)); n > 0 && n <= len(smallState{}.token) {
 		small := new(smallState)
