@@ -295,8 +295,8 @@ func (s *Session) pull(key string) []byte {
 	return encoded
 }
 
-// Push appends a copy of value to the list that key holds, or to an empty one if it has no value. If it has another
-// value, that stays, and [Session.Err] says so.
+// Push appends a copy of value to the list that key holds, or to an empty one if it has no value or nil, which is what
+// a nil slice is stored as. If it has another value, that stays, and [Session.Err] says so.
 func (s *Session) Push(key string, v any) {
 	for {
 		list := s.encoded(key)
@@ -319,7 +319,7 @@ func (s *Session) swap(key string, old, encoded []byte, err error) bool {
 }
 
 func pushValue(key string, list []byte, v any) ([]byte, error) {
-	if list == nil {
+	if list == nil || value.IsNil(list) {
 		list = emptyList
 	}
 	pushed, err := value.AppendElement(nil, list, v, valuesDepth)

@@ -217,6 +217,8 @@ func TestPush(t *testing.T) {
 		s.Put("ints", []int{1, 2})
 		s.Push("ints", "three")
 		s.Put("string", "x")
+		s.Put("none", []string(nil))
+		s.Push("none", "first")
 	})
 	v.visit(func(s *cookiesession.Session) {
 		for i := range 40 { // past the lengths at which a list's header changes its form
@@ -227,6 +229,9 @@ func TestPush(t *testing.T) {
 	s := v.load()
 	if got, want := s.Get("new"), []any{"a", map[string]any{"street": "b"}, nil}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+	if got, want := s.Get("none"), []any{"first"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("pushed to a nil slice: got %v, want %v", got, want)
 	}
 	if got := s.Get("ints").([]any); len(got) != 43 || got[2] != "three" || got[42] != int64(39) {
 		t.Errorf("%d elements, want 43", len(got))

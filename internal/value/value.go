@@ -65,6 +65,9 @@ func kindOf(b []byte) kind {
 	return kindTime
 }
 
+// IsNil tells whether the value at the start of b is nil.
+func IsNil(b []byte) bool { return kindOf(b) == kindNil }
+
 // reason says in a few words why a value can't be stored, or doesn't fit.
 type reason string
 
