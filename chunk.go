@@ -40,13 +40,11 @@ func ownCookies(lines []string, name string) iter.Seq2[string, string] {
 				if n := strings.IndexByte(line[from:], ';'); n >= 0 {
 					end = from + n
 				}
-				suffix, value, _ := strings.Cut(trimRight(line[from:end]), "=")
+				rest, value, _ := strings.Cut(trimRight(line[from:end]), "=")
 				from = end
-				if suffix != "" {
-					dot := suffix[0] == '.'
-					if suffix = textproto.TrimString(suffix); suffix != "" && !dot {
-						continue
-					}
+				suffix := textproto.TrimString(rest)
+				if suffix != "" && rest[0] != '.' {
+					continue
 				}
 				if !yield(suffix, value) {
 					return
