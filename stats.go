@@ -11,8 +11,8 @@ import (
 type Stats struct {
 	Keys       map[string]KeyStats // by label; tokens of every compartment: session, flash, lease
 	Rejected   map[string]uint64   // refused cookies of every compartment, by Reason.String()
-	Saved      uint64              // responses that wrote cookies
-	SaveErrors uint64              // responses that could not
+	Saved      uint64              // responses that wrote cookies; a commit after Save counts again
+	SaveErrors uint64              // responses that could not; likewise
 	Late       uint64              // changes after the response header was sent
 }
 
