@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,7 +33,8 @@ func TestSkipAccepts(t *testing.T) {
 		"empty list": "90", "list": "92 01 a1 61", "array16": "dc 0001 c0", "array32": "dd 00000001 c0",
 		"empty map": "80", "map": "82 a1 61 01 a1 62 91 02", "map16": "de 0001 a0 c0", "map32": "df 00000001 a0 c0",
 		"keys by bytes": "83 a0 00 a1 61 00 a2 6161 00", "long key encodings": "82 d9 01 61 00 a1 62 00",
-		"integers in long form": "93 cc01 cd0001 d30000000000000001",
+		"integers in long form":           "93 cc01 cd0001 d30000000000000001",
+		"long keys, the longer one first": "82 d9 21" + strings.Repeat("61", 33) + "c0 d9 20" + strings.Repeat("61", 31) + "62 c0",
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := unhex(t, digits)
@@ -43,7 +45,7 @@ func TestSkipAccepts(t *testing.T) {
 				t.Errorf("followed by other bytes: got %d, %v, want %d", n, err, len(b))
 			}
 			for short := range len(b) {
-				if n, err := Skip(b[:short], 0); err == nil {
+				if n, err := Skip(b[:short:short], 0); err == nil {
 					t.Errorf("the first %d bytes: got %d, want an error", short, n)
 				}
 			}
@@ -84,13 +86,18 @@ func TestSkipRefuses(t *testing.T) {
 		"map cut in its first value":                  {"82 a1 61 cf 00", errTruncated},
 		"map cut in its first key":                    {"82 a3 61 61", errKey},
 		"map cut in its last key":                     {"82 a1 61 c0 a3 62", errKey},
+		"map cut in its last value":                   {"82 a1 61 c0 a1 62 cf 00", errTruncated},
+		"map cut in a last key like the first":        {"82 a8" + strings.Repeat("61", 8) + "c0 bf" + strings.Repeat("61", 8), errTruncated},
+		"nested map cut in its value":                 {"91 81 a1 61 cf 00", errTruncated},
 		"list cut in its first element":               {"92 cf 00", errTruncated},
+		"list cut in its last element":                {"92 c0 cf 00", errTruncated},
 		"keys in descending order, at the ninth byte": {"82 a9" + strings.Repeat("61", 8) + "62 c0 a9" + strings.Repeat("61", 9) + "c0", errOrder},
+		"long keys in descending order":               {"82 d9 20" + strings.Repeat("61", 31) + "62 c0 d9 21" + strings.Repeat("61", 33) + "c0", errOrder},
 		"keys of which one has a zero byte more":      {"82 a2 6100 c0 a1 61 c0 c0 c0 c0 c0 c0 c0 c0", errOrder},
 		"empty key after one of a zero byte":          {"82 a1 00 c0 a0 c0 c0 c0 c0 c0 c0 c0 c0 c0", errOrder},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := unhex(t, test.digits)
+			b := slices.Clip(unhex(t, test.digits)) // or what is read behind it wouldn't show
 			if n, err := Skip(b, 0); n != 0 || err != test.want {
 				t.Errorf("got %d, %v, want %v", n, err, test.want)
 			}
@@ -98,6 +105,26 @@ func TestSkipRefuses(t *testing.T) {
 				t.Errorf("canonical accepts it")
 			}
 		})
+	}
+}
+
+// TestEntriesLength is for where entries start, which 16 bits must hold.
+func TestEntriesLength(t *testing.T) {
+	for _, length := range []int{math.MaxUint16 - 1, math.MaxUint16, math.MaxUint16 + 1} {
+		const head, entry = "\x82\xa1a\xda", "\xa1b\xc0" // a string with a 16-bit length, and what is behind it
+		size := length - len(head) - 2 - len(entry)
+		b := append([]byte(head), byte(size>>8), byte(size))
+		b = append(append(b, make([]byte, size)...), entry...)
+		n, header, starts, err := Entries(b, 0, nil)
+		if length > math.MaxUint16 {
+			if err != errTruncated {
+				t.Errorf("a map of %d bytes: got %d, %v, %v, want %v", length, n, starts, err, errTruncated)
+			}
+			continue
+		}
+		if want := []uint16{0, uint16(length - 1 - len(entry))}; n != length || header != 1 || !slices.Equal(starts, want) || err != nil {
+			t.Errorf("a map of %d bytes: got %d, %d, %v, %v, want starts %v", length, n, header, starts, err, want)
+		}
 	}
 }
 
