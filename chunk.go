@@ -91,8 +91,8 @@ type nameSet uint16
 
 func (s nameSet) has(i int) bool { return s>>i&1 != 0 }
 
-// collect finds the cookies whose names are name and infix, and numbers behind that. It does a bounded amount of work for
-// each cookie and keeps a bounded number. It's cheaper to look for name, and then for infix, than for both at once,
+// collect finds the cookies whose names are name and infix, and numbers behind that. It does a bounded amount of work
+// for each cookie and keeps a bounded number. It's cheaper to look for name, and then for infix, than for both at once,
 // because no values are searched of cookies that have the name.
 func (c *chunkSet) collect(lines []string, name, infix string) {
 	for suffix, value := range ownCookies(lines, name) {

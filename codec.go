@@ -80,8 +80,8 @@ func readHead(payload []byte, d *sessionData) (rest []byte, ok bool) {
 	return r.rest, !r.failed
 }
 
-// readUsualHead is a faster readHead for what appendSession writes until 2106. It returns false for all else, and changes
-// nothing then.
+// readUsualHead is a faster readHead for what appendSession writes until 2106. It returns false for all else, and
+// changes nothing then.
 func readUsualHead(p []byte, d *sessionData) (rest []byte, ok bool) {
 	const (
 		isArray, isBin, isUint = 0x90 + sessionFields, 0xc4, 0xce // with a length of 8, a value of 32 bits

@@ -35,8 +35,8 @@ func checkDecode(t *testing.T, text string) (ok bool) {
 	return checkDecodeOnce(t, text)
 }
 
-// checkEncodeOnce compares AppendEncode with the standard library, behind a prefix and with no more room than needed, and
-// then with room that must stay as it is.
+// checkEncodeOnce compares AppendEncode with the standard library, behind a prefix and with no more room than needed,
+// and then with room that must stay as it is.
 func checkEncodeOnce(t *testing.T, src []byte) {
 	t.Helper()
 	want := "prefix" + std.EncodeToString(src)

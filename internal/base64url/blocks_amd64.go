@@ -3,8 +3,8 @@
 package base64url
 
 // Assembly, since from 1 KiB on base64 in Go takes as long as the cipher. What it may touch is decided here, in Go: it
-// is given a number of blocks for which there is room, and stores nowhere else whatever it reads. It needs SSSE3, which all
-// amd64 processors have had since 2011; build with the tag purego to do without.
+// is given a number of blocks for which there is room, and stores nowhere else whatever it reads. It needs SSSE3, which
+// all amd64 processors have had since 2011; build with the tag purego to do without.
 
 func hasSSSE3() bool
 

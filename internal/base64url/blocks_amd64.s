@@ -131,7 +131,8 @@ BYTES(nibble, 0x0f0f0f0f0f0f0f0f, 0x0f0f0f0f0f0f0f0f)
 BYTES(foreignHigh, 0x1004080402012020, 0x2020202020202020)
 BYTES(foreignLow, 0x2121212121212125, 0x333b3a3b3b232121)
 
-// By high half, what leads to the six bits: 17 for '-', 4 for digits, -65 for capitals, -71 for others. For '_' it is 33 more.
+// By high half, what leads to the six bits: 17 for '-', 4 for digits, -65 for capitals, -71 for others. For '_' it is
+// 33 more.
 BYTES(offsets, 0xb9b9bfbf04110000, 0x0000000000000000)
 BYTES(underscore, 0x5f5f5f5f5f5f5f5f, 0x5f5f5f5f5f5f5f5f)
 BYTES(underscoreOffset, 0x2121212121212121, 0x2121212121212121)
