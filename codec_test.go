@@ -227,6 +227,21 @@ func TestPayloadLengths(t *testing.T) {
 	}
 }
 
+// TestMalformedBesideGood is for what a payload may leave behind that turns out to be malformed only after its head.
+func TestMalformedBesideGood(t *testing.T) {
+	m := newManager(t, nil)
+	now := time.Now()
+	at := now.Unix()
+	good := m.SealPayload("session", pack(packArray(7), packID(1), packTimes(at, at, at+1000), 0, packBytes(nil), packMap("k", "v")))
+	bad := m.SealPayload("session", pack(packArray(7), packID(2), packTimes(at, at, at+1000), 2, packID(3), 0x81))
+	want := m.PayloadOf(load(m, good), now)
+	for _, header := range []string{bad + "; " + good, good + "; " + bad} {
+		if got := m.PayloadOf(load(m, header), now); !reflect.DeepEqual(got, want) {
+			t.Errorf("got %x, want %x", got, want)
+		}
+	}
+}
+
 // checkUsualHead checks that what is read fast is what is read otherwise, and tells whether it is read fast.
 func checkUsualHead(t *testing.T, payload []byte) (usual bool) {
 	t.Helper()
