@@ -2,8 +2,10 @@ package cookiesession_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -238,6 +240,70 @@ func TestSimilarNames(t *testing.T) {
 			}
 			if got := j.reads(join(p)); got != "nothing" {
 				t.Errorf("%s=%.10s… alone: got %s, want nothing", name, value, got)
+			}
+		}
+	}
+	if got := cookiesession.OwnCookies([]string{"n .1=x; n\t.flash=x"}, "n"); got != nil {
+		t.Errorf("with a space before the dot: got %q, want none", got)
+	}
+}
+
+// TestOtherCompartments puts names together from pieces: whatever looks like a cookie of ours, or nearly does, the cookies
+// of another compartment are found however one looks for them, and never go unnoticed.
+func TestOtherCompartments(t *testing.T) {
+	const name = "n"
+	pieces := []string{
+		"n", "n", ".flash", ".flash", ".lease", ".lease", ".ended.", "AAAAAAAAAAA", ".", "1", ".1", ".2", "x", "=", "=v", "=1AQ",
+		";", "; ", "; n.flash", "; n.lease.1", "; n.ended.AAAAAAAAAAA", " ", "\t", "\n",
+	}
+	r, found := rand.New(rand.NewPCG(1, 2)), 0
+	line := func() string {
+		var b strings.Builder
+		for range r.IntN(16) {
+			b.WriteString(pieces[r.IntN(len(pieces))])
+		}
+		return b.String()
+	}
+	for range 20_000 {
+		lines := []string{line(), line()}
+		for _, flash := range []bool{false, true} {
+			got, want, came, noted := cookiesession.Collected(lines, name, flash)
+			if got != want || came && !noted {
+				t.Fatalf("of %q: found %s, want %s; noted %t", lines, got, want, noted)
+			}
+			if came {
+				found++
+			}
+		}
+		if came, noted := cookiesession.MarkersCame(lines, name); came && !noted {
+			t.Fatalf("of %q, the marker isn't noted", lines)
+		}
+	}
+	if found < 1000 {
+		t.Errorf("cookies of other compartments came %d times only", found)
+	}
+}
+
+// TestSmallWrites is for tokens that are small enough to be decoded into memory that isn't theirs alone.
+func TestSmallWrites(t *testing.T) {
+	j := newJoiner(t)
+	v := newVisitor(t, j.Manager)
+	var writes []pair
+	for i := range 3 {
+		j.now = j.now.Add(time.Second)
+		v.visit(func(s *cookiesession.Session) {
+			s.Put("is", fmt.Sprint("write ", i))
+			s.Put("x", strings.Repeat(fmt.Sprint(i), 20))
+		})
+		writes = append(writes, pairsOf(v.header())...)
+	}
+	forged := pair{defaultName, swapLetter(j.small[0].value, 60)}
+	for _, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
+		sent := []pair{writes[order[0]], writes[order[1]], writes[order[2]]}
+		for _, header := range []string{join(sent...), join(append([]pair{forged}, sent...)...), join(append(sent, forged)...)} {
+			s := load(j.Manager, header)
+			if got, want := s.All(), map[string]any{"is": "write 2", "x": strings.Repeat("2", 20)}; !reflect.DeepEqual(got, want) {
+				t.Errorf("in the order %v: got %v, %v, want %v", order, got, s.Rejected(), want)
 			}
 		}
 	}

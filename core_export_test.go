@@ -1,6 +1,7 @@
 package cookiesession
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -11,6 +12,29 @@ func OwnCookies(lines []string, name string) (own [][2]string) {
 		own = append(own, [2]string{suffix, value})
 	}
 	return own
+}
+
+// Collected returns what collect finds of the flash, or else the lease, compartment of the session cookie called name,
+// what it finds looking for the whole name at once, whether that is any, and whether looking for the session's cookies
+// noted that some came.
+func Collected(lines []string, name string, flash bool) (got, want string, came, noted bool) {
+	var session, byInfix, whole chunkSet
+	session.collect(lines, name, "")
+	infix, noted := leaseInfix, session.siblings.lease
+	if flash {
+		infix, noted = flashInfix, session.siblings.flash
+	}
+	byInfix.collect(lines, name, infix)
+	whole.collect(lines, name+infix, "")
+	byInfix.siblings, whole.siblings = siblings{}, siblings{} // of the session cookie only
+	return fmt.Sprintf("%q", byInfix), fmt.Sprintf("%q", whole), whole.came != 0, noted
+}
+
+// MarkersCame returns whether markers came, and whether looking for the session's cookies noted that some may have.
+func MarkersCame(lines []string, name string) (came, noted bool) {
+	var session chunkSet
+	session.collect(lines, name, "")
+	return hasMarkers(lines, name), session.siblings.ended
 }
 
 // Split returns the cookies, name=value, over which a token is split if each Set-Cookie line has room bytes for attributes, and what
