@@ -27,7 +27,7 @@ func Collected(lines []string, name string, flash bool) (got, want string, came,
 	byInfix.collect(lines, name, infix)
 	whole.collect(lines, name+infix, "")
 	byInfix.siblings, whole.siblings = siblings{}, siblings{} // of the session cookie only
-	return fmt.Sprintf("%q", byInfix), fmt.Sprintf("%q", whole), whole.came != 0, noted
+	return fmt.Sprintf("%#v", byInfix), fmt.Sprintf("%#v", whole), whole.came != 0, noted
 }
 
 // MarkersCame returns whether markers came, and whether looking for the session's cookies noted that some may have.
