@@ -24,8 +24,8 @@ import (
 
 const apiFile = "testdata/api.txt"
 
-// TestAPI fails if an exported name or signature of the packages that applications use has changed: on purpose, run the test with
-// -update, and tell of the change in CHANGELOG.md.
+// TestAPI fails if an exported name or signature of the packages that applications use has changed: on purpose, run the
+// test with -update, and tell of the change in CHANGELOG.md.
 func TestAPI(t *testing.T) {
 	var lines []string
 	for _, dir := range []string{".", "cookiesessiontest"} {
@@ -54,7 +54,8 @@ func TestAPI(t *testing.T) {
 	}
 }
 
-// TestAPIMethodSets fails if a type has exported methods that its declaration doesn't show, by way of an embedded field.
+// TestAPIMethodSets fails if a type has exported methods that its declaration doesn't show, by way of an embedded
+// field.
 func TestAPIMethodSets(t *testing.T) {
 	listed := exported(t, ".", func(string) bool { return true }) // tests add methods of their own
 	for _, typ := range []reflect.Type{

@@ -12,7 +12,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// net/http finds nothing at all among more than 3,000 cookies, in r.Cookie as in r.Cookies; the session is there all the same.
+// net/http finds nothing at all among more than 3,000 cookies, in r.Cookie as in r.Cookies; the session is there all
+// the same.
 func TestAmongTenThousandCookies(t *testing.T) {
 	j := newJoiner(t)
 	var foreign []pair
@@ -42,8 +43,8 @@ func repeated(next func(i int) string) string {
 	return b.String()
 }
 
-// Katana #463 allocates what the visitor's count says. Here whatever names, counts and lengths a visitor sends cost no more memory
-// than a few times what was sent, and a number of allocations that doesn't grow with it.
+// Katana #463 allocates what the visitor's count says. Here whatever names, counts and lengths a visitor sends cost no
+// more memory than a few times what was sent, and a number of allocations that doesn't grow with it.
 func TestMemoryIsBounded(t *testing.T) {
 	j := newJoiner(t)
 	m := newManager(t, func(c *cookiesession.Config) {

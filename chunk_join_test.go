@@ -395,8 +395,8 @@ func TestRegeneratedSessionIsAnother(t *testing.T) {
 	}
 }
 
-// tinyauth #155, cockroach #70376: a cookie of the same name that another application has set on the parent domain shadows
-// the real one.
+// tinyauth #155, cockroach #70376: a cookie of the same name that another application has set on the parent domain
+// shadows the real one.
 func TestTossedCookie(t *testing.T) {
 	m := newManager(t, func(c *cookiesession.Config) { c.Insecure = true })
 	v := newVisitor(t, m)

@@ -168,8 +168,9 @@ func cookieHeader(t testing.TB, lines []string) string {
 	return strings.Join(pairs, "; ")
 }
 
-// From every number of cookies to every other, at the least and at the most that they hold. No other library tests it, and
-// oauth2-proxy (#1948, and by its source) reloads the old single cookie after growing, and after shrinking trips over left-over chunks.
+// From every number of cookies to every other, at the least and at the most that they hold. No other library tests it,
+// and oauth2-proxy (#1948, and by its source) reloads the old single cookie after growing, and after shrinking trips
+// over left-over chunks.
 func TestEveryTransition(t *testing.T) {
 	m := newManager(t, withMaxSize(defaultCapacity.size(9)))
 	const most = 9

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// A payload that breaks the format anywhere is refused whole, before anything is decoded. Whoever holds a key can write one: a
-// server of another version, or with a bug. What msgpack/v5 does with some of these is said beside them.
+// A payload that breaks the format anywhere is refused whole, before anything is decoded. Whoever holds a key can write
+// one: a server of another version, or with a bug. What msgpack/v5 does with some of these is said beside them.
 func TestSessionPayload(t *testing.T) {
 	m := newManager(t, nil)
 	now := time.Now().Unix()
@@ -194,8 +194,8 @@ func TestLeasePayload(t *testing.T) {
 	}
 }
 
-// What is written can be read, and means the same: every length at which an encoding changes its form, of keys, strings and
-// maps.
+// What is written can be read, and means the same: every length at which an encoding changes its form, of keys, strings
+// and maps.
 func TestPayloadLengths(t *testing.T) {
 	m := newManager(t, withMaxSize(defaultCapacity.size(9)))
 	for _, n := range []int{0, 1, 15, 16, 23, 24, 25, 31, 32, 33, 255, 256, 257, 2000} {

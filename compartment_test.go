@@ -11,8 +11,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// next-auth CVE-2023-48309: a token that was made for one purpose is accepted for another. Here purpose, scope and cookie name
-// each change the key, so a token opens only where it was sealed for.
+// next-auth CVE-2023-48309: a token that was made for one purpose is accepted for another. Here purpose, scope and
+// cookie name each change the key, so a token opens only where it was sealed for.
 func TestTokenOpensOnlyWhereItBelongs(t *testing.T) {
 	const lifetime = time.Hour
 	config := func(change func(*cookiesession.Config)) *cookiesession.Manager {
@@ -77,8 +77,8 @@ func TestTokenOpensOnlyWhereItBelongs(t *testing.T) {
 	}
 }
 
-// rack-session CVE-2026-39324: after a failed decryption the cookie is decoded as if it weren't encrypted. There is no such way
-// here: what isn't sealed is refused, whatever it looks like.
+// rack-session CVE-2026-39324: after a failed decryption the cookie is decoded as if it weren't encrypted. There is no
+// such way here: what isn't sealed is refused, whatever it looks like.
 func TestNothingUnsealedOpens(t *testing.T) {
 	m := newManager(t, nil)
 	now := time.Now().Unix()
@@ -128,8 +128,8 @@ func TestNothingUnsealedOpens(t *testing.T) {
 	}
 }
 
-// Decoders of base64 take several texts for one token: Go's skips CR and LF even when strict, others take padding, either alphabet, or
-// bits that are left over at the end. Here each token has one text.
+// Decoders of base64 take several texts for one token: Go's skips CR and LF even when strict, others take padding,
+// either alphabet, or bits that are left over at the end. Here each token has one text.
 func TestOneTextForEachToken(t *testing.T) {
 	m := newManager(t, nil)
 	for length := range 3 {
@@ -198,7 +198,8 @@ func TestEverySealDiffers(t *testing.T) {
 	}
 }
 
-// seshcookie deletes cookies with other attributes than it sets them with, which deletes nothing; rallly #2843 relies on Max-Age alone.
+// seshcookie deletes cookies with other attributes than it sets them with, which deletes nothing; rallly #2843 relies
+// on Max-Age alone.
 func TestAttributes(t *testing.T) {
 	tests := []struct {
 		config cookiesession.Config

@@ -74,8 +74,8 @@ func TestGoroutinesOfOneRequest(t *testing.T) {
 	})
 }
 
-// TestGoroutineOutlivesHandler changes the session until it's told that it's too late: what it could change by then is exactly what the
-// browser gets.
+// TestGoroutineOutlivesHandler changes the session until it's told that it's too late: what it could change by then is
+// exactly what the browser gets.
 func TestGoroutineOutlivesHandler(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, proto string) {
 		m := newWeb(t, nil)
@@ -111,7 +111,8 @@ func TestGoroutineOutlivesHandler(t *testing.T) {
 	})
 }
 
-// TestFirstUseAtTheEnd has another goroutine open the session while the handler returns: its change is sent, or refused.
+// TestFirstUseAtTheEnd has another goroutine open the session while the handler returns: its change is sent, or
+// refused.
 func TestFirstUseAtTheEnd(t *testing.T) {
 	m := newWeb(t, nil)
 	cookies, err := cookiesFor(m, func(s *cookiesession.Session) { s.Put("n", 1) })
@@ -137,7 +138,8 @@ func TestFirstUseAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestVisitorsShareNothing has many at once, with sessions of all sizes, some of which fail to be saved: each sees what is its own.
+// TestVisitorsShareNothing has many at once, with sessions of all sizes, some of which fail to be saved: each sees what
+// is its own.
 func TestVisitorsShareNothing(t *testing.T) {
 	const visitors, rounds = 16, 40
 	m := newWeb(t, func(c *cookiesession.Config) {

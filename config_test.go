@@ -11,7 +11,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// TestConfigErrors has a Config on either side of every limit, and every setting that doesn't go with another: New says what to change.
+// TestConfigErrors has a Config on either side of every limit, and every setting that doesn't go with another: New says
+// what to change.
 func TestConfigErrors(t *testing.T) {
 	long := func(n int) string { return strings.Repeat("n", n) }
 	type config = cookiesession.Config

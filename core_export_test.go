@@ -37,8 +37,8 @@ func MarkersCame(lines []string, name string) (came, noted bool) {
 	return hasMarkers(lines, name), session.siblings.ended
 }
 
-// Split returns the cookies, name=value, over which a token is split if each Set-Cookie line has room bytes for attributes, and what
-// count says of their number and size.
+// Split returns the cookies, name=value, over which a token is split if each Set-Cookie line has room bytes for
+// attributes, and what count says of their number and size.
 func Split(token []byte, name string, room int) (cookies []string, number, size int) {
 	s := newSplitter(name, room)
 	number, size = s.count(len(token))
@@ -61,7 +61,8 @@ func Join(lines []string, name string) (token []byte, ok bool) {
 	return token, reason == 0 && choices == 1
 }
 
-// SealPayload returns a Cookie header that holds payload, whatever it is, sealed for the compartment of the given purpose.
+// SealPayload returns a Cookie header that holds payload, whatever it is, sealed for the compartment of the given
+// purpose.
 func (m *Manager) SealPayload(purpose string, payload []byte) string {
 	c := map[string]*compartment{purposeSession: m.session, purposeFlash: m.flash, purposeLease: m.lease}[purpose]
 	var w lineWriter

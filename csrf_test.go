@@ -24,7 +24,8 @@ func (v *visitor) token() (token string) {
 	return token
 }
 
-// Each token is masked anew, so that compression can't tell one from the page around it (BREACH), and all of a session verify.
+// Each token is masked anew, so that compression can't tell one from the page around it (BREACH), and all of a session
+// verify.
 func TestCSRFToken(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	var tokens []string
@@ -271,7 +272,8 @@ func TestProtectCSRF(t *testing.T) {
 		{"from another site", "POST", "/", header("Sec-Fetch-Site", "cross-site", "X-CSRF-Token", token), nil, 403},
 		{"from another host of the site", "POST", "/", header("Sec-Fetch-Site", "same-site", "X-CSRF-Token", token), nil, 403},
 		{"an old browser, here", "POST", "/", header("Origin", "https://example.com", "X-CSRF-Token", token), nil, 200},
-		// gorilla/csrf CVE-2025-24358 asked r.URL.Scheme, which is empty on a server, and so never checked where a request came from.
+		// gorilla/csrf CVE-2025-24358 asked r.URL.Scheme, which is empty on a server, and so never checked where a
+		// request came from.
 		{"an old browser, elsewhere", "POST", "/", header("Origin", "https://attacker.example", "X-CSRF-Token", token), nil, 403},
 		{"an old browser, nowhere", "POST", "/", header("Origin", "null", "X-CSRF-Token", token), nil, 403},
 		{"a trusted origin", "POST", "/", header("Sec-Fetch-Site", "cross-site", "Origin", "https://partner.example", "X-CSRF-Token", token), nil, 200},

@@ -259,7 +259,8 @@ func TestDestroyOfSeveral(t *testing.T) {
 func TestDestroyOfWritesAndRemains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, nil)
-		// Three writes of each of two visitors' sessions: the second is remembered, the first and the last end in a day.
+		// Three writes of each of two visitors' sessions: the second is remembered, the first and the last end in a
+		// day.
 		var writes [2][3]string
 		var ids [2]string
 		for i := range writes {
@@ -299,8 +300,8 @@ func TestDestroyOfWritesAndRemains(t *testing.T) {
 	})
 }
 
-// Destroy never fails, whatever was done to the session before, and is told to the browser even if what came after it can't be saved. Deleting
-// in gorilla/sessions encodes first, so it fails with what is too large.
+// Destroy never fails, whatever was done to the session before, and is told to the browser even if what came after it
+// can't be saved. Deleting in gorilla/sessions encodes first, so it fails with what is too large.
 func TestDestroyNeverFails(t *testing.T) {
 	large := random(20000)
 	for _, test := range []struct {

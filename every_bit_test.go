@@ -10,8 +10,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// Every bit of every cookie counts: whichever is flipped, and whichever character is deleted, doubled, swapped with its neighbour or
-// moved to the next cookie, what comes of it doesn't open.
+// Every bit of every cookie counts: whichever is flipped, and whichever character is deleted, doubled, swapped with its
+// neighbour or moved to the next cookie, what comes of it doesn't open.
 func TestEveryBit(t *testing.T) {
 	now := time.Now()
 	m := newManager(t, func(c *cookiesession.Config) { c.MaxSize, c.IdleTimeout = defaultCapacity.size(9), time.Hour })
@@ -61,8 +61,8 @@ func TestEveryBit(t *testing.T) {
 	})
 }
 
-// resplit spreads a text of one cookie over n, which FORMAT.md allows anywhere between groups of four characters. To fill four
-// cookies would take a minute under the race detector.
+// resplit spreads a text of one cookie over n, which FORMAT.md allows anywhere between groups of four characters. To
+// fill four cookies would take a minute under the race detector.
 func resplit(header string, n int) string {
 	name, value, _ := strings.Cut(header, "=")
 	text := value[1:]

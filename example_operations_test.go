@@ -33,7 +33,8 @@ func keysInNewFile() (ring *cookiesession.Keyring, path string, remove func()) {
 	return ring, path, func() { os.RemoveAll(dir) }
 }
 
-// A server that switches keys by itself: it watches its key file, and keeps the last good keys while the file is broken.
+// A server that switches keys by itself: it watches its key file, and keeps the last good keys while the file is
+// broken.
 func ExampleKeyring_Watch() {
 	keys, path, remove := keysInNewFile()
 	defer remove()
@@ -146,8 +147,8 @@ func ExampleManager_Stats_prometheus() {
 	// cookiesession_save_errors_total 0
 }
 
-// Can this key go? No session is lost once the longest lifetime has passed since any server last sealed with it. Ask every
-// server: each knows only its own, and only since it started.
+// Can this key go? No session is lost once the longest lifetime has passed since any server last sealed with it. Ask
+// every server: each knows only its own, and only since it started.
 func ExampleManager_Stats_canThisKeyGo() {
 	const longestLifetime = 24 * time.Hour
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)

@@ -291,7 +291,8 @@ func ExampleManager_ProtectCSRF() {
 	// 403
 }
 
-// A server that keeps a list of logged-out users can refuse their sessions everywhere, at the price of a look at the list.
+// A server that keeps a list of logged-out users can refuse their sessions everywhere, at the price of a look at the
+// list.
 func ExampleConfig_revoked() {
 	blocked := map[string]bool{"mallory": true}
 	keys, err := cookiesession.NewKeyring(cookiesession.GenerateKey("2026-11"))

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// TestFailedCommitOnEveryPath has a session that can't be saved: the visitor gets an error page and not a byte of what the
-// handler writes then (scs: the 500 page was followed by the handler's body), and keeps the cookies that came.
+// TestFailedCommitOnEveryPath has a session that can't be saved: the visitor gets an error page and not a byte of what
+// the handler writes then (scs: the 500 page was followed by the handler's body), and keeps the cookies that came.
 func TestFailedCommitOnEveryPath(t *testing.T) {
 	for _, p := range commitPaths {
 		t.Run(p.name, func(t *testing.T) {
@@ -185,7 +185,8 @@ func TestErrorHandler(t *testing.T) {
 	}
 }
 
-// TestFailedCommitIsSentAtOnce has a handler that streams for ever: the visitor needn't wait for its end to see the error.
+// TestFailedCommitIsSentAtOnce has a handler that streams for ever: the visitor needn't wait for its end to see the
+// error.
 func TestFailedCommitIsSentAtOnce(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, proto string) {
 		m := newWeb(t, nil)
@@ -259,8 +260,8 @@ func retireAll(m *web) {
 	m.SetClock(func() time.Time { return key.RetireAt })
 }
 
-// TestDestroyOutlivesFailure has a session destroyed and then another begun that can't be saved: the old one is over all the
-// same (gorilla/sessions: an oversized session couldn't be destroyed, since deleting encoded it first).
+// TestDestroyOutlivesFailure has a session destroyed and then another begun that can't be saved: the old one is over
+// all the same (gorilla/sessions: an oversized session couldn't be destroyed, since deleting encoded it first).
 func TestDestroyOutlivesFailure(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, proto string) {
 		m := newWeb(t, func(c *cookiesession.Config) { c.ImportCookies = []string{"legacy"} })

@@ -66,8 +66,8 @@ type (
 	}
 )
 
-// Typed decoding in msgpack/v5 makes 44 of 300 for an int8, the greatest uint64 of −1, and takes every kind for every other. Here a value fits
-// or is an error.
+// Typed decoding in msgpack/v5 makes 44 of 300 for an int8, the greatest uint64 of −1, and takes every kind for every
+// other. Here a value fits or is an error.
 func TestFieldFits(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 1, time.FixedZone("", 3600))
 	three, name := 3, "Ada"

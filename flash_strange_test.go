@@ -146,8 +146,8 @@ func TestFlashReadAfterCommit(t *testing.T) {
 	}
 }
 
-// Two responses that both leave or consume messages: the one that arrives last wins, as for the session. What is read while a Flash is under way
-// can be shown once more, or a message be lost to a request that reads.
+// Two responses that both leave or consume messages: the one that arrives last wins, as for the session. What is read
+// while a Flash is under way can be shown once more, or a message be lost to a request that reads.
 func TestFlashLastOneWins(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	v.visit(flash("f", 1))

@@ -252,7 +252,8 @@ func TestFlashOutlivesSession(t *testing.T) {
 	}
 }
 
-// FlashLifetime counts from the last Flash, and the server enforces it. fiber's flash cookie is neither sealed nor dated.
+// FlashLifetime counts from the last Flash, and the server enforces it. fiber's flash cookie is neither sealed nor
+// dated.
 func TestFlashLifetime(t *testing.T) {
 	for _, test := range []struct {
 		config, lifetime time.Duration

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession/internal/keyfile"
 )
 
-// A keyFleet is several servers that share sessions through a key file of which each has a copy, and the visitors whom a load
-// balancer sends to any of them. Time is simulated; every clock is off by up to skew.
+// A keyFleet is several servers that share sessions through a key file of which each has a copy, and the visitors whom
+// a load balancer sends to any of them. Time is simulated; every clock is off by up to skew.
 type keyFleet struct {
 	keyFleetPlan
 	t        *testing.T
@@ -147,7 +147,8 @@ func (f *keyFleet) run() {
 				events = append(events, event{f.upTo(fleetIn + 20*time.Minute), n.start})
 			}
 		}
-		// Many a rotation comes just when the key before the last one retires, and most visits come when something can go wrong.
+		// Many a rotation comes just when the key before the last one retires, and most visits come when something can
+		// go wrong.
 		const around = 8 * time.Minute
 		retirement := fleetIn + f.lifetime + r.Slack
 		pause := fleetIn + f.late + around + f.upTo(3*f.lifetime)
@@ -302,9 +303,9 @@ func simulateKeyFleets(t *testing.T, schedules int, plan keyFleetPlan) (total ke
 	return total
 }
 
-// Ten rotations in each of a thousand random schedules. When the file reaches all servers before its key activates, no visitor
-// is refused but for clocks: a server whose clock is more than a minute behind the one that sealed takes the session
-// for one of the future, until its clock gets there.
+// Ten rotations in each of a thousand random schedules. When the file reaches all servers before its key activates, no
+// visitor is refused but for clocks: a server whose clock is more than a minute behind the one that sealed takes the
+// session for one of the future, until its clock gets there.
 func TestFleetLosesNoSession(t *testing.T) {
 	captureLog(t)
 	schedules := 300
@@ -327,8 +328,8 @@ func TestFleetLosesNoSession(t *testing.T) {
 	}
 }
 
-// The converse: what happens if the file reaches servers up to ten minutes after its key activates, and what looking at the
-// file for an unknown key saves.
+// The converse: what happens if the file reaches servers up to ten minutes after its key activates, and what looking at
+// the file for an unknown key saves.
 func TestFleetLosesSessionsIfTheFileIsLate(t *testing.T) {
 	captureLog(t)
 	schedules := 40

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// What follows up to the tests is the format once more, written from FORMAT.md without the library's code, so that the two can
-// be held against each other.
+// What follows up to the tests is the format once more, written from FORMAT.md without the library's code, so that the
+// two can be held against each other.
 
 // lp is the derivation's length prefix (FORMAT.md, 3).
 func lp(s string) string { return string(binary.BigEndian.AppendUint16(nil, uint16(len(s)))) + s }

@@ -136,7 +136,8 @@ func FuzzMalleability(f *testing.F) {
 	})
 }
 
-// A payload that is accepted means the same after it has been encoded again, and again after all of its values have been decoded.
+// A payload that is accepted means the same after it has been encoded again, and again after all of its values have
+// been decoded.
 func FuzzDecode(f *testing.F) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).Unix()
 	head := pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packBytes(nil))
@@ -177,8 +178,8 @@ func same(p, q cookiesession.Payload) bool {
 	return p.ID == q.ID && p.Times == q.Times && p.Mode == q.Mode && p.CSRF == q.CSRF && p.Encoded == q.Encoded
 }
 
-// A token of any length, split for lines with any room, joins to itself, whatever the order, and takes the cookies and bytes that it was
-// said to take, and no more than it needs.
+// A token of any length, split for lines with any room, joins to itself, whatever the order, and takes the cookies and
+// bytes that it was said to take, and no more than it needs.
 func FuzzJoinSplit(f *testing.F) {
 	for _, n := range []uint16{57, 58, 59, 60, 100, 2811, 2868, 2869, 2870, 5700, 8600, 25000, 25700, 40000} {
 		for _, room := range []uint16{0, 59, 2300} {
@@ -225,8 +226,8 @@ func reversedLines(lines []string) []string {
 	return lines
 }
 
-// The Cookie header is read as net/http reads it, but for what no cookie of ours has: quoted values, and bytes that net/http
-// drops a cookie for.
+// The Cookie header is read as net/http reads it, but for what no cookie of ours has: quoted values, and bytes that
+// net/http drops a cookie for.
 func FuzzCookieHeader(f *testing.F) {
 	for _, line := range []string{
 		"", "a=b", "n=1", "n=1; n=2", "n=1;n.1=2;;n.2=3", " n = 1 ;\tn.1\t=2", "n", "n.1", "n;n", "=1", "n==1", "n=a=b", "n.=x", "n..1=x", "nn=1; n-1=2",

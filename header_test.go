@@ -22,8 +22,8 @@ func saveInto(t *testing.T, m *cookiesession.Manager, h http.Header, change func
 	}
 }
 
-// TestOwnLinesReplaceOwnLines has lines in the header before (gorilla/sessions: two Saves sent two Set-Cookie lines): never are
-// there two for one cookie of ours, and others' stay where they are, whatever they are called.
+// TestOwnLinesReplaceOwnLines has lines in the header before (gorilla/sessions: two Saves sent two Set-Cookie lines):
+// never are there two for one cookie of ours, and others' stay where they are, whatever they are called.
 func TestOwnLinesReplaceOwnLines(t *testing.T) {
 	import1 := "legacy=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Lax"
 	for _, test := range []struct {
@@ -115,7 +115,8 @@ func TestOwnLinesReplaceOwnLines(t *testing.T) {
 	}
 }
 
-// TestVary has every way of saying it before (Flask CVE-2023-30861: without it, a cache hands one visitor's page to another).
+// TestVary has every way of saying it before (Flask CVE-2023-30861: without it, a cache hands one visitor's page to
+// another).
 func TestVary(t *testing.T) {
 	for _, test := range []struct{ before, want []string }{
 		{nil, []string{"Cookie"}},
@@ -260,8 +261,9 @@ func TestHeadersShareNothing(t *testing.T) {
 	}
 }
 
-// TestDeletionLines deletes every kind of cookie under every Config: a deletion has the creation's Path, Domain, Secure and Partitioned
-// (seshcookie: others, so that the cookie stayed), and both Max-Age=0 and Expires in 1970 (rallly: Max-Age alone).
+// TestDeletionLines deletes every kind of cookie under every Config: a deletion has the creation's Path, Domain, Secure
+// and Partitioned (seshcookie: others, so that the cookie stayed), and both Max-Age=0 and Expires in 1970 (rallly:
+// Max-Age alone).
 func TestDeletionLines(t *testing.T) {
 	for name, change := range someConfigs {
 		t.Run(name, func(t *testing.T) {

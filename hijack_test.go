@@ -14,7 +14,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// upgrade answers as a WebSocket library does: it hijacks the connection and writes a header of its own, h, then echoes one byte.
+// upgrade answers as a WebSocket library does: it hijacks the connection and writes a header of its own, h, then echoes
+// one byte.
 func upgrade(t *testing.T, w http.ResponseWriter, h http.Header) error {
 	conn, rw, err := w.(http.Hijacker).Hijack()
 	if err != nil {
@@ -174,8 +175,8 @@ func TestHijack(t *testing.T) {
 	}
 }
 
-// TestHijackThatFails has a session that can't be saved: the visitor gets an error page, and the hijacker an error in place of the
-// connection.
+// TestHijackThatFails has a session that can't be saved: the visitor gets an error page, and the hijacker an error in
+// place of the connection.
 func TestHijackThatFails(t *testing.T) {
 	for name, hijack := range map[string]func(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error){
 		"Hijacker": func(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) { return w.(http.Hijacker).Hijack() },

@@ -17,7 +17,8 @@ func withIdle(d time.Duration) func(*cookiesession.Config) {
 // touched is a request that only uses the session.
 func touched(s *cookiesession.Session) { s.IsEmpty() }
 
-// A session ends that wasn't used for longer than IdleTimeout. What a browser may have deleted by then, the server refuses.
+// A session ends that wasn't used for longer than IdleTimeout. What a browser may have deleted by then, the server
+// refuses.
 func TestIdle(t *testing.T) {
 	for _, leased := range []bool{false, true} {
 		for _, test := range []struct {
@@ -81,7 +82,8 @@ func TestSealingCountsAsUse(t *testing.T) {
 	})
 }
 
-// Every server of a fleet may have another IdleTimeout while it is changed. Nobody is logged out who is within the new one.
+// Every server of a fleet may have another IdleTimeout while it is changed. Nobody is logged out who is within the new
+// one.
 func TestIdleTimeoutChanges(t *testing.T) {
 	const m, h = time.Minute, time.Hour
 	for _, test := range []struct {

@@ -91,7 +91,8 @@ func TestImportIsAsked(t *testing.T) {
 	})
 }
 
-// An imported session is new and changed: the response to a request that only reads it saves it, and deletes what it came from.
+// An imported session is new and changed: the response to a request that only reads it saves it, and deletes what it
+// came from.
 func TestImport(t *testing.T) {
 	v := remembers(t, newManager(t, withImport))
 	before := v.clone(v.m)
@@ -186,7 +187,8 @@ func TestImportFails(t *testing.T) {
 	}
 }
 
-// Destroy deletes the other library's cookies too, whether the session came from them or not, and a marker ends importing in that browser.
+// Destroy deletes the other library's cookies too, whether the session came from them or not, and a marker ends
+// importing in that browser.
 func TestImportAndDestroy(t *testing.T) {
 	m := newManager(t, withImport)
 	v := remembers(t, m)
@@ -218,8 +220,8 @@ func TestImportAndDestroy(t *testing.T) {
 	}
 }
 
-// What isn't promised: an import under way at the logout of the session that another import made brings the visitor back, since
-// there was no session to mark. The documentation says so.
+// What isn't promised: an import under way at the logout of the session that another import made brings the visitor
+// back, since there was no session to mark. The documentation says so.
 func TestImportUnderWayAtLogout(t *testing.T) {
 	v := remembers(t, newManager(t, withImport))
 	slow := v.load()

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// What follows plays every order in which the requests of one browser can be sent and their responses arrive, and holds what
-// each request sees against what the browser had been told by then.
+// What follows plays every order in which the requests of one browser can be sent and their responses arrive, and holds
+// what each request sees against what the browser had been told by then.
 
 // A move is what one request does.
 type move struct {
@@ -209,7 +209,8 @@ const (
 	flashStrange violation = "a flash message comes from nowhere"
 )
 
-// check holds what r saw against what the browser had been told when r was sent. The first two hold whatever was written last.
+// check holds what r saw against what the browser had been told when r was sent. The first two hold whatever was
+// written last.
 func (r *request) check() violation {
 	want := r.knew.expect()
 	switch {
@@ -241,8 +242,9 @@ func (r *request) check() violation {
 	return ""
 }
 
-// TestInterleavings plays every order in which up to four requests can be sent and answered. Requests are numbered as they are sent, so
-// that no order is played twice under other numbers. Under the race detector and -short, plays have one request fewer.
+// TestInterleavings plays every order in which up to four requests can be sent and answered. Requests are numbered as
+// they are sent, so that no order is played twice under other numbers. Under the race detector and -short, plays have
+// one request fewer.
 func TestInterleavings(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	plays, requests := 0, 0

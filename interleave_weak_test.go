@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestWeakened breaks each promise in the way in which some library did, and sees that TestInterleavings would tell. It logs the
-// first play that shows it.
+// TestWeakened breaks each promise in the way in which some library did, and sees that TestInterleavings would tell. It
+// logs the first play that shows it.
 func TestWeakened(t *testing.T) {
 	for _, weakness := range []struct {
 		name   string

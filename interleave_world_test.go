@@ -242,7 +242,8 @@ func playRing(keys ...cookiesession.Key) *cookiesession.Keyring {
 	return ring
 }
 
-// rings returns a ring for each event and one more, each of which seals with a new key and opens what the ones before sealed.
+// rings returns a ring for each event and one more, each of which seals with a new key and opens what the ones before
+// sealed.
 func rings(n int) (rings []*cookiesession.Keyring) {
 	var keys []cookiesession.Key
 	for i := range n + 1 {

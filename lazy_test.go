@@ -38,8 +38,8 @@ func TestUntouchedSessionCostsNothing(t *testing.T) {
 	}
 }
 
-// Each compartment is opened once a request, when somebody asks: the session by any method, the lease with it, flash by its own methods
-// alone.
+// Each compartment is opened once a request, when somebody asks: the session by any method, the lease with it, flash by
+// its own methods alone.
 func TestOpenedOnce(t *testing.T) {
 	m := newManager(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour })
 	now := time.Now()
@@ -69,8 +69,8 @@ func TestOpenedOnce(t *testing.T) {
 	}
 }
 
-// Under the session's other methods too, a value that nobody reads isn't decoded: its bytes go from the request to the response
-// as they came.
+// Under the session's other methods too, a value that nobody reads isn't decoded: its bytes go from the request to the
+// response as they came.
 func TestUnchangedValuesAreNotEncodedAgain(t *testing.T) {
 	m := newManager(t, withMaxSize(defaultCapacity.size(9)))
 	change := func(n int) float64 {

@@ -15,7 +15,8 @@ const day = 24 * time.Hour
 
 var maxAgePattern = regexp.MustCompile(`; Max-Age=(\d+)`)
 
-// sessionMaxAge returns the Max-Age of the session cookie among Set-Cookie lines, "none" if it has none, "" if it isn't set.
+// sessionMaxAge returns the Max-Age of the session cookie among Set-Cookie lines, "none" if it has none, "" if it isn't
+// set.
 func (v *visitor) sessionMaxAge(lines []string) string {
 	for _, line := range lines {
 		if len(line) > len(v.m.CookieName()) && line[:len(v.m.CookieName())+1] == v.m.CookieName()+"=" {
@@ -140,8 +141,8 @@ func TestBrowserRestarts(t *testing.T) {
 	}
 }
 
-// The server enforces the end of a life from what it sealed. A browser that ignores attributes replays what it was sent: fastify's
-// secure-session (CVE-2024-31999), express-session and cookie-session accepted that for ever.
+// The server enforces the end of a life from what it sealed. A browser that ignores attributes replays what it was
+// sent: fastify's secure-session (CVE-2024-31999), express-session and cookie-session accepted that for ever.
 func TestReplay(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -180,7 +181,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// Destroy is of one browser. A copy of the cookies lives on, which is why Revoked exists; where the marker is, no attribute matters.
+// Destroy is of one browser. A copy of the cookies lives on, which is why Revoked exists; where the marker is, no
+// attribute matters.
 func TestReplayAfterDestroy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVisitor(t, newManager(t, nil))

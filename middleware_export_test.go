@@ -2,8 +2,8 @@ package cookiesession
 
 import "sync"
 
-// TrackBuffers has every Save from now on use buffers that contents returns whole, however much of them is in use. It must
-// not be called while others save. restore ends it.
+// TrackBuffers has every Save from now on use buffers that contents returns whole, however much of them is in use. It
+// must not be called while others save. restore ends it.
 func TrackBuffers() (contents func() [][]byte, restore func()) {
 	var mu sync.Mutex
 	var made []*buffer

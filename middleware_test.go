@@ -127,9 +127,9 @@ func (u onlyUnwrap) WriteHeader(status int)      { u.w.WriteHeader(status) }
 func (u onlyUnwrap) Write(b []byte) (int, error) { return u.w.Write(b) }
 func (u onlyUnwrap) Unwrap() http.ResponseWriter { return u.w }
 
-// TestCommitOnEveryPath changes the session before and after all that a handler may do with its response: what came before is
-// saved, exactly once; what came too late is refused, told and counted (gorilla/sessions: a change after the first Write was lost
-// silently).
+// TestCommitOnEveryPath changes the session before and after all that a handler may do with its response: what came
+// before is saved, exactly once; what came too late is refused, told and counted (gorilla/sessions: a change after the
+// first Write was lost silently).
 func TestCommitOnEveryPath(t *testing.T) {
 	wrappers := []struct {
 		name string
@@ -395,7 +395,8 @@ func TestServerSentEvents(t *testing.T) {
 	})
 }
 
-// TestSessionNotTouched shows that a request pays nothing, and its response says nothing, for a session that nobody asks for.
+// TestSessionNotTouched shows that a request pays nothing, and its response says nothing, for a session that nobody
+// asks for.
 func TestSessionNotTouched(t *testing.T) {
 	m := newWeb(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Minute })
 	r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)

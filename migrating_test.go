@@ -19,8 +19,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
 )
 
-// Every line of code in MIGRATING.md occurs in a file that is compiled and run: its tables' right columns below, its longer pieces here, in
-// migrating_import_test.go, or in a module of its own.
+// Every line of code in MIGRATING.md occurs in a file that is compiled and run: its tables' right columns below, its
+// longer pieces here, in migrating_import_test.go, or in a module of its own.
 
 type Team struct{ Name string }
 

@@ -93,7 +93,8 @@ func TestTimeoutHandlerInside(t *testing.T) {
 				patient.ServeHTTP(w, r)
 				return
 			}
-			// The end of the context is what http.TimeoutHandler waits for: here it comes once the handler has made its change.
+			// The end of the context is what http.TimeoutHandler waits for: here it comes once the handler has made its
+			// change.
 			ctx, cancel := context.WithCancel(r.Context())
 			go func() {
 				<-changed
@@ -221,7 +222,8 @@ func TestCompression(t *testing.T) {
 	}
 }
 
-// TestReverseProxy has the application proxy to another server, which sends an early hint, cookies, caching, a body and trailers of its own.
+// TestReverseProxy has the application proxy to another server, which sends an early hint, cookies, caching, a body and
+// trailers of its own.
 func TestReverseProxy(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, proto string) {
 		m := newWeb(t, nil)

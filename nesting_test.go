@@ -54,7 +54,8 @@ func TestSessionOfRequest(t *testing.T) {
 	})
 }
 
-// TestHandlerInsideHandler has one Manager's Handler twice around the application, with another response writer between.
+// TestHandlerInsideHandler has one Manager's Handler twice around the application, with another response writer
+// between.
 func TestHandlerInsideHandler(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, proto string) {
 		m := newWeb(t, nil)
@@ -140,7 +141,8 @@ func TestTwoManagersFail(t *testing.T) {
 	}
 }
 
-// TestCookieHeaderTakenAtArrival has the handler change the header's map, slice and strings before it asks for the session.
+// TestCookieHeaderTakenAtArrival has the handler change the header's map, slice and strings before it asks for the
+// session.
 func TestCookieHeaderTakenAtArrival(t *testing.T) {
 	for name, mutate := range map[string]func(h http.Header){
 		"Set":     func(h http.Header) { h.Set("Cookie", "__Host-session=1AAAA") },

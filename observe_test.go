@@ -162,8 +162,8 @@ func TestRefusalsOfFlashAndLease(t *testing.T) {
 	}
 }
 
-// TestBytesOnTheWire logs what the promises cost: Set-Cookie lines with their line ends, and the Cookie header of the next requests. The
-// session holds one short value, the name is the default.
+// TestBytesOnTheWire logs what the promises cost: Set-Cookie lines with their line ends, and the Cookie header of the
+// next requests. The session holds one short value, the name is the default.
 func TestBytesOnTheWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVisitor(t, newManager(t, withIdle(30*time.Minute)))

@@ -17,8 +17,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// refusals returns, for each reason, the Cookie header of a visitor who is refused for it. Every header brings the same cookies
-// beside, so that what is written later has the same to delete.
+// refusals returns, for each reason, the Cookie header of a visitor who is refused for it. Every header brings the same
+// cookies beside, so that what is written later has the same to delete.
 func refusals(t *testing.T, m *web) map[string]string {
 	t.Helper()
 	now := time.Now()
@@ -64,8 +64,9 @@ func refusals(t *testing.T, m *web) map[string]string {
 	}
 }
 
-// TestRefusalsLookAlike compares responses as they go over the wire, byte for byte, but for their Date, and for what is random in a cookie's
-// value: nobody can tell why a cookie was refused, nor that it was. The server can (gin-contrib, echo: it couldn't either).
+// TestRefusalsLookAlike compares responses as they go over the wire, byte for byte, but for their Date, and for what is
+// random in a cookie's value: nobody can tell why a cookie was refused, nor that it was. The server can (gin-contrib,
+// echo: it couldn't either).
 func TestRefusalsLookAlike(t *testing.T) {
 	var reasons []string
 	m := newWeb(t, func(c *cookiesession.Config) {
@@ -127,7 +128,8 @@ var (
 	cookieValue = regexp.MustCompile(`(__Host-session(?:\.flash)?)=1[^;]*;`)
 )
 
-// exchangeRaw returns the whole response to a request with a Cookie header, without what differs from one response to another.
+// exchangeRaw returns the whole response to a request with a Cookie header, without what differs from one response to
+// another.
 func exchangeRaw(t *testing.T, server *httptest.Server, cookie string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())

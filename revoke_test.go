@@ -237,7 +237,8 @@ func TestRefuseBefore(t *testing.T) {
 	})
 }
 
-// A session from before is let in no more however it is used at that moment; a Regenerate that was under way restarts it.
+// A session from before is let in no more however it is used at that moment; a Regenerate that was under way restarts
+// it.
 func TestRefuseBeforeWithRequestUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ring := fixedRing(t)

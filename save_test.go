@@ -75,8 +75,8 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// TestSaveTwice has one header for several saves: it holds what the last of them would write, and nothing else of ours. A Put after Destroy is
-// one of them (golangcollege: it panicked).
+// TestSaveTwice has one header for several saves: it holds what the last of them would write, and nothing else of ours.
+// A Put after Destroy is one of them (golangcollege: it panicked).
 func TestSaveTwice(t *testing.T) {
 	m := newManager(t, nil)
 	v := newVisitor(t, m)
@@ -147,7 +147,8 @@ func TestExplicitForm(t *testing.T) {
 	})
 }
 
-// TestSaveInsideHandler saves by hand what the Handler's commit saves again: one line comes of it, with the later values.
+// TestSaveInsideHandler saves by hand what the Handler's commit saves again: one line comes of it, with the later
+// values.
 func TestSaveInsideHandler(t *testing.T) {
 	for _, test := range []struct {
 		name    string

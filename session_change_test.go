@@ -11,8 +11,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// A session has changed exactly if bytes differ from what came, and exactly then cookies are written. rack-session #52 compares
-// ciphertext, which always differs; msgpack/v5 writes maps in random order, so equal values look changed.
+// A session has changed exactly if bytes differ from what came, and exactly then cookies are written. rack-session #52
+// compares ciphertext, which always differs; msgpack/v5 writes maps in random order, so equal values look changed.
 func TestChanged(t *testing.T) {
 	type inner struct {
 		C int `msgpack:"c"`
@@ -195,8 +195,8 @@ type fails struct{}
 
 func (fails) MarshalText() ([]byte, error) { return nil, errors.New("top secret") }
 
-// unstorable holds what can't be encoded. Cycles make msgpack/v5 overflow the stack, which no recover survives; a map with
-// integer keys it writes but can't read back, so that the whole session would be gone at the next request.
+// unstorable holds what can't be encoded. Cycles make msgpack/v5 overflow the stack, which no recover survives; a map
+// with integer keys it writes but can't read back, so that the whole session would be gone at the next request.
 func unstorable() map[string]any {
 	cyclicMap := map[string]any{"top": "secret"}
 	cyclicMap["self"] = cyclicMap

@@ -16,7 +16,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// Whatever prints a session, a manager, its parts, or an error, in whichever way, shows no secret, no value and no cookie.
+// Whatever prints a session, a manager, its parts, or an error, in whichever way, shows no secret, no value and no
+// cookie.
 func TestNothingPrintsSecrets(t *testing.T) {
 	const plaintext, message = "the plaintext of a value", "the text of a message"
 	key := cookiesession.GenerateKey("main")

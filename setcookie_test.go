@@ -10,8 +10,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// checkSetCookie compares the lines that a Manager of c writes by hand with what package http would write: those that create cookies and
-// those that delete them. It does nothing if New refuses c.
+// checkSetCookie compares the lines that a Manager of c writes by hand with what package http would write: those that
+// create cookies and those that delete them. It does nothing if New refuses c.
 func checkSetCookie(t *testing.T, c cookiesession.Config) (accepted bool) {
 	t.Helper()
 	c.Keys, c.Logger = fixedRing(t), slog.New(slog.DiscardHandler)

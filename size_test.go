@@ -145,8 +145,8 @@ func TestSizeOfNothing(t *testing.T) {
 	}
 }
 
-// A SizeError names the largest keys, largest first, ten at most, and tells flash messages apart. No cookie is written, and what the
-// browser holds stays as it was.
+// A SizeError names the largest keys, largest first, ten at most, and tells flash messages apart. No cookie is written,
+// and what the browser holds stays as it was.
 func TestSizeError(t *testing.T) {
 	m := newManager(t, withMaxSize(2000))
 	v := newVisitor(t, m)
@@ -208,8 +208,8 @@ func TestSizeError(t *testing.T) {
 	}
 }
 
-// No compartment takes more than nine cookies, even where MaxSize has room for more: as the room for text divides by four, a longer name
-// may come to fewer bytes in nine cookies, by more than a tenth takes if the name is short.
+// No compartment takes more than nine cookies, even where MaxSize has room for more: as the room for text divides by
+// four, a longer name may come to fewer bytes in nine cookies, by more than a tenth takes if the name is short.
 func TestNineCookiesAreTheLimit(t *testing.T) {
 	for n := range 8 {
 		path := "/" + strings.Repeat("p", n)

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// A session does what a map of encoded values would, and has changed exactly if it differs from what came: random changes,
-// with few keys so that they meet, held against a map after each.
+// A session does what a map of encoded values would, and has changed exactly if it differs from what came: random
+// changes, with few keys so that they meet, held against a map after each.
 func TestSessionIsAMap(t *testing.T) {
 	values := []any{nil, false, int64(0), int64(1), "", "x", random(40), []byte{}, []any{}, []any{int64(1)}, map[string]any{}, map[string]any{"a": int64(1), "b": "x"}}
 	for seed := range uint64(60) {

@@ -118,8 +118,8 @@ func (m *vectorMaker) opens(p *sessionPayload, values map[string]any) {
 
 func (m *vectorMaker) refused(reason string) { m.v.Expect.Session = reason }
 
-// write lets the library put values into p at its time of sealing and adds the cookies that it sets. The session is expected
-// to open.
+// write lets the library put values into p at its time of sealing and adds the cookies that it sets. The session is
+// expected to open.
 func (m *vectorMaker) write(p *sessionPayload, values map[string]any) {
 	m.t.Helper()
 	empty := *p

@@ -63,7 +63,8 @@ func newVisitor(t testing.TB, m *cookiesession.Manager) *visitor {
 // header returns the Cookie header that the visitor would send now.
 func (v *visitor) header() string { return v.jar.Header(site) }
 
-// names returns the names of the cookies in the jar, sorted, without the Manager's prefix to all of them: "" is cookie 0.
+// names returns the names of the cookies in the jar, sorted, without the Manager's prefix to all of them: "" is cookie
+// 0.
 func (v *visitor) names() []string {
 	var names []string
 	for _, c := range v.jar.All() {
@@ -104,7 +105,8 @@ func (v *visitor) chunks() int {
 	return n
 }
 
-// visit answers one request: fn changes the session, and the browser gets the response. It returns the Set-Cookie lines.
+// visit answers one request: fn changes the session, and the browser gets the response. It returns the Set-Cookie
+// lines.
 func (v *visitor) visit(fn func(s *cookiesession.Session)) []string {
 	v.t.Helper()
 	lines, err := v.try(fn)
@@ -221,8 +223,8 @@ func random(n int) string {
 	return string(b)
 }
 
-// wrote returns the names that Set-Cookie lines set, sorted, without the Manager's prefix to all of them; those that are deleted come with a
-// minus sign.
+// wrote returns the names that Set-Cookie lines set, sorted, without the Manager's prefix to all of them; those that
+// are deleted come with a minus sign.
 func (v *visitor) wrote(lines []string) string {
 	var names []string
 	for _, line := range lines {

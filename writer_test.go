@@ -133,8 +133,8 @@ func through(t *testing.T, w http.ResponseWriter, fn func(w http.ResponseWriter,
 	})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 }
 
-// TestTypeAssertions asks the middleware's writer for each optional interface over each kind of writer underneath: it has what that
-// has, and commits before it passes a call on.
+// TestTypeAssertions asks the middleware's writer for each optional interface over each kind of writer underneath: it
+// has what that has, and commits before it passes a call on.
 func TestTypeAssertions(t *testing.T) {
 	for name := range writers(newSpy()) {
 		t.Run(name, func(t *testing.T) {
@@ -193,8 +193,8 @@ var controls = []struct {
 	{"EnableFullDuplex", func(c *http.ResponseController) error { return c.EnableFullDuplex() }, false},
 }
 
-// TestResponseController has it find what the writer underneath can do, however deep that is wrapped, with the same outcome as without
-// the middleware, past no commit.
+// TestResponseController has it find what the writer underneath can do, however deep that is wrapped, with the same
+// outcome as without the middleware, past no commit.
 func TestResponseController(t *testing.T) {
 	kinds := func(s *spy) map[string]http.ResponseWriter {
 		all := writers(s)

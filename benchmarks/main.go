@@ -4,8 +4,8 @@
 //
 //	go run . [-rounds 15]
 //
-// The libraries take turns in each round, and the figures are medians over the rounds, so that what else the machine does
-// hits all of them. Before anything is measured, each library must show that what it saves comes back.
+// The libraries take turns in each round, and the figures are medians over the rounds, so that what else the machine
+// does hits all of them. Before anything is measured, each library must show that what it saves comes back.
 package main
 
 import (

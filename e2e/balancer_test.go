@@ -37,8 +37,8 @@ const (
 	documented                 // the file as it is
 )
 
-// startBalancer starts b on a port of its own before the servers at three ports, and returns its address. In its file, new
-// words may stand for old ones.
+// startBalancer starts b on a port of its own before the servers at three ports, and returns its address. In its file,
+// new words may stand for old ones.
 func startBalancer(t *testing.T, b balancer, s settings, backends [3]string, oldnew ...string) (p *process, url string) {
 	t.Helper()
 	port := freePort(t)

@@ -97,7 +97,8 @@ func testParts(t *testing.T, url string) {
 	t.Logf("1 to 4 cookies, each to each; %d bytes of cookies at most", largest)
 }
 
-// testOrigin: a browser too old for Sec-Fetch-Site sends Origin alone, which has to match the Host that the server sees.
+// testOrigin: a browser too old for Sec-Fetch-Site sends Origin alone, which has to match the Host that the server
+// sees.
 func testOrigin(t *testing.T, url string) {
 	v := newVisitor()
 	v.must(t, "POST", url+"/api/count", "Origin", url)

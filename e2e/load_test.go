@@ -31,8 +31,8 @@ const (
 	killFor     = 400 * time.Millisecond
 )
 
-// TestLoad: keys rotate, servers die and come back, one server's key file is late and another never looks at its file, and no
-// session is lost. What a visitor has is exactly what they were told.
+// TestLoad: keys rotate, servers die and come back, one server's key file is late and another never looks at its file,
+// and no session is lost. What a visitor has is exactly what they were told.
 func TestLoad(t *testing.T) {
 	l := &load{keys: newKeyFile(t)}
 	l.lateKeys = filepath.Join(t.TempDir(), "late.json")
@@ -116,7 +116,8 @@ type regular struct {
 	n, filler int
 }
 
-// visit lets visitors come until ctx ends, loadAtOnce at a time, a visit in 6 ms at most: the machine has other work. Each one's visits follow one another.
+// visit lets visitors come until ctx ends, loadAtOnce at a time, a visit in 6 ms at most: the machine has other work.
+// Each one's visits follow one another.
 func (l *load) visit(ctx context.Context) {
 	outside := make(chan *regular, loadVisitors)
 	for range loadVisitors {
@@ -285,8 +286,8 @@ func (l *load) killInTurn(t *testing.T, ctx context.Context) {
 	}
 }
 
-// settle waits until all servers have the same keys. Visitors still come, so the server that looks at its file only when a
-// cookie makes it look has its cause.
+// settle waits until all servers have the same keys. Visitors still come, so the server that looks at its file only
+// when a cookie makes it look has its cause.
 func (l *load) settle(t *testing.T, ctx context.Context) {
 	var rings []string
 	for range 150 {

@@ -45,8 +45,8 @@ type answer struct {
 	Size    int    `json:"size"`
 }
 
-// ask sends a request with the jar's cookies and further headers in pairs of name and value. The error is that no whole answer
-// came; what its header said is in force all the same.
+// ask sends a request with the jar's cookies and further headers in pairs of name and value. The error is that no whole
+// answer came; what its header said is in force all the same.
 func (v *visitor) ask(method, address string, headers ...string) (answer, error) {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TestWebKit has WebKitGTK, Safari's relative, walk the demo: over TLS, since it refuses Secure cookies over plain HTTP even from
-// localhost.
+// TestWebKit has WebKitGTK, Safari's relative, walk the demo: over TLS, since it refuses Secure cookies over plain HTTP
+// even from localhost.
 func TestWebKit(t *testing.T) {
 	keys := newKeyFile(t)
 	port := freePort(t)

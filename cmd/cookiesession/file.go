@@ -50,8 +50,8 @@ func createFile(path string, content []byte) error {
 	})
 }
 
-// changeFile replaces the file's content, or the content of the file that it links to, by what change makes of it. The file is
-// the old or the new one at any time, whatever fails. The notes say what else changed.
+// changeFile replaces the file's content, or the content of the file that it links to, by what change makes of it. The
+// file is the old or the new one at any time, whatever fails. The notes say what else changed.
 func changeFile(path string, change func([]byte) ([]byte, error)) (notes []string, err error) {
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -86,8 +86,8 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 	return notes, err
 }
 
-// withReplacement lets fill write a new file, which then takes the place of path. The new file's name is also the lock: there can
-// be one at a time.
+// withReplacement lets fill write a new file, which then takes the place of path. The new file's name is also the lock:
+// there can be one at a time.
 func withReplacement(path string, fill func(*os.File) error) (err error) {
 	name := path + ".new"
 	replacement, err := lock(name)

@@ -100,7 +100,8 @@ func TestFailedChange(t *testing.T) {
 	})
 }
 
-// Through a symbolic link the target is replaced, beside itself. Mode and owner are kept, except that others lose access.
+// Through a symbolic link the target is replaced, beside itself. Mode and owner are kept, except that others lose
+// access.
 func TestReplacement(t *testing.T) {
 	inWorld(t, func(w world) {
 		if err := errors.Join(os.Mkdir("target", 0o700), os.Symlink("target/keys.json", "keys.json")); err != nil {

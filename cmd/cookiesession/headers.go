@@ -22,8 +22,8 @@ func (c *cookie) deleted() bool {
 	return false
 }
 
-// readCookies finds the cookies in what was copied from a browser, a log or a terminal: Cookie and Set-Cookie lines, a bare Cookie
-// value, or a curl command. Sent and set ones are kept apart.
+// readCookies finds the cookies in what was copied from a browser, a log or a terminal: Cookie and Set-Cookie lines, a
+// bare Cookie value, or a curl command. Sent and set ones are kept apart.
 func readCookies(text string) (sent, set []cookie, err error) {
 	text = strings.TrimSpace(strings.TrimPrefix(text, "\uFEFF"))
 	if text == "" {
@@ -101,7 +101,8 @@ func curlHeaders(text string) (lines []string) {
 	return lines
 }
 
-// shellWords splits a command as far as curl commands need it: quotes of both kinds, $'…', backslashes, and cmd's carets.
+// shellWords splits a command as far as curl commands need it: quotes of both kinds, $'…', backslashes, and cmd's
+// carets.
 func shellWords(text string) (words []string) {
 	if strings.Contains(text, `^"`) {
 		text = strings.NewReplacer("^\r\n", " ", "^\n", " ", "^", "").Replace(text)

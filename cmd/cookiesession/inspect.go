@@ -268,7 +268,8 @@ func (in *inspector) open(s *session, lines []string) error {
 	return nil
 }
 
-// judge says what the library made of the compartment. It looks at leases only under an idle timeout; here they are always judged.
+// judge says what the library made of the compartment. It looks at leases only under an idle timeout; here they are
+// always judged.
 func (c *compartment) judge(refused *cookiesession.RejectError, session string) {
 	switch {
 	case refused != nil:

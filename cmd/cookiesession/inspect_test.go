@@ -74,7 +74,8 @@ func login(s *cookiesession.Session) {
 	s.Put("views", 3)
 }
 
-// inspect runs the command on what a browser sends, and compares all but IDs and key IDs. No output may hold a part of a token.
+// inspect runs the command on what a browser sends, and compares all but IDs and key IDs. No output may hold a part of
+// a token.
 func (w world) inspect(status int, stdin, want string, args ...string) {
 	w.Helper()
 	stdout, stderr := w.run(status, stdin, append([]string{"inspect"}, args...)...)

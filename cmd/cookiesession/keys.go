@@ -225,8 +225,8 @@ func (r *rotated) words() string {
 	return b.String()
 }
 
-// readKeys reads what a key file holds. Keys without a label get the one that they have in the ring. That no key is active is no
-// error here.
+// readKeys reads what a key file holds. Keys without a label get the one that they have in the ring. That no key is
+// active is no error here.
 func readKeys(text []byte, now time.Time) (*keyfile.File, error) {
 	file, err := keyfile.Parse(text)
 	if err != nil {

@@ -207,7 +207,8 @@ func TestKeysRotateRefuses(t *testing.T) {
 	})
 }
 
-// A list of secrets becomes a JSON file, in which the labels that the ring showed stay. A file whose keys have all retired can be rotated too.
+// A list of secrets becomes a JSON file, in which the labels that the ring showed stay. A file whose keys have all
+// retired can be rotated too.
 func TestKeysRotateOtherFiles(t *testing.T) {
 	inWorld(t, func(w world) {
 		w.write("list", "new="+secretB+","+secretA+"\n")

@@ -9,7 +9,8 @@ import (
 	"testing/synctest"
 )
 
-// A world runs the command in a directory of its own, in which time starts at midnight of 1 January 2000 (testing/synctest).
+// A world runs the command in a directory of its own, in which time starts at midnight of 1 January 2000
+// (testing/synctest).
 type world struct {
 	*testing.T
 	env map[string]string

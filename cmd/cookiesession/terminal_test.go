@@ -19,8 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write the terminal session in OPERATIONS.md anew")
 
-// The terminal session in OPERATIONS.md is what the command prints. Times, labels and what is random are put in terms of one
-// afternoon.
+// The terminal session in OPERATIONS.md is what the command prints. Times, labels and what is random are put in terms
+// of one afternoon.
 func TestTerminalSession(t *testing.T) {
 	operations, err := filepath.Abs("../../OPERATIONS.md")
 	if err != nil {

@@ -10,9 +10,9 @@
 //		return c.Redirect(http.StatusSeeOther, "/")
 //	})
 //
-// There is nothing to save: what a handler changed goes with the header of its response, also if it returns an error, which Echo
-// turns into one. A panic saves nothing, provided that middleware.Recover is used before Middleware. Middleware that was used before
-// can read the session after next, but not change it any more.
+// There is nothing to save: what a handler changed goes with the header of its response, also if it returns an error,
+// which Echo turns into one. A panic saves nothing, provided that middleware.Recover is used before Middleware.
+// Middleware that was used before can read the session after next, but not change it any more.
 //
 // If the session can't be saved, Config.ErrorHandler answers, what handlers write is discarded, and the Status of
 // [echo.Response] says what was sent.
@@ -54,13 +54,14 @@ func Middleware(m *cookiesession.Manager) echo.MiddlewareFunc {
 	}
 }
 
-// Get returns the session of the request. It panics if [Middleware] isn't used. With several Managers ask the one that is meant:
-// manager.Get(c.Request()).
+// Get returns the session of the request. It panics if [Middleware] isn't used. With several Managers ask the one that
+// is meant: manager.Get(c.Request()).
 func Get(c *echo.Context) *cookiesession.Session {
 	return cookiesession.FromContext(c.Request().Context())
 }
 
-// ProtectCSRF returns middleware that stops requests which [cookiesession.Manager.ProtectCSRF] refuses. It goes behind [Middleware].
+// ProtectCSRF returns middleware that stops requests which [cookiesession.Manager.ProtectCSRF] refuses. It goes behind
+// [Middleware].
 func ProtectCSRF(m *cookiesession.Manager) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) (err error) {

@@ -9,20 +9,24 @@
 //		return c.Redirect().To("/")
 //	})
 //
-// Mind ReadBufferSize: Fiber refuses requests with more than 4,096 bytes of header by default, and a visitor with a larger session would be locked
-// out until it expires. Set it to Config.MaxSize and some thousand bytes for the other headers.
+// Mind ReadBufferSize: Fiber refuses requests with more than 4,096 bytes of header by default, and a visitor with a
+// larger session would be locked out until it expires. Set it to Config.MaxSize and some thousand bytes for the other
+// headers.
 //
-// Mind the "*": Fiber hands a request for "foo", without a slash, to a route like "/*", but not to what app.Use has without a path. Its handler would
-// run without a session, and Get's panic, which nobody recovers then, end the process.
+// Mind the "*": Fiber hands a request for "foo", without a slash, to a route like "/*", but not to what app.Use has
+// without a path. Its handler would run without a session, and Get's panic, which nobody recovers then, end the
+// process.
 //
-// There is nothing to save: Fiber sends a response when all handlers have returned, and the session's cookies go with it, also if a handler
-// returns an error. What writes a body later, such as SendStreamWriter's function, can read the session, but a change is refused with
-// [cookiesession.ErrCommitted]. A panic saves nothing, provided that the recover middleware is used before Middleware.
+// There is nothing to save: Fiber sends a response when all handlers have returned, and the session's cookies go with
+// it, also if a handler returns an error. What writes a body later, such as SendStreamWriter's function, can read the
+// session, but a change is refused with [cookiesession.ErrCommitted]. A panic saves nothing, provided that the recover
+// middleware is used before Middleware.
 //
-// Fiber doesn't stand on net/http, and its adaptor package isn't enough by itself: adaptor.HTTPMiddleware(manager.Handler) is
-// done before Fiber's handlers start, so nothing they change could be saved, and manager.Handler(adaptor.FiberApp(app)) doesn't hand the
-// request's context on, so they can't find the session. Middleware gives the Manager a copy of the request's header
-// instead, for each request, and puts into Fiber's response what it answers.
+// Fiber doesn't stand on net/http, and its adaptor package isn't enough by itself:
+// adaptor.HTTPMiddleware(manager.Handler) is done before Fiber's handlers start, so nothing they change could be saved,
+// and manager.Handler(adaptor.FiberApp(app)) doesn't hand the request's context on, so they can't find the session.
+// Middleware gives the Manager a copy of the request's header instead, for each request, and puts into Fiber's response
+// what it answers.
 package fibersession
 
 import (
@@ -38,8 +42,8 @@ import (
 // Middleware does for Fiber's handlers what [cookiesession.Manager.Handler] does for net/http's. There may be several,
 // for several Managers; [Get] returns the session of the last.
 //
-// Config's functions get requests without a body. If the session can't be saved, what Config.ErrorHandler answers replaces
-// the handlers' response.
+// Config's functions get requests without a body. If the session can't be saved, what Config.ErrorHandler answers
+// replaces the handlers' response.
 func Middleware(m *cookiesession.Manager) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		var err error
@@ -62,13 +66,14 @@ func Get(c fiber.Ctx) *cookiesession.Session {
 	return cookiesession.FromContext(c.Context())
 }
 
-// GetFrom returns the session of the request that m keeps, if there are several Managers. It panics if m's [Middleware] isn't used.
+// GetFrom returns the session of the request that m keeps, if there are several Managers. It panics if m's [Middleware]
+// isn't used.
 func GetFrom(m *cookiesession.Manager, c fiber.Ctx) *cookiesession.Session {
 	return m.Get(new(http.Request).WithContext(c.Context()))
 }
 
-// ProtectCSRF returns middleware that stops requests which [cookiesession.Manager.ProtectCSRF] refuses. It goes behind [Middleware],
-// and reads the whole body of requests that aren't GET, HEAD, OPTIONS or TRACE.
+// ProtectCSRF returns middleware that stops requests which [cookiesession.Manager.ProtectCSRF] refuses. It goes behind
+// [Middleware], and reads the whole body of requests that aren't GET, HEAD, OPTIONS or TRACE.
 func ProtectCSRF(m *cookiesession.Manager) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		r := request(c)
@@ -104,8 +109,8 @@ func request(c fiber.Ctx) *http.Request {
 	return r.WithContext(c.Context())
 }
 
-// A writer is an [http.ResponseWriter] for Fiber's response. It takes the response's header over when it's asked for the
-// first time: that is when the handlers have returned.
+// A writer is an [http.ResponseWriter] for Fiber's response. It takes the response's header over when it's asked for
+// the first time: that is when the handlers have returned.
 type writer struct {
 	c      fiber.Ctx
 	header http.Header

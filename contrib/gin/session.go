@@ -11,13 +11,16 @@
 //
 // There is nothing to save: what a handler changed goes with the header of its response.
 //
-// Use Sessions after gin.Logger and gin.Recovery, as gin.Default does, and before whatever touches the session: a panic then saves nothing, and
-// Recovery's answer carries no cookie. Middleware that was used before Sessions can read the session after c.Next, but not change it any more.
+// Use Sessions after gin.Logger and gin.Recovery, as gin.Default does, and before whatever touches the session: a panic
+// then saves nothing, and Recovery's answer carries no cookie. Middleware that was used before Sessions can read the
+// session after c.Next, but not change it any more.
 //
-// gin.Recovery logs the request with its Cookie header: in debug mode at every panic, in release mode when one comes of a broken connection. Whoever
-// reads that log can use the session until it expires. Guard it, or use gin.CustomRecoveryWithWriter(nil, …) and log yourself.
+// gin.Recovery logs the request with its Cookie header: in debug mode at every panic, in release mode when one comes of
+// a broken connection. Whoever reads that log can use the session until it expires. Guard it, or use
+// gin.CustomRecoveryWithWriter(nil, …) and log yourself.
 //
-// If the session can't be saved, Config.ErrorHandler answers, what handlers write is discarded, and c.Writer.Status says what was sent.
+// If the session can't be saved, Config.ErrorHandler answers, what handlers write is discarded, and c.Writer.Status
+// says what was sent.
 package ginsession
 
 import (
@@ -30,8 +33,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// Sessions returns middleware that does for gin's handlers what [cookiesession.Manager.Handler] does for net/http's. A router may use it for
-// several Managers; [Default] is the session of the last.
+// Sessions returns middleware that does for gin's handlers what [cookiesession.Manager.Handler] does for net/http's. A
+// router may use it for several Managers; [Default] is the session of the last.
 func Sessions(m *cookiesession.Manager) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		w := c.Writer
@@ -44,13 +47,14 @@ func Sessions(m *cookiesession.Manager) gin.HandlerFunc {
 	}
 }
 
-// Default returns the session of the request. It panics if [Sessions] isn't used. With several Managers ask the one that is meant:
-// manager.Get(c.Request).
+// Default returns the session of the request. It panics if [Sessions] isn't used. With several Managers ask the one
+// that is meant: manager.Get(c.Request).
 func Default(c *gin.Context) *cookiesession.Session {
 	return cookiesession.FromContext(c.Request.Context())
 }
 
-// ProtectCSRF returns middleware that aborts requests which [cookiesession.Manager.ProtectCSRF] refuses. It goes behind [Sessions].
+// ProtectCSRF returns middleware that aborts requests which [cookiesession.Manager.ProtectCSRF] refuses. It goes behind
+// [Sessions].
 func ProtectCSRF(m *cookiesession.Manager) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		passed := false
@@ -73,8 +77,8 @@ type committer interface {
 	io.StringWriter
 }
 
-// A writer is gin's, which keeps status and size, with a committer in front of it for all that sends the header. WriteHeader
-// isn't: gin only notes the status.
+// A writer is gin's, which keeps status and size, with a committer in front of it for all that sends the header.
+// WriteHeader isn't: gin only notes the status.
 type writer struct {
 	gin.ResponseWriter
 	commits committer

@@ -48,7 +48,8 @@ type seen struct {
 	written      bool
 }
 
-// newRouter returns a router as gin.Default makes it, with Sessions. What the outermost middleware sees is sent to the channel.
+// newRouter returns a router as gin.Default makes it, with Sessions. What the outermost middleware sees is sent to the
+// channel.
 func newRouter(m *cookiesession.Manager) (*gin.Engine, <-chan seen) {
 	outcome := make(chan seen, 10)
 	router := gin.New()

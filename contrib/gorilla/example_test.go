@@ -16,8 +16,8 @@ func init() {
 	os.Setenv("SESSION_KEYS", "hex:9c1185a5c5e9fc54612808977ee8f548b2258d31ddadef707ba62c166051c9e3")
 }
 
-// The one line that changes. The old store is asked for the sessions of visitors who come with its cookies, so nobody is
-// logged out.
+// The one line that changes. The old store is asked for the sessions of visitors who come with its cookies, so nobody
+// is logged out.
 func ExampleNewCookieStore() {
 	// var store = sessions.NewCookieStore([]byte(os.Getenv("SESSION_KEY")))
 	store := gorilla.NewCookieStore(os.Getenv("SESSION_KEYS"), sessions.NewCookieStore([]byte(os.Getenv("SESSION_KEY"))))

@@ -10,10 +10,10 @@ import (
 	"github.com/gorilla/sessions"
 )
 
-// Import returns a function for Config.Import that takes the session called name over from the first of the stores that has it,
-// for applications that use package cookiesession itself from now on. ImportCookies should have the name, too. Keys must be
-// strings, values what [cookiesession.Session.Put] takes: a struct is found again as a Field of its type. A cookie that the
-// stores refuse counts as none.
+// Import returns a function for Config.Import that takes the session called name over from the first of the stores that
+// has it, for applications that use package cookiesession itself from now on. ImportCookies should have the name, too.
+// Keys must be strings, values what [cookiesession.Session.Put] takes: a struct is found again as a Field of its type.
+// A cookie that the stores refuse counts as none.
 //
 // A [Store] needs none of this: see [New].
 func Import(name string, from ...sessions.Store) func(*http.Request) (map[string]any, error) {

@@ -1,35 +1,37 @@
-// Package gorilla puts [cookiesession] behind the Store interface of [github.com/gorilla/sessions], so that an application
-// switches by changing the line that makes its store:
+// Package gorilla puts [cookiesession] behind the Store interface of [github.com/gorilla/sessions], so that an
+// application switches by changing the line that makes its store:
 //
 //	var store = sessions.NewCookieStore([]byte(os.Getenv("SESSION_KEY")))
 //	var store = gorilla.NewCookieStore(os.Getenv("SESSION_KEYS"))
 //
-// Handlers keep their store.Get, session.Values, session.AddFlash and session.Save. Values come back with the types that they
-// had, gob.Register for types of your own included. With the old store as a second argument nobody is logged out:
+// Handlers keep their store.Get, session.Values, session.AddFlash and session.Save. Values come back with the types
+// that they had, gob.Register for types of your own included. With the old store as a second argument nobody is logged
+// out:
 //
 //	var store = gorilla.NewCookieStore(os.Getenv("SESSION_KEYS"), sessions.NewCookieStore([]byte(os.Getenv("SESSION_KEY"))))
 //
 // # What differs
 //
 //   - Keys of session.Values must be strings. Save returns an error for any other.
-//   - Save writes cookies only if something changed. A session with MaxAge 30 days so ends 30 days after it started, not
-//     after its last Save. A new ID, see below, starts the time anew; Config.IdleTimeout is for what slides.
-//   - The cookie has a prefix, such as __Host-, and may be several. Values are encrypted always; together they may have some 4,400 bytes
-//     by default, not 4,096 with all overhead.
-//   - A cookie that is refused, because it has expired, was tampered with or has an unknown key, is no error of Get: the
-//     visitor has a new session. Config.OnReject, Config.Logger and Stats tell why.
-//   - session.Options start as Config says. MaxAge < 0 destroys the session: copies of the cookie that slow responses bring back are
-//     refused. Another MaxAge than Config's keeps this one session for so long from a Save that changes it, as
-//     [cookiesession.Session.Remember] does. Path, Domain, SameSite, Secure and Partitioned can't differ from Config's: Save
-//     returns an error for a value that asks for something else, and takes an empty one for Config's. HttpOnly is always on.
-//   - session.ID is the cookiesession ID, empty before the first Save. Setting it to "" makes Save give the session a new one: do so at
-//     login.
+//   - Save writes cookies only if something changed. A session with MaxAge 30 days so ends 30 days after it started,
+//     not after its last Save. A new ID, see below, starts the time anew; Config.IdleTimeout is for what slides.
+//   - The cookie has a prefix, such as __Host-, and may be several. Values are encrypted always; together they may have
+//     some 4,400 bytes by default, not 4,096 with all overhead.
+//   - A cookie that is refused, because it has expired, was tampered with or has an unknown key, is no error of Get:
+//     the visitor has a new session. Config.OnReject, Config.Logger and Stats tell why.
+//   - session.Options start as Config says. MaxAge < 0 destroys the session: copies of the cookie that slow responses
+//     bring back are refused. Another MaxAge than Config's keeps this one session for so long from a Save that changes
+//     it, as [cookiesession.Session.Remember] does. Path, Domain, SameSite, Secure and Partitioned can't differ from
+//     Config's: Save returns an error for a value that asks for something else, and takes an empty one for Config's.
+//     HttpOnly is always on.
+//   - session.ID is the cookiesession ID, empty before the first Save. Setting it to "" makes Save give the session a
+//     new one: do so at login.
 //   - Flashes live in Values, as with gorilla/sessions, so reading them changes the session.
 //
-// A response that is sent without Save tells the browser nothing, and Save after the first byte of the body is too late. Under
-// Config.IdleTimeout a visitor who only reads counts as idle then. Put the Manager's Handler in front, see [Store.Manager],
-// and every response says what it must, a late Save returns an error, and handlers can use both packages on one
-// session, and move from the one to the other.
+// A response that is sent without Save tells the browser nothing, and Save after the first byte of the body is too
+// late. Under Config.IdleTimeout a visitor who only reads counts as idle then. Put the Manager's Handler in front, see
+// [Store.Manager], and every response says what it must, a late Save returns an error, and handlers can use both
+// packages on one session, and move from the one to the other.
 package gorilla
 
 import (
@@ -46,8 +48,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// A Store is a [sessions.Store] that keeps sessions as a [cookiesession.Manager] does, one Manager for each name. It is safe for concurrent
-// use.
+// A Store is a [sessions.Store] that keeps sessions as a [cookiesession.Manager] does, one Manager for each name. It is
+// safe for concurrent use.
 type Store struct {
 	config   cookiesession.Config
 	takeOver []sessions.Store
@@ -60,9 +62,9 @@ type Store struct {
 
 var _ sessions.Store = (*Store)(nil)
 
-// NewCookieStore returns a Store with the keys that [cookiesession.ParseKeyring] reads from text, and else the settings of gorilla's
-// NewCookieStore, as far as they are safe: cookies stay in the browser for 30 days, with Path "/"; Secure, HttpOnly and SameSite=Lax are on.
-// It panics if text holds no keys. See [New] for takeOver.
+// NewCookieStore returns a Store with the keys that [cookiesession.ParseKeyring] reads from text, and else the settings
+// of gorilla's NewCookieStore, as far as they are safe: cookies stay in the browser for 30 days, with Path "/"; Secure,
+// HttpOnly and SameSite=Lax are on. It panics if text holds no keys. See [New] for takeOver.
 func NewCookieStore(text string, takeOver ...sessions.Store) *Store {
 	keys, err := cookiesession.ParseKeyring(text)
 	if err != nil {
@@ -107,8 +109,8 @@ func New(c cookiesession.Config, takeOver ...sessions.Store) (*Store, error) {
 	return s, err
 }
 
-// Manager returns the Manager that keeps the sessions of a name. Its Handler in front of the application lets handlers use both
-// packages on one session. An error means that name doesn't fit Config.
+// Manager returns the Manager that keeps the sessions of a name. Its Handler in front of the application lets handlers
+// use both packages on one session. An error means that name doesn't fit Config.
 func (s *Store) Manager(name string) (*cookiesession.Manager, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,9 +135,9 @@ func (s *Store) Get(r *http.Request, name string) (*sessions.Session, error) {
 	return sessions.GetRegistry(r).Get(s, name)
 }
 
-// New returns the session of r, opened afresh: use [Store.Get]. It never returns a nil session. The error, with which the
-// session is new, says that name can't be used, what Config.Import failed with, or that a value can't be decoded since its type isn't registered
-// with package gob.
+// New returns the session of r, opened afresh: use [Store.Get]. It never returns a nil session. The error, with which
+// the session is new, says that name can't be used, what Config.Import failed with, or that a value can't be decoded
+// since its type isn't registered with package gob.
 func (s *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 	g := sessions.NewSession(s, name)
 	*g.Options = s.options
@@ -179,8 +181,8 @@ func (s *Store) session(m *cookiesession.Manager, r *http.Request, g *sessions.S
 	return session
 }
 
-// Save writes what changed in g to the response header. It may be called again after further changes. The error says what
-// in g can't be stored, or is a [*cookiesession.SizeError]; the browser then keeps what it has.
+// Save writes what changed in g to the response header. It may be called again after further changes. The error says
+// what in g can't be stored, or is a [*cookiesession.SizeError]; the browser then keeps what it has.
 func (s *Store) Save(r *http.Request, w http.ResponseWriter, g *sessions.Session) error {
 	m, err := s.Manager(g.Name())
 	if err != nil {

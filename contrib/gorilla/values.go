@@ -5,8 +5,8 @@ import (
 	"encoding/gob"
 )
 
-// Values of other types than string, bool, int, float64, []byte and lists of these are kept as package gob encodes them: so they come back
-// with the types that they had. A map with the one key "gob" holds the bytes.
+// Values of other types than string, bool, int, float64, []byte and lists of these are kept as package gob encodes
+// them: so they come back with the types that they had. A map with the one key "gob" holds the bytes.
 const gobKey = "gob"
 
 // pack returns what a cookiesession keeps of a value.

@@ -1,5 +1,5 @@
-// Chi shows sessions in an application whose router is chi. There is no adapter: a Manager's Handler and ProtectCSRF are middleware as chi
-// takes it.
+// Chi shows sessions in an application whose router is chi. There is no adapter: a Manager's Handler and ProtectCSRF
+// are middleware as chi takes it.
 //
 //	go run .   # then http://localhost:8080
 package main

@@ -1,4 +1,5 @@
-// Import-gorilla is an application before and after it moved from gorilla/sessions to cookiesession. Nobody is logged out.
+// Import-gorilla is an application before and after it moved from gorilla/sessions to cookiesession. Nobody is logged
+// out.
 //
 //	go run . -old   # log in on http://localhost:8080, then stop it
 //	go run .        # you are logged in still, and gorilla's cookie is gone
@@ -43,8 +44,8 @@ func main() {
 	log.Fatal(http.ListenAndServe(*addr, handler))
 }
 
-// importOld returns the values of the gorilla/sessions cookie that r carries. It keeps what the application needs: a key that isn't
-// a string, say, would have to be given another name here.
+// importOld returns the values of the gorilla/sessions cookie that r carries. It keeps what the application needs: a
+// key that isn't a string, say, would have to be given another name here.
 func importOld(r *http.Request) (map[string]any, error) {
 	cookie, err := r.Cookie(oldName)
 	if err != nil {

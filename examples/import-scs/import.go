@@ -8,8 +8,8 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// ImportFrom returns a function for Config.Import. Config.ImportCookies should name old's cookie. What old's store holds stays there
-// until it expires.
+// ImportFrom returns a function for Config.Import. Config.ImportCookies should name old's cookie. What old's store
+// holds stays there until it expires.
 func ImportFrom(old *scs.SessionManager) func(*http.Request) (map[string]any, error) {
 	return func(r *http.Request) (map[string]any, error) {
 		cookie, err := r.Cookie(old.Cookie.Name)

@@ -25,5 +25,6 @@ type Opened struct {
 	Values                         map[string]any
 }
 
-// Open opens the tokens of one compartment (session, flash or lease) of a *cookiesession.Manager in the lines of a Cookie header.
+// Open opens the tokens of one compartment (session, flash or lease) of a *cookiesession.Manager in the lines of a
+// Cookie header.
 var Open func(manager any, compartment string, lines []string) []Opened

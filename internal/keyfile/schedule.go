@@ -66,8 +66,9 @@ type Plan struct {
 }
 
 // Rotate adds the next key, which seals from r.Now + r.In on, and schedules the end of the others: a session that a key
-// sealed last before the next took over has expired r.Lifetime later. r.Slack is for servers that get the file late. An end that has been scheduled
-// already stays, since sessions may rely on it, and so do keys that activate after the new one. Retired keys are dropped.
+// sealed last before the next took over has expired r.Lifetime later. r.Slack is for servers that get the file late. An
+// end that has been scheduled already stays, since sessions may rely on it, and so do keys that activate after the new
+// one. Retired keys are dropped.
 func (f *File) Rotate(r Rotation) (Plan, error) {
 	now := r.Now.UTC().Truncate(time.Second)
 	plan := Plan{Label: r.Label, ActivateAt: now.Add(r.In)}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// maxCost bounds the work and memory that one value may take, so that a few pointers shared many times over, or a cycle,
-// can't unfold without end. A node costs 1, and 128 bytes of text cost 1 more: 131,072 nodes, or 16 MiB of text.
+// maxCost bounds the work and memory that one value may take, so that a few pointers shared many times over, or a
+// cycle, can't unfold without end. A node costs 1, and 128 bytes of text cost 1 more: 131,072 nodes, or 16 MiB of text.
 const maxCost = 1 << 17
 
 var errNoList = errors.New("cookiesession: the stored value is not a list")
@@ -18,10 +18,10 @@ var errNoList = errors.New("cookiesession: the stored value is not a list")
 // Append appends the canonical encoding of v to dst: a snapshot that shares no memory with v. depth is that of the
 // container that holds the value, 0 for none.
 //
-// It refuses cycles, lists and maps (structs too) nested deeper than MaxDepth, more than 131,072 nodes or 16 MiB of text,
-// maps whose keys aren't strings, channels, functions and complex numbers, and types that would lose all they hold or
-// can't be read back. A panic in a method of v's is an error. On an error dst comes back unchanged, and the error's text
-// names v's type, never its content.
+// It refuses cycles, lists and maps (structs too) nested deeper than MaxDepth, more than 131,072 nodes or 16 MiB of
+// text, maps whose keys aren't strings, channels, functions and complex numbers, and types that would lose all they
+// hold or can't be read back. A panic in a method of v's is an error. On an error dst comes back unchanged, and the
+// error's text names v's type, never its content.
 func Append(dst []byte, v any, depth int) ([]byte, error) {
 	e := encoder{budget: maxCost}
 	out, err := e.append(dst, v, depth)

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// compare tells whether again is the value that stored is. Both are canonical. Floats of different width may be the same,
-// and keys that only one of two maps has don't count.
+// compare tells whether again is the value that stored is. Both are canonical. Floats of different width may be the
+// same, and keys that only one of two maps has don't count.
 func compare(stored, again []byte) bool {
 	if bytes.Equal(stored, again) {
 		return true

@@ -15,8 +15,8 @@ import (
 // strings into []byte and byte arrays, lists into slices and into arrays of that length, maps into maps and structs,
 // timestamps into time.Time; nil into pointers, slices, maps and interfaces alone. A number must fit exactly: 300 into
 // int8 is an error. Struct fields that aren't stored stay zero, stored ones that the struct doesn't have are ignored. A
-// type that decodes itself must encode itself to what it was decoded from. What lands in an interface has Decode's types,
-// and times are in UTC.
+// type that decodes itself must encode itself to what it was decoded from. What lands in an interface has Decode's
+// types, and times are in UTC.
 //
 // On an error *into is the zero value, and the error's text names the stored kind and T, never the content.
 func DecodeInto[T any](b []byte, into *T) error {
@@ -149,8 +149,8 @@ func decodeOther(b []byte, t reflect.Type) (into reflect.Value, why reason, caus
 	if s.refused != "" {
 		return into, s.refused, nil
 	}
-	// Where msgpack/v5 looks for a map and finds an extension, it skips a header and takes what follows for the number of
-	// pairs to allocate. The 12-byte form of timestamps has a byte there that is no map's code.
+	// Where msgpack/v5 looks for a map and finds an extension, it skips a header and takes what follows for the number
+	// of pairs to allocate. The 12-byte form of timestamps has a byte there that is no map's code.
 	wide, _, err := canonical(nil, b, 0, true)
 	if err != nil {
 		return into, otherType, err

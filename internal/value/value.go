@@ -1,8 +1,8 @@
 // Package value turns Go values into canonical msgpack and back.
 //
 // Equal values have equal bytes: integers, lengths and timestamps are written in their shortest form, floats keep their
-// width and have one NaN, and every map has string keys in strictly ascending byte order, whatever Go type it came from.
-// A time.Time is the timestamp extension, type -1. Strings may hold any bytes.
+// width and have one NaN, and every map has string keys in strictly ascending byte order, whatever Go type it came
+// from. A time.Time is the timestamp extension, type -1. Strings may hold any bytes.
 //
 // Scalars and the plain containers of them are written and read here. Everything else goes through
 // github.com/vmihailenco/msgpack/v5, whose tags and interfaces therefore apply, but which never sees a value that it
