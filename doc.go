@@ -30,8 +30,9 @@
 // ten minutes set its cookies again. See the example "Logout".
 //
 // Rotation is one file and no outage. Keys carry activation and retirement times, every server switches by itself at
-// the same moment, and a key opens from the moment it is known. No order of restarts, clock skew or late page loses a
-// session. See the example "Rotation" and [Keyring].
+// the same moment by its clock, and a key opens from the moment it is known. If the keys reach every server before they
+// activate, and clocks differ by less than a minute, no order of restarts and no late page loses a session. See the
+// example "Rotation" and [Keyring].
 //
 // Values stay sealed in their bytes until asked for. A request that doesn't touch its session pays for two
 // allocations, one that reads a key decodes that key, and a session has changed exactly if its bytes differ. See the
@@ -47,19 +48,20 @@
 // A copied cookie works until it expires: Destroy ends the session in its own browser only. Keep Lifetime short, and
 // where a server must be able to say no, say it in Config.Revoked.
 //
-// A response that was under way for more than ten minutes when the visitor logged out can bring the session back once
-// markers have been cleaned up, which needs a newer valid session in the same browser.
+// A response that arrives more than ten minutes after the logout can bring the session back, if the marker has been
+// cleaned up by then, which needs a newer valid session in the same browser.
 //
 // Flash messages can be replayed by a browser that kept the cookie until they expire, so no authority belongs in them.
 //
 // # Threats
 //
 // Who doesn't have a key can neither read a session nor make or change one; this includes the visitor. Cookies are
-// HttpOnly, Secure and SameSite=Lax, and the name's __Host- prefix keeps other hosts of the domain from setting them.
+// HttpOnly, Secure and SameSite=Lax, and browsers that enforce the name's __Host- prefix keep other hosts of the domain
+// from setting them.
 // Each token names its key and is opened with that key only; purpose, scope and cookie name go into the derivation of
-// keys, so a token opens nowhere else. All times are sealed and enforced by the server. A visitor's bytes never
-// panic, never allocate more than they take, and never change what the response says beyond making the visitor
-// anonymous. SECURITY.md has the whole threat model, FORMAT.md the format.
+// keys, so a token opens nowhere else. All times are sealed and enforced by the server. A visitor's bytes never cause
+// a panic, never allocate more than a few times what they take, and never change what the response says beyond making
+// the visitor anonymous. SECURITY.md has the whole threat model, FORMAT.md the format.
 //
 // # Compatibility
 //
