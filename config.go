@@ -79,8 +79,8 @@ type Config struct {
 	// one that logged out brings the import back, as long as those cookies are there.
 	ImportCookies []string
 
-	// OnReject, if set, is told of every cookie that is refused, while the session is being opened: neither Load nor
-	// Get works with the request.
+	// OnReject, if set, is told of every cookie that is refused: a session or lease when the session is first used, a
+	// flash message when somebody asks for one. Neither Load nor Get works with the request.
 	OnReject func(r *http.Request, err *RejectError)
 
 	// ErrorHandler, if set, answers a request whose session could not be saved. The default, and what follows if it
