@@ -19,8 +19,8 @@ import (
 )
 
 // Each benchmark of a size has the floor beside it: the least that an honest implementation must do, which is one
-// XChaCha20-Poly1305 open, or open and seal with a fresh random nonce, package base64 one way or both, and the header string, all in
-// reused buffers, without making any Go value. The metric x-floor is the median ratio of rounds in which the two took
+// XChaCha20-Poly1305 open, or open and seal with a fresh random nonce, package base64 one way or both, and the header
+// string, all in reused buffers, without making any Go value. The metric x-floor is the median ratio of rounds in which the two took
 // turns, so that what else the machine does hits both.
 
 var benchSizes = []struct {

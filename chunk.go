@@ -17,7 +17,7 @@ const (
 	minTagged     = 28   // characters of text in cookie 0 from which the tag can be read
 	maxLine       = 3900 // bytes of a Set-Cookie line: Safari counts attributes and keeps 4,093, so leave room
 	maxCandidates = 4    // texts that may be tried per compartment and request
-	maxNumbered   = 32   // numbered cookies of one compartment that are looked at: as many as so many candidates can have
+	maxNumbered   = 32   // numbered cookies of one compartment that are looked at: all that so many texts can have
 )
 
 // ownCookies yields the cookies of a request whose name is name or starts with name and a dot: what follows name, and

@@ -59,8 +59,8 @@ func appendSession(dst []byte, d *sessionData, v *values) []byte {
 	return v.append(dst)
 }
 
-// decodeSession is appendSession's reverse. The values stay spans of payload. It returns false for a payload that breaks the
-// format anywhere. starts is as in values.read.
+// decodeSession is appendSession's reverse. The values stay spans of payload. It returns false for a payload that breaks
+// the format anywhere. starts is as in values.read.
 func decodeSession(payload []byte, d *sessionData, v *values, starts []uint16) bool {
 	rest, ok := readUsualHead(payload, d)
 	if !ok {
@@ -92,7 +92,8 @@ func readUsualHead(p []byte, d *sessionData) (rest []byte, ok bool) {
 		end    = csrf + 2
 	)
 	if len(p) < end+len(csrfSecret{}) || p[0] != isArray || p[1] != isBin || p[2] != byte(len(sessionID{})) ||
-		p[times] != isUint || p[times+5] != isUint || p[times+10] != isUint || p[atMode] > byte(modeRemembered) || p[csrf] != isBin {
+		p[times] != isUint || p[times+5] != isUint || p[times+10] != isUint ||
+		p[atMode] > byte(modeRemembered) || p[csrf] != isBin {
 		return nil, false
 	}
 	switch p[csrf+1] {

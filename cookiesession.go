@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Manager keeps the sessions that one Config describes. [New] makes one; the zero Manager is of no use. It is safe for concurrent use. Two Managers with different
-// Names keep two independent sessions for a visitor.
+// A Manager keeps the sessions that one Config describes. [New] makes one; the zero Manager is of no use. It is safe for
+// concurrent use. Two Managers with different Names keep two independent sessions for a visitor.
 type Manager struct {
 	config          Config
 	name            string // of the session cookie, as sent
@@ -76,8 +76,9 @@ func (m *Manager) Load(r *http.Request) (*Session, error) {
 // place of what an earlier Save put there, and Vary and Cache-Control to go with them. It may be called again after
 // further changes.
 //
-// The error is what [Session.Err] returns if a value couldn't be stored, a [*SizeError], or that no key is active.
-// Then h gets nothing but what Destroy has to say, and the browser keeps its cookies.
+// The error is what [Session.Err] returns if a value couldn't be stored, a [*SizeError], that no key is active, or that
+// s is nil or another Manager's. Then h gets no cookies but what Destroy has to say, what an earlier Save put there is
+// gone, and the browser keeps what it has.
 func (m *Manager) Save(h http.Header, s *Session) error {
 	if s == nil || s.manager != m {
 		return errors.New("cookiesession: Save of no session, or of another Manager's")

@@ -20,7 +20,8 @@ const (
 // stay valid until Regenerate, RegenerateCSRFToken or Destroy.
 //
 // The first call for a session draws its secret, which is a change like any other: make it at login, or a slow form
-// page may overwrite what another response changes meanwhile.
+// page may overwrite what another response changes meanwhile. After the commit it comes too late: the token verifies
+// nothing, and [Session.Err] returns [ErrCommitted].
 func (s *Session) CSRFToken() string {
 	s.lock()
 	defer s.unlock()

@@ -31,6 +31,20 @@ func TestREADMEProgram(t *testing.T) {
 	}
 }
 
+// OPERATIONS.md shows no Go that isn't compiled as an example.
+func TestOperationsCompiles(t *testing.T) {
+	compiled := words(readDoc(t, "example_operations_test.go"))
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(readDoc(t, "OPERATIONS.md"), -1)
+	if len(blocks) == 0 {
+		t.Error("OPERATIONS.md shows no Go")
+	}
+	for _, block := range blocks {
+		if !strings.Contains(compiled, words(block[1])) {
+			t.Errorf("not compiled:\n%s", block[1])
+		}
+	}
+}
+
 // Every test that a document names exists.
 func TestNamedTestsExist(t *testing.T) {
 	declared := map[string]bool{}

@@ -33,6 +33,23 @@ func keysInNewFile() (ring *cookiesession.Keyring, path string, remove func()) {
 	return ring, path, func() { os.RemoveAll(dir) }
 }
 
+// What a server does at its start.
+func ExampleOpenKeyFile_server() {
+	ctx := context.Background()
+
+	keys, err := cookiesession.OpenKeyFile("/etc/shop/keys.json")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go keys.Watch(ctx, 0, nil) // looks every 5 seconds; what it finds is logged
+
+	sessions, err := cookiesession.New(cookiesession.Config{Keys: keys})
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(http.ListenAndServe("localhost:8080", sessions.Handler(http.DefaultServeMux)))
+}
+
 // A server that switches keys by itself: it watches its key file, and keeps the last good keys while the file is
 // broken.
 func ExampleKeyring_Watch() {

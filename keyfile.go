@@ -222,7 +222,8 @@ func (k *Keyring) lookAgain() error {
 // same trouble is told once.
 //
 // It compares contents, not modification times, so it misses no change: not one that keeps time and size, nor the
-// symbolic links that Kubernetes swaps. Several Watches of one Keyring do no harm.
+// symbolic links that Kubernetes swaps. Several Watches of one Keyring do no harm. Without a file it reports that once,
+// and waits for ctx to end.
 func (k *Keyring) Watch(ctx context.Context, every time.Duration, report func(error)) {
 	if report == nil {
 		report = func(error) {}

@@ -54,7 +54,7 @@ func NewKeyring(keys ...Key) (*Keyring, error) {
 
 // Replace swaps all keys at once; requests in flight finish with the keys they found. On an error, as from
 // [NewKeyring], the old keys stay in force. What [Keyring.RefuseBefore] or the key file said of not-before stays.
-// A file-backed Keyring goes back to its file's keys at the next reload.
+// A file-backed Keyring goes back to its file's keys when that changes, or by [Keyring.Reload].
 func (k *Keyring) Replace(keys ...Key) error {
 	k.replacing.Lock()
 	defer k.replacing.Unlock()

@@ -1,6 +1,7 @@
 package cookiesession_test
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -278,6 +279,42 @@ func TestRegenerateOfNew(t *testing.T) {
 			t.Errorf("ID %s repeats", id)
 		}
 		seen[id[:16]], seen[id[16:]] = true, true
+	}
+}
+
+// All 128 bits are random, and all but the origin's 64 are drawn again by Regenerate: each is set in some of many and
+// not in others.
+func TestIDsAreRandom(t *testing.T) {
+	m := newManager(t, nil)
+	bits := func(s *cookiesession.Session) (id [16]byte) {
+		if n, err := hex.Decode(id[:], []byte(s.ID())); n != len(id) || err != nil {
+			t.Fatalf("ID %s: %v", s.ID(), err)
+		}
+		return id
+	}
+	var ever, always, everNew, alwaysNew [16]byte
+	for i := range always {
+		always[i], alwaysNew[i] = 0xff, 0xff
+	}
+	for range 256 { // a random bit is the same in all with a chance of 2^-255
+		s := load(m)
+		old := bits(s)
+		s.Regenerate()
+		drawn := bits(s)
+		for i := range old {
+			ever[i] |= old[i]
+			always[i] &= old[i]
+			everNew[i] |= old[i] ^ drawn[i]
+			alwaysNew[i] &= old[i] ^ drawn[i]
+		}
+	}
+	for i := range ever {
+		if ever[i] != 0xff || always[i] != 0 {
+			t.Errorf("byte %d of IDs: bits %08b are never set, %08b always", i, ^ever[i], always[i])
+		}
+		if kept := i < 8; kept && everNew[i] != 0 || !kept && (everNew[i] != 0xff || alwaysNew[i] != 0) {
+			t.Errorf("byte %d of IDs: Regenerate never changes the bits %08b, and always %08b", i, ^everNew[i], alwaysNew[i])
+		}
 	}
 }
 

@@ -65,7 +65,7 @@ func FromContext(ctx context.Context) *Session {
 type innermost struct{}
 
 // An exchange is one request with its session, and the response writer that commits it. It is all in one piece
-// because a request that ignores its session should cost one allocation.
+// because a request that ignores its session should cost one allocation beside the request's copy.
 type exchange struct {
 	context.Context // the request's
 	session         Session

@@ -148,6 +148,27 @@ func TestRevokedReadsSession(t *testing.T) {
 	}
 }
 
+// A changed password ends all sessions that are older, and spares the one that Regenerate makes young.
+func TestRevokedByAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var changed time.Time
+		m := newManager(t, withRevoked(func(_ context.Context, s *cookiesession.Session) (bool, error) {
+			return s.CreatedAt().Before(changed), nil
+		}))
+		here, elsewhere := newVisitor(t, m), newVisitor(t, m)
+		here.visit(put("user", "ada"))
+		elsewhere.visit(put("user", "ada"))
+		time.Sleep(time.Hour)
+		here.visit(func(s *cookiesession.Session) { s.Regenerate(); changed = s.CreatedAt() })
+		if s := here.load(); s.Get("user") != "ada" {
+			t.Errorf("the session that changed the password is refused: %v", s.Rejected())
+		}
+		if s := elsewhere.load(); s.Get("user") != nil || s.Rejected() == nil || s.Rejected().Reason != cookiesession.ReasonRevoked {
+			t.Errorf("the other session: user %v, rejected %v", s.Get("user"), s.Rejected())
+		}
+	})
+}
+
 // The hook may use other sessions, and other Managers' of the same request: it holds no lock that they need.
 func TestRevokedDoesNotDeadlock(t *testing.T) {
 	outer := newManager(t, func(c *cookiesession.Config) { c.Name = "outer" })

@@ -388,9 +388,9 @@ func (s *Session) All() map[string]any {
 	return decodeAll(&s.values)
 }
 
-// Err returns the first error of this request's changes: a value that can't be encoded, pushed to or incremented, or
-// [ErrCommitted]. A session with an error before the commit isn't saved: the browser keeps what it has. Destroy
-// clears the error.
+// Err returns the first error of this request's changes: a value that can't be encoded, pushed to or incremented, a
+// duration out of range for Remember, or [ErrCommitted]. A session with an error before the commit isn't saved: the
+// browser keeps what it has. Destroy clears the error.
 func (s *Session) Err() error {
 	s.lock()
 	defer s.unlock()

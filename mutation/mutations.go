@@ -167,6 +167,19 @@ var mutations = []mutation{
 		`		ambiguous = f.valid && !MUTANT
 `}},
 		"TestStrangeFlash|TestCandidates"},
+	{"two small tokens share their memory", []edit{{"chunk.go",
+		`		c.room = nil`,
+		`		if !MUTANT {
+			c.room = nil
+		}`}},
+		"TestSmallWrites"},
+	{"a malformed candidate leaves its CSRF secret", []edit{{"cookiesession.go",
+		`			*d, next.values = sessionData{}, values{}`,
+		`			if !MUTANT {
+				*d = sessionData{}
+			}
+			next.values = values{}`}},
+		"TestMalformedBesideGood"},
 	{"any number of candidates is tried", []edit{{"compartment.go",
 		`			if tried++; tried > maxCandidates {`,
 		`			if tried++; tried > maxCandidates && !MUTANT {`}},
@@ -232,6 +245,22 @@ var mutations = []mutation{
 	{"a map's keys come in any order", []edit{{"internal/value/scan.go",
 		`		if start <= before && i > 0 && at < len(b) &&`,
 		`		if !MUTANT && start <= before && i > 0 && at < len(b) &&`}},
+		"TestSkipRefuses"},
+	{"a map's last value is cut", []edit{{"internal/value/scan.go",
+		`	if at > len(b) {
+		return 0, errTruncated
+	}
+	return at, nil
+}
+
+// skipElements`,
+		`	if at > len(b) && !MUTANT {
+		return 0, errTruncated
+	}
+	return at, nil
+}
+
+// skipElements`}},
 		"TestSkipRefuses"},
 	{"a container claims more than there is", []edit{{"internal/value/scan.go",
 		`	if size*each > uint64(len(b)-n) {`,
@@ -347,6 +376,10 @@ var mutations = []mutation{
 		`		(!s.came.valid ||`,
 		`		(!s.came.valid && !MUTANT ||`}},
 		"TestRefusalsLookAlike"},
+	{"what came changes with the session", []edit{{"session.go",
+		`	if st.data == &st.came.data {`,
+		`	if st.data == &st.came.data && !MUTANT {`}},
+		"TestCSRFSecretIsMadeOnDemand"},
 	{"every response sets the session", []edit{{"session.go",
 		`	return s.values.changed() || *s.data != s.came.data`,
 		`	return MUTANT || s.values.changed() || *s.data != s.came.data`}},

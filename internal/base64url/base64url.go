@@ -3,7 +3,8 @@
 // no exceptions for line breaks, for '=' or for unused bits that aren't zero (sections 3.2, 3.3 and 3.5).
 //
 // It looks up tables at indexes that depend on the data, so its timing can tell what passes through it. Use it for what
-// is public anyway, such as ciphertext, never for keys or plaintext. On amd64, assembly does most of the work.
+// is public anyway, such as ciphertext, never for keys or plaintext. On amd64, assembly does most of the
+// work; build with the tag purego to do without.
 //
 // All functions are safe for concurrent use.
 package base64url
