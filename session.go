@@ -52,7 +52,7 @@ type state struct {
 	err        error
 
 	// Storage of what a request usually needs little of.
-	starts  [16]uint16
+	starts  [12]uint16
 	changes [1]change
 	fields  headerFields
 }
