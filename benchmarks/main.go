@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"math"
 	"net/http"
 	"os"
 	"runtime"
@@ -27,6 +28,8 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
+	fmt.Println("| values | library | session ignored | one key read | one key changed | Cookie header |")
+	fmt.Println("|---|---|---|---|---|---|")
 	for _, size := range sizes {
 		contenders, err := newContenders(size.bytes)
 		if err != nil {
@@ -37,14 +40,12 @@ func main() {
 				log.Fatalf("%s: %v", c.name, err)
 			}
 		}
-		fmt.Printf("\n%s of values\n\n", size.name)
-		fmt.Println("| library | ignored | one key read | one key changed | Cookie header |")
-		fmt.Println("|---|---|---|---|---|")
 		results := measure(contenders, *rounds)
 		for i, c := range contenders {
-			fmt.Printf("| %s |", c.name)
+			fmt.Printf("| %s | %s |", size.name, c.name)
 			for task := range tasks {
-				fmt.Printf(" %s, %.0f allocs%s |", duration(results[i][task].ns), results[i][task].allocs, times(results[i][task].ns, results[0][task].ns))
+				ours, r := results[0][task], results[i][task]
+				fmt.Printf(" %s, %s%s |", duration(r.ns), allocs(r.allocs), times(r.ns, ours.ns))
 			}
 			fmt.Printf(" %d B |\n", len(c.cookie))
 		}
@@ -126,6 +127,13 @@ func duration(ns float64) string {
 		return fmt.Sprintf("%.0f ns", ns)
 	}
 	return fmt.Sprintf("%.1f µs", ns/1000)
+}
+
+func allocs(n float64) string {
+	if math.Round(n) == 1 {
+		return "1 alloc"
+	}
+	return fmt.Sprintf("%.0f allocs", n)
 }
 
 // times says how much slower than ours something is.
