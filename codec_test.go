@@ -221,7 +221,7 @@ func TestPayloadLengths(t *testing.T) {
 		}
 	}
 	v := newVisitor(t, m)
-	v.visit(put("v", []any{math.MaxInt64, uint64(math.MaxUint64), math.MinInt64}))
+	v.visit(put("v", []any{int64(math.MaxInt64), uint64(math.MaxUint64), int64(math.MinInt64)}))
 	if got, want := v.get("v"), []any{int64(math.MaxInt64), uint64(math.MaxUint64), int64(math.MinInt64)}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -1,6 +1,7 @@
 package cookiesession_test
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -160,7 +161,7 @@ func (f *keyFleet) run() {
 			after := moments[f.random.IntN(len(moments))] - around/2 + time.Duration(f.random.Int64N(int64(around)))
 			events = append(events, event{min(max(after, 0), pause), f.visit})
 		}
-		slices.SortStableFunc(events, func(a, b event) int { return int(a.after - b.after) })
+		slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.after, b.after) })
 		begin := f.now
 		for _, e := range events {
 			f.now = begin.Add(e.after)
