@@ -58,13 +58,13 @@ if [ "${1:-}" = --screenshot ]; then
 	exit
 fi
 
-say "versions"
+say "versions" # sed reads to the end, or who writes on would be killed
 chromium --version 2>/dev/null
 firefox-esr --version
 /usr/sbin/nginx -v 2>&1
-/usr/sbin/haproxy -v | head -1
-/usr/sbin/apache2 -v | head -1
-/usr/sbin/varnishd -V 2>&1 | head -1
+/usr/sbin/haproxy -v | sed -n 1p
+/usr/sbin/apache2 -v | sed -n 1p
+/usr/sbin/varnishd -V 2>&1 | sed -n 1p
 caddy version
 
 say "vet"
