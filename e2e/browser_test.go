@@ -1,11 +1,53 @@
 package e2e
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
 )
+
+// certificate returns two files, with a space between them: a certificate for localhost that signs itself, and its key.
+// Caddy could make its own, but where it cleans its storage meanwhile, which it does at its start, it waits a minute.
+func certificate(t *testing.T) string {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), // Firefox refuses a second certificate with the number of another
+		DNSNames:     []string{"localhost"},
+		NotBefore:    now.Add(-time.Hour),
+		NotAfter:     now.Add(24 * time.Hour),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name, kind string, der []byte) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	return write("certificate.pem", "CERTIFICATE", der) + " " + write("key.pem", "PRIVATE KEY", secret)
+}
 
 // TestBrowsers has real browsers walk the demo; browser/walk.test.mjs says what they do and see.
 func TestBrowsers(t *testing.T) {
@@ -16,7 +58,7 @@ func TestBrowsers(t *testing.T) {
 	for _, browser := range []string{"chrome", "firefox"} {
 		t.Run(browser, func(t *testing.T) {
 			p := start(t, "walk", "/usr/bin/env", "BROWSER="+browser, "DEMO="+demoProgram, "COOKIESESSION="+cookiesessionProgram,
-				"node", "--test", "--test-reporter=spec", here+"/browser/walk.test.mjs")
+				"CERTIFICATE="+certificate(t), "node", "--test", "--test-reporter=spec", here+"/browser/walk.test.mjs")
 			limit := time.After(8 * time.Minute)
 			var seen []byte
 			for ended := false; !ended; {
