@@ -142,22 +142,28 @@ func (c *chunkSet) addHead(value string) {
 	c.nHeads++
 }
 
+// chunksOf returns how many cookies the text takes that begins with head, or 0 if head doesn't say.
+func chunksOf(head string) int {
+	if head == "" || head[0] < '1' || head[0] > '0'+maxChunks {
+		return 0
+	}
+	return int(head[0] - '0')
+}
+
 // token returns the bytes that the text beginning with head stands for. Where head can be joined to several texts,
 // which picks among these choices. The reason is 0, ReasonMalformed or ReasonTorn. It allocates no more than what came.
 func (c *chunkSet) token(head string, which int) (token []byte, choices int, reason Reason) {
-	if len(head) > 0 && head[0] == '1' { // as most are
-		room := c.room
-		c.room = nil
-		if n, _ := base64url.DecodedLen(len(head) - 1); n > cap(room) {
-			room = make([]byte, 0, n)
-		}
-		token, ok := base64url.AppendDecode(room, head[1:])
-		if !ok {
-			return nil, 1, ReasonMalformed
-		}
-		return token, 1, 0
+	n := chunksOf(head)
+	if n == 0 {
+		return nil, 1, ReasonMalformed
 	}
-	text, reason := c.join(head, which)
+	if n == 1 {
+		if token, ok := c.decode(head[1:]); ok {
+			return token, 1, 0
+		}
+		return nil, 1, ReasonMalformed
+	}
+	text, reason := c.join(head[1:], n, which)
 	if reason != 0 {
 		return nil, 1, reason
 	}
@@ -166,6 +172,16 @@ func (c *chunkSet) token(head string, which int) (token []byte, choices int, rea
 		return nil, text.choices, ReasonMalformed
 	}
 	return token, text.choices, 0
+}
+
+// decode returns the token of a text that is in one part.
+func (c *chunkSet) decode(text string) (token []byte, ok bool) {
+	room := c.room
+	c.room = nil
+	if n, _ := base64url.DecodedLen(len(text)); n > cap(room) {
+		room = make([]byte, 0, n)
+	}
+	return base64url.AppendDecode(room, text)
 }
 
 // part returns the kth numbered cookie that came.
@@ -180,21 +196,15 @@ func (c *chunkSet) part(k int) numbered {
 type joined struct {
 	parts   [maxChunks]string
 	n       int
-	choices int // how many texts the head can be joined to: more than one if parts with its tag differ
+	choices int // how many texts the first part can be joined to: more than one if parts with its tag differ
 }
 
-// join puts the parts together that belong to head. Where several parts of one number carry the head's tag, which
-// picks among them. The reason is 0, ReasonMalformed or ReasonTorn.
-func (c *chunkSet) join(head string, which int) (j joined, reason Reason) {
-	if head == "" || head[0] < '1' || head[0] > '0'+maxChunks {
-		return j, ReasonMalformed
-	}
-	j.n, j.choices = int(head[0]-'0'), 1
-	j.parts[0] = head[1:]
-	if j.n == 1 {
-		return j, 0
-	}
-	tag, ok := readTag(j.parts[0])
+// join puts the parts together, n of them and more than one, of which first is the first. Where several parts of one
+// number carry the first one's tag, which picks among them. The reason is 0, ReasonMalformed or ReasonTorn.
+func (c *chunkSet) join(first string, n, which int) (j joined, reason Reason) {
+	j.n, j.choices = n, 1
+	j.parts[0] = first
+	tag, ok := readTag(first)
 	if !ok {
 		return j, ReasonMalformed
 	}

@@ -1,8 +1,7 @@
 package cookiesession
 
 import (
-	"net/http"
-	"strconv"
+	"strings"
 	"time"
 )
 
@@ -11,8 +10,8 @@ import (
 type compartment struct {
 	*sealer
 	splitter
-	base, infix string // the name in two: the session cookie's, and what is behind that
-	attributes  *attributes
+	infix      string // what the name has behind the session cookie's
+	attributes *attributes
 }
 
 // The purposes, which go into the derivation of keys (FORMAT.md, 3).
@@ -34,14 +33,15 @@ func (m *Manager) newCompartment(purpose, infix string) *compartment {
 	return &compartment{
 		sealer:     newSealer(c.Keys, purpose, c.Scope, m.name, &m.counters.keys),
 		splitter:   newSplitter(m.name+infix, m.attributes.room()),
-		base:       m.name,
 		infix:      infix,
 		attributes: &m.attributes,
 	}
 }
 
 // collect finds the compartment's cookies in the lines of a Cookie header.
-func (c *compartment) collect(came *chunkSet, lines []string) { came.collect(lines, c.base, c.infix) }
+func (c *compartment) collect(came *chunkSet, lines []string) {
+	came.collect(lines, strings.TrimSuffix(c.name, c.infix), c.infix)
+}
 
 // openEach hands what opens to accept, which returns 0 or the reason to refuse it after all. The result is nil if
 // accept took something, or nothing came; otherwise it says why the first candidate was refused, or that there were
@@ -122,60 +122,4 @@ func (c *compartment) delete(w *lineWriter, names nameSet) {
 			w.endLine()
 		}
 	}
-}
-
-// attributes are what every Set-Cookie line of a Manager ends with, but for Max-Age.
-type attributes struct {
-	before, after string
-}
-
-// Values of Max-Age that aren't seconds.
-const (
-	untilBrowserCloses = -1
-	deleteCookie       = 0
-)
-
-const maxAgeLimit = 400 * 24 * time.Hour // RFC 6265bis, 5.5: what browsers cut a longer Max-Age to
-
-func newAttributes(c *Config) attributes {
-	var a attributes
-	a.before = "; Path=" + c.Path
-	if c.Domain != "" {
-		a.before += "; Domain=" + c.Domain
-	}
-	a.after = "; HttpOnly"
-	if !c.Insecure {
-		a.after += "; Secure"
-	}
-	switch c.SameSite {
-	case http.SameSiteStrictMode:
-		a.after += "; SameSite=Strict"
-	case http.SameSiteNoneMode:
-		a.after += "; SameSite=None"
-	default:
-		a.after += "; SameSite=Lax"
-	}
-	if c.Partitioned {
-		a.after += "; Partitioned"
-	}
-	return a
-}
-
-// append appends the attributes. maxAge is in seconds, untilBrowserCloses for none, or deleteCookie, which sets
-// Expires too.
-func (a *attributes) append(dst []byte, maxAge int64) []byte {
-	dst = append(dst, a.before...)
-	switch {
-	case maxAge == deleteCookie:
-		dst = append(dst, "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"...)
-	case maxAge > 0:
-		dst = append(dst, "; Max-Age="...)
-		dst = strconv.AppendInt(dst, maxAge, 10)
-	}
-	return append(dst, a.after...)
-}
-
-// room returns what append adds at most to a line that sets a cookie.
-func (a *attributes) room() int {
-	return len(a.append(nil, int64(maxAgeLimit/time.Second)))
 }

@@ -19,13 +19,10 @@ func inspectTexts(lines []string, name string) (texts []inspect.Text) {
 	var came chunkSet
 	came.collect(lines, name, "")
 	for _, head := range came.heads[:came.nHeads] {
-		text, reason := came.join(head, 0)
-		found := inspect.Text{Cookies: text.n}
-		if reason == 0 {
-			var ok bool
-			if found.Token, ok = text.decode(); !ok || len(found.Token) < overhead || found.Token[0] != version {
-				found.Token, reason = nil, ReasonMalformed
-			}
+		token, _, reason := came.token(head, 0)
+		found := inspect.Text{Cookies: chunksOf(head), Token: token}
+		if reason == 0 && (len(token) < overhead || token[0] != version) {
+			found.Token, reason = nil, ReasonMalformed
 		}
 		if reason != 0 {
 			found.Reason = reason.String()

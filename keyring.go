@@ -1,10 +1,7 @@
 package cookiesession
 
 import (
-	"crypto/cipher"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,8 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/crypto/chacha20poly1305"
 )
 
 // A Keyring holds the keys that seal and open cookies. The active key with the latest ActivateAt seals; every key
@@ -198,150 +193,3 @@ func (k *Keyring) String() string { return "cookiesession.Keyring(" + k.Fingerpr
 
 // Format writes String for every verb.
 func (k *Keyring) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) }
-
-// A token is version ‖ key ID ‖ nonce ‖ ciphertext and tag (FORMAT.md, 4).
-const (
-	version      = 0x01
-	keyIDLen     = 16
-	headerLen    = 1 + keyIDLen                             // what the AEAD authenticates beside the payload
-	payloadStart = headerLen + chacha20poly1305.NonceSizeX  // where the ciphertext begins
-	overhead     = payloadStart + chacha20poly1305.Overhead // token bytes beyond the payload's
-	tagStart     = headerLen                                // the set tag is made of the nonce's first bytes
-	tagBytes     = 3
-)
-
-type keyID [keyIDLen]byte
-
-// A sealer seals and opens the tokens of one compartment of one Manager.
-type sealer struct {
-	ring     *Keyring
-	info     []byte // of the derivation: purpose, scope and cookie name
-	counters *keyCounters
-	nonce    func([]byte) // nil: crypto/rand; golden vectors fix it
-
-	deriving sync.Mutex
-	derived  atomic.Pointer[derivedRing]
-}
-
-// A derivedRing holds what a ring's keys come to in one compartment, derived once.
-type derivedRing struct {
-	of   *ring
-	keys []*derivedKey // as in of.keys
-	byID map[keyID]*derivedKey
-}
-
-// named returns the key with an ID, or nil. Most cookies name the first, which usually seals.
-func (d *derivedRing) named(id keyID) *derivedKey {
-	if first := d.keys[0]; first.id == id {
-		return first
-	}
-	return d.byID[id]
-}
-
-type derivedKey struct {
-	*ringKey
-	id      keyID
-	aead    cipher.AEAD
-	counter *keyCounter
-}
-
-func newSealer(k *Keyring, purpose, scope, name string, counters *keyCounters) *sealer {
-	var info []byte
-	for _, part := range []string{purpose, scope, name} {
-		info = binary.BigEndian.AppendUint16(info, uint16(len(part)))
-		info = append(info, part...)
-	}
-	s := &sealer{ring: k, info: info, counters: counters}
-	s.current()
-	return s
-}
-
-// current returns the derived keys of the ring in force, deriving those that are new.
-func (s *sealer) current() *derivedRing {
-	r := s.ring.current.Load()
-	if d := s.derived.Load(); d != nil && d.of == r {
-		return d
-	}
-	s.deriving.Lock()
-	defer s.deriving.Unlock()
-	r = s.ring.current.Load()
-	old := s.derived.Load()
-	if old != nil && old.of == r {
-		return old
-	}
-	d := &derivedRing{of: r, byID: make(map[keyID]*derivedKey, len(r.keys))}
-	for i := range r.keys {
-		key := s.derive(&r.keys[i])
-		d.keys = append(d.keys, key)
-		d.byID[key.id] = key
-	}
-	s.derived.Store(d)
-	return d
-}
-
-func (s *sealer) derive(key *ringKey) *derivedKey {
-	okm := expand(key.Secret, s.info, chacha20poly1305.KeySize+keyIDLen)
-	aead, err := chacha20poly1305.NewX(okm[:chacha20poly1305.KeySize])
-	if err != nil {
-		panic("cookiesession: internal error: " + err.Error())
-	}
-	d := &derivedKey{ringKey: key, aead: aead, counter: s.counters.of(key.Label)}
-	copy(d.id[:], okm[chacha20poly1305.KeySize:])
-	clear(okm)
-	return d
-}
-
-// seal turns buf, whose first payloadStart bytes are room for the header and whose rest is the payload, into a token.
-func (s *sealer) seal(now time.Time, buf []byte) (token []byte, err error) {
-	d := s.current()
-	i := d.of.sealing(now)
-	if i < 0 {
-		return nil, errNoActiveKey
-	}
-	key := d.keys[i]
-	buf[0] = version
-	copy(buf[1:], key.id[:])
-	nonce := buf[headerLen:payloadStart]
-	if s.nonce == nil {
-		rand.Read(nonce)
-	} else {
-		s.nonce(nonce)
-	}
-	token = key.aead.Seal(buf[:payloadStart], nonce, buf[payloadStart:], buf[:headerLen])
-	key.counter.sealed(now)
-	return token, nil
-}
-
-// open returns what token holds, overwriting its bytes. It tries the one key that the token names. The error's
-// reason is ReasonMalformed, ReasonUnknownKey or ReasonForged.
-func (s *sealer) open(now time.Time, token []byte) (opened, *RejectError) {
-	if len(token) < overhead || token[0] != version {
-		return opened{}, &RejectError{Reason: ReasonMalformed}
-	}
-	id := keyID(token[1:])
-	key := s.current().named(id)
-	if key == nil || key.retired(now) {
-		lookErr := s.ring.lookAgain()
-		key = s.current().named(id)
-		if key == nil || key.retired(now) {
-			refused := &RejectError{Reason: ReasonUnknownKey, Err: lookErr}
-			if key != nil {
-				refused.KeyLabel = key.Label
-			}
-			return opened{}, refused
-		}
-	}
-	sealed := token[payloadStart:]
-	payload, openErr := key.aead.Open(sealed[:0], token[headerLen:payloadStart], sealed, token[:headerLen])
-	if openErr != nil {
-		return opened{}, &RejectError{Reason: ReasonForged, KeyLabel: key.Label}
-	}
-	key.counter.opened(now)
-	return opened{payload, key.Label}, nil
-}
-
-// opened is what a token held and the label of the key that sealed it.
-type opened struct {
-	payload []byte
-	label   string
-}

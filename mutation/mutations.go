@@ -168,10 +168,10 @@ var mutations = []mutation{
 `}},
 		"TestStrangeFlash|TestCandidates"},
 	{"two small tokens share their memory", []edit{{"chunk.go",
-		`		c.room = nil`,
-		`		if !MUTANT {
-			c.room = nil
-		}`}},
+		`	c.room = nil`,
+		`	if !MUTANT {
+		c.room = nil
+	}`}},
 		"TestSmallWrites"},
 	{"a malformed candidate leaves its CSRF secret", []edit{{"cookiesession.go",
 		`			*d, next.values = sessionData{}, values{}`,
@@ -193,8 +193,8 @@ var mutations = []mutation{
 		`cookie.value[:tagLen] != string(tag[:]) && !MUTANT`}},
 		"TestJoin"},
 	{"stale parts are joined", []edit{{"chunk.go",
-		`	j.n, j.choices = int(head[0]-'0'), 1`,
-		`	j.n, j.choices = int(head[0]-'0'), 1
+		`	j.n, j.choices = n, 1`,
+		`	j.n, j.choices = n, 1
 	for MUTANT && j.n < maxChunks && c.came.has(j.n) {
 		j.n++
 	}`}},

@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"net/textproto"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // headerFields holds the values of one response header, to save the allocation of a slice for each.
@@ -157,4 +159,60 @@ func dropEntityHeaders(h http.Header) {
 	for _, name := range entityHeaders {
 		delete(h, name)
 	}
+}
+
+// attributes are what every Set-Cookie line of a Manager ends with, but for Max-Age.
+type attributes struct {
+	before, after string
+}
+
+// Values of Max-Age that aren't seconds.
+const (
+	untilBrowserCloses = -1
+	deleteCookie       = 0
+)
+
+const maxAgeLimit = 400 * 24 * time.Hour // RFC 6265bis, 5.5: what browsers cut a longer Max-Age to
+
+func newAttributes(c *Config) attributes {
+	var a attributes
+	a.before = "; Path=" + c.Path
+	if c.Domain != "" {
+		a.before += "; Domain=" + c.Domain
+	}
+	a.after = "; HttpOnly"
+	if !c.Insecure {
+		a.after += "; Secure"
+	}
+	switch c.SameSite {
+	case http.SameSiteStrictMode:
+		a.after += "; SameSite=Strict"
+	case http.SameSiteNoneMode:
+		a.after += "; SameSite=None"
+	default:
+		a.after += "; SameSite=Lax"
+	}
+	if c.Partitioned {
+		a.after += "; Partitioned"
+	}
+	return a
+}
+
+// append appends the attributes. maxAge is in seconds, untilBrowserCloses for none, or deleteCookie, which sets
+// Expires too.
+func (a *attributes) append(dst []byte, maxAge int64) []byte {
+	dst = append(dst, a.before...)
+	switch {
+	case maxAge == deleteCookie:
+		dst = append(dst, "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"...)
+	case maxAge > 0:
+		dst = append(dst, "; Max-Age="...)
+		dst = strconv.AppendInt(dst, maxAge, 10)
+	}
+	return append(dst, a.after...)
+}
+
+// room returns what append adds at most to a line that sets a cookie.
+func (a *attributes) room() int {
+	return len(a.append(nil, int64(maxAgeLimit/time.Second)))
 }
