@@ -3,7 +3,6 @@ package cookiesession_test
 import (
 	"crypto/cipher"
 	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -132,11 +131,11 @@ func floor(tb testing.TB, n int) (read, change func()) {
 	}
 	payload := make([]byte, n)
 	token := seal(aead, make([]byte, 0, 2*n+200), payload)
-	text := base64.RawURLEncoding.EncodeToString(token)
+	text := textEncoding.EncodeToString(token)
 	encoded := []byte(text)
 	buf, line := make([]byte, 0, 2*n+200), make([]byte, 0, 2*n+200)
 	read = func() {
-		n, err := base64.RawURLEncoding.Decode(buf[:cap(buf)], encoded)
+		n, err := textEncoding.Decode(buf[:cap(buf)], encoded)
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -150,7 +149,7 @@ func floor(tb testing.TB, n int) (read, change func()) {
 		read()
 		out = seal(aead, out, payload)
 		line = append(line[:0], "__Host-session="...)
-		line = base64.RawURLEncoding.AppendEncode(line, out)
+		line = textEncoding.AppendEncode(line, out)
 		line = append(line, "; Path=/; HttpOnly; Secure; SameSite=Lax"...)
 		sink = string(line)
 	}

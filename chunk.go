@@ -6,14 +6,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/seed-50e21e88/cookiesession/internal/base64url"
+	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
 )
 
 // One text is spread over up to nine cookies: NAME holds one digit, their number, and the first part; NAME.1 to NAME.8
 // hold a tag, by which parts of one write know each other, and a part each (FORMAT.md, 5).
 const (
 	maxChunks     = 9
-	tagLen        = 4    // characters of base64url, of tagBytes bytes
+	tagLen        = 4    // characters of text, of tagBytes bytes
 	minTagged     = 28   // characters of text in cookie 0 from which the tag can be read
 	maxLine       = 3900 // bytes of a Set-Cookie line: Safari counts attributes and keeps 4,093, so leave room
 	maxCandidates = 4    // texts that may be tried per compartment and request
@@ -178,10 +178,10 @@ func (c *chunkSet) token(head string, which int) (token []byte, choices int, rea
 func (c *chunkSet) decode(text string) (token []byte, ok bool) {
 	room := c.room
 	c.room = nil
-	if n, _ := base64url.DecodedLen(len(text)); n > cap(room) {
+	if n, _ := base64dot.DecodedLen(len(text)); n > cap(room) {
 		room = make([]byte, 0, n)
 	}
-	return base64url.AppendDecode(room, text)
+	return base64dot.AppendDecode(room, text)
 }
 
 // part returns the kth numbered cookie that came.
@@ -254,14 +254,14 @@ func readTag(first string) (tag [tagLen]byte, ok bool) {
 		return tag, false
 	}
 	var token [minTagged / 4 * 3]byte
-	if _, ok := base64url.AppendDecode(token[:0], first[:minTagged]); !ok {
+	if _, ok := base64dot.AppendDecode(token[:0], first[:minTagged]); !ok {
 		return tag, false
 	}
 	return tagOf(token[:]), true
 }
 
 func tagOf(token []byte) (tag [tagLen]byte) {
-	base64url.AppendEncode(tag[:0], token[tagStart:tagStart+tagBytes])
+	base64dot.AppendEncode(tag[:0], token[tagStart:tagStart+tagBytes])
 	return tag
 }
 
@@ -273,7 +273,7 @@ func (j *joined) decode() (token []byte, ok bool) {
 	}
 	token = make([]byte, 0, length/4*3+2)
 	for _, part := range j.parts[:j.n] {
-		if token, ok = base64url.AppendDecode(token, part); !ok {
+		if token, ok = base64dot.AppendDecode(token, part); !ok {
 			return nil, false
 		}
 	}
@@ -294,7 +294,7 @@ func newSplitter(name string, room int) splitter {
 
 // count returns how many cookies a token of n bytes takes, and what they add to the Cookie header with "; " counted once a cookie.
 func (s *splitter) count(n int) (cookies, size int) {
-	text := base64url.EncodedLen(n)
+	text := base64dot.EncodedLen(n)
 	cookies = 1
 	if text > s.head {
 		cookies += (text - s.head + s.other - 1) / s.other
@@ -321,7 +321,7 @@ func (s *splitter) appendChunk(dst, token []byte, i, n int) []byte {
 		dst = append(dst, tag[:]...)
 		from, bytes = bytes+(i-1)*(s.other/4*3), s.other/4*3
 	}
-	return base64url.AppendEncode(dst, token[from:min(from+bytes, len(token))])
+	return base64dot.AppendEncode(dst, token[from:min(from+bytes, len(token))])
 }
 
 // appendName appends the name of cookie i.

@@ -85,7 +85,7 @@ func TestNothingUnsealedOpens(t *testing.T) {
 	plain := pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packBytes(nil), packMap("user", "root", "with", "room"))
 	v := newVisitor(t, m)
 	v.visit(put("user", "ada"))
-	token, err := base64.RawURLEncoding.DecodeString(v.cookie("")[1:])
+	token, err := textEncoding.DecodeString(v.cookie("")[1:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestNothingUnsealedOpens(t *testing.T) {
 		{"without a byte of the nonce", changed(func(b []byte) []byte { return append(b[:20], b[21:]...) }), "forged"},
 	}
 	for _, test := range tests {
-		if got := rejected(m, defaultName+"=1"+base64.RawURLEncoding.EncodeToString(test.token)); got != test.want {
+		if got := rejected(m, defaultName+"=1"+textEncoding.EncodeToString(test.token)); got != test.want {
 			t.Errorf("%s: rejected as %q, want %q", test.name, got, test.want)
 		}
 	}
@@ -129,28 +129,30 @@ func TestNothingUnsealedOpens(t *testing.T) {
 }
 
 // Decoders of base64 take several texts for one token: Go's skips CR and LF even when strict, others take padding,
-// either alphabet, or bits that are left over at the end. Here each token has one text.
+// other alphabets, or bits that are left over at the end. Here each token has one text.
 func TestOneTextForEachToken(t *testing.T) {
 	m := newManager(t, nil)
 	for length := range 3 {
 		v := newVisitor(t, m)
-		v.visit(put("v", strings.Repeat("v", length)))
+		v.visit(put("v", strings.Repeat("v", 1000+length)))
 		text := v.cookie("")
-		token, err := base64.RawURLEncoding.DecodeString(text[1:])
+		token, err := textEncoding.DecodeString(text[1:])
 		if err != nil || rejected(m, v.header()) != "" {
 			t.Fatalf("%v, rejected as %q", err, rejected(m, v.header()))
 		}
 		others := map[string]string{
-			"padded":           base64.URLEncoding.EncodeToString(token) + "=",
+			"padded":           textEncoding.WithPadding('=').EncodeToString(token) + "=",
+			"in base64url":     base64.RawURLEncoding.EncodeToString(token),
+			"in base64":        base64.RawStdEncoding.EncodeToString(token),
 			"CR and LF":        text[1:40] + "\r\n" + text[40:],
 			"a space":          text[1:40] + " " + text[40:],
 			"a NUL":            text[1:] + "\x00",
 			"percent-encoded":  "%41" + text[2:],
-			"a zero byte more": base64.RawURLEncoding.EncodeToString(append(token, 0)),
+			"a zero byte more": textEncoding.EncodeToString(append(token, 0)),
 			"an A more":        text[1:] + "A",
 		}
 		if len(token)%3 != 0 {
-			const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+			const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._"
 			last := strings.IndexByte(alphabet, text[len(text)-1])
 			others["a bit left over"] = text[1:len(text)-1] + alphabet[last+1:last+2]
 		}

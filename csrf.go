@@ -6,7 +6,7 @@ import (
 	"mime"
 	"net/http"
 
-	"github.com/seed-50e21e88/cookiesession/internal/base64url"
+	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
 )
 
 // Where ProtectCSRF looks for the token: a request header, then a form field.
@@ -15,7 +15,7 @@ const (
 	CSRFField  = "csrf_token"
 )
 
-// CSRFToken returns a token that only this session verifies: 43 characters of base64url, a random mask and the masked
+// CSRFToken returns a token that only this session verifies: 43 characters of A-Z a-z 0-9 . _, a random mask and the masked
 // secret, so that no two pages hold the same bytes (which compression would reveal: BREACH). All tokens of a session
 // stay valid until Regenerate, RegenerateCSRFToken or Destroy.
 //
@@ -32,7 +32,7 @@ func (s *Session) CSRFToken() string {
 	var token [2 * n]byte
 	rand.Read(token[:n])
 	subtle.XORBytes(token[n:], token[:n], s.data.csrf[:])
-	return string(base64url.AppendEncode(nil, token[:]))
+	return string(base64dot.AppendEncode(nil, token[:]))
 }
 
 // VerifyCSRFToken reports whether token came from this session's CSRFToken. The comparison takes constant time. A
@@ -41,10 +41,10 @@ func (s *Session) VerifyCSRFToken(token string) bool {
 	s.lock()
 	defer s.unlock()
 	const n = len(csrfSecret{})
-	if len(token) != base64url.EncodedLen(2*n) {
+	if len(token) != base64dot.EncodedLen(2*n) {
 		return false
 	}
-	parts, ok := base64url.AppendDecode(make([]byte, 0, 2*n), token)
+	parts, ok := base64dot.AppendDecode(make([]byte, 0, 2*n), token)
 	if !ok || s.data.csrf == (csrfSecret{}) {
 		return false
 	}

@@ -1,13 +1,12 @@
 package cookiesession
 
 import (
-	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/seed-50e21e88/cookiesession/internal/base64url"
+	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
 )
 
 // An ended marker, NAME.ended.TAG, says that the sessions of one origin have been destroyed in this browser. It isn't
@@ -21,14 +20,14 @@ const (
 )
 
 // originTag returns the TAG of an origin.
-func originTag(o origin) string { return base64.RawURLEncoding.EncodeToString(o[:]) }
+func originTag(o origin) string { return string(base64dot.AppendEncode(nil, o[:])) }
 
 // parseOrigin is strict: one origin has one tag.
 func parseOrigin(tag string) (o origin, ok bool) {
 	if len(tag) != originTagLength {
 		return o, false
 	}
-	_, ok = base64url.AppendDecode(o[:0], tag)
+	_, ok = base64dot.AppendDecode(o[:0], tag)
 	return o, ok
 }
 

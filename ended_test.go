@@ -2,7 +2,6 @@ package cookiesession_test
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"net/http"
@@ -23,7 +22,7 @@ func endedSuffix(t testing.TB, id string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ".ended." + base64.RawURLEncoding.EncodeToString(origin)
+	return ".ended." + textEncoding.EncodeToString(origin)
 }
 
 // in is a change for visit: a login.

@@ -1,7 +1,6 @@
 package cookiesession_test
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -66,8 +65,8 @@ func TestEveryBit(t *testing.T) {
 func resplit(header string, n int) string {
 	name, value, _ := strings.Cut(header, "=")
 	text := value[1:]
-	token, _ := base64.RawURLEncoding.DecodeString(text)
-	tag := base64.RawURLEncoding.EncodeToString(token[17:20])
+	token, _ := textEncoding.DecodeString(text)
+	tag := textEncoding.EncodeToString(token[17:20])
 	each := max(len(text)/n&^3, 28)
 	pairs := []pair{{name, fmt.Sprint(n) + text[:each]}}
 	for i := 1; i < n; i++ {

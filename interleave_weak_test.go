@@ -1,7 +1,6 @@
 package cookiesession_test
 
 import (
-	"encoding/base64"
 	"encoding/hex"
 	"net/http"
 	"slices"
@@ -131,7 +130,7 @@ func endedName(v view) string {
 	if err != nil {
 		panic(err)
 	}
-	return cookieName + ".ended." + base64.RawURLEncoding.EncodeToString(origin)
+	return cookieName + ".ended." + textEncoding.EncodeToString(origin)
 }
 
 // came returns the cookies that the request brought, of those whose names will do.

@@ -1,7 +1,6 @@
 package cookiesession_test
 
 import (
-	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -287,7 +286,7 @@ func TestTooManyLeases(t *testing.T) {
 		v.visit(touched)
 		time.Sleep(50 * time.Minute)
 		session, lease := cookieName+"="+v.cookie(""), leaseName+"="+v.cookie(".lease")
-		tag := base64.RawURLEncoding.EncodeToString(make([]byte, 3))
+		tag := textEncoding.EncodeToString(make([]byte, 3))
 		parts := []string{leaseName + "=2" + strings.Repeat("A", 28)} // five candidates in one
 		for i := range 5 {
 			parts = append(parts, fmt.Sprintf("%s.1=%sAAA%d", leaseName, tag, i))

@@ -29,7 +29,7 @@ func TestMarkerNames(t *testing.T) {
 	v.visit(put("n", 1))
 	suffix := endedSuffix(t, v.load().ID())
 	last := suffix[len(suffix)-1]
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._"
 	sameBits := suffix[:len(suffix)-1] + string(alphabet[strings.IndexByte(alphabet, last)|1]) // decodes to the same bytes where unused bits are ignored
 	for _, test := range []struct {
 		cookie string

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed-50e21e88/cookiesession/internal/base64url"
+	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
 
@@ -65,7 +65,7 @@ type smallState struct {
 
 // newState returns a state, and room for the token that cookie 0 holds if it's small.
 func newState(head string) (st *state, room []byte) {
-	if n, _ := base64url.DecodedLen(len(head)); n > 0 && n <= len(smallState{}.token) {
+	if n, _ := base64dot.DecodedLen(len(head)); n > 0 && n <= len(smallState{}.token) {
 		small := new(smallState)
 		return &small.state, small.token[:0]
 	}

@@ -1,7 +1,6 @@
 package cookiesession_test
 
 import (
-	"encoding/base64"
 	"slices"
 	"strings"
 )
@@ -167,7 +166,16 @@ func cookieCases() []vectorCase {
 		malformedText("count-0", "The count is 0.", func(c []string) []string { return replace(c, "=1", "=0") }),
 		malformedText("count-missing", "The text without a count.", func(c []string) []string { return replace(c, "=1", "=") }),
 		malformedText("quoted", "A quoted value.", func(c []string) []string { return []string{strings.Replace(c[0], "=", `="`, 1) + `"`} }),
-		malformedText("character", "A character of the other base64 alphabet.", func(c []string) []string { return []string{c[0][:60] + "+" + c[0][61:]} }),
+		{"malformed-text-base64url", "The text in base64url, with - in the place of the dot.", func(m *vectorMaker) {
+			cookie := m.cookies(example("81 a161 cd0080").encode())[0]
+			foreign := strings.ReplaceAll(cookie, ".", "-")
+			if foreign == cookie {
+				m.t.Fatal("the text has no dot")
+			}
+			m.add(foreign)
+			m.refused("malformed")
+		}},
+		malformedText("character", "A character of base64's other alphabet.", func(c []string) []string { return []string{c[0][:60] + "+" + c[0][61:]} }),
 		malformedText("padding", "The text is padded.", func(c []string) []string { return []string{c[0] + "=="} }),
 		malformedText("length", "The text has 4n+1 characters.", func(c []string) []string { return []string{c[0][:len(c[0])-1]} }),
 		malformedText("unused-bits", "Bits of the last character that stand for nothing aren't 0.", func(c []string) []string {
@@ -210,7 +218,7 @@ func replace(cookies []string, old, text string) []string {
 	return []string{strings.Replace(cookies[0], old, text, 1)}
 }
 
-// flip returns another character of base64url.
+// flip returns another character of the alphabet.
 func flip(c byte) string {
 	if c == 'A' {
 		return "B"
@@ -372,8 +380,22 @@ func validityCases() []vectorCase {
 		}),
 		refusedAt("ended-empty", "A marker refuses whatever its value is.", "ended", func(m *vectorMaker, _ *sessionPayload) { m.marker(origin, "") }),
 		refusedAt("ended-no-value", "A marker without an equals sign.", "ended", func(m *vectorMaker, _ *sessionPayload) {
-			m.add(m.v.Name + ".ended." + base64.RawURLEncoding.EncodeToString(origin))
+			m.add(m.v.Name + ".ended." + textEncoding.EncodeToString(origin))
 		}),
+		{"ended-dots", "A marker whose tag is all dots but for the last character.", func(m *vectorMaker) {
+			p := example(oneValue)
+			p.id = slices.Concat(dotsOrigin, exampleID[8:])
+			m.session(p.encode())
+			m.marker(dotsOrigin, "1767225700")
+			m.refused("ended")
+		}},
+		{"valid-marker-base64url", "A name whose tag is the origin in base64url, which makes it no marker.", func(m *vectorMaker) {
+			p := example(oneValue)
+			p.id = slices.Concat(dotsOrigin, exampleID[8:])
+			m.session(p.encode())
+			m.add(m.v.Name + ".ended.----------8=1767225700")
+			m.opens(p, oneDecoded)
+		}},
 		opensAt("valid-other-markers", "Markers of other origins, and names that aren't markers: too long, not strict, another case.", func(m *vectorMaker, _ *sessionPayload) {
 			m.marker(exampleID[8:], "1767225700")
 			m.marker(exampleID, "1767225700")
@@ -440,6 +462,11 @@ func validityCases() []vectorCase {
 			p.csrf = make([]byte, 16)
 			m.v.Expect.CSRFRefused = csrfToken(p.csrf)
 		}),
+		opensAt("csrf-base64url", "A CSRF token in base64url, with - in the place of the dots.", func(m *vectorMaker, p *sessionPayload) {
+			p.csrf = unhex("0011d6d3f5556677 8899aabbccddeeff") // so that there are four
+			m.v.Expect.CSRFToken = csrfToken(p.csrf)
+			m.v.Expect.CSRFRefused = strings.ReplaceAll(m.v.Expect.CSRFToken, ".", "-")
+		}),
 		opensAt("csrf-text", "A CSRF token whose text isn't strict.", func(m *vectorMaker, p *sessionPayload) {
 			p.csrf = exampleSecret
 			token := csrfToken(exampleSecret)
@@ -447,6 +474,9 @@ func validityCases() []vectorCase {
 		}),
 	}
 }
+
+// dotsOrigin is an origin whose tag is "..........8".
+var dotsOrigin = unhex("fbefbefbefbefbef")
 
 var exampleSecret = unhex("00112233445566778899aabbccddeeff")
 
@@ -456,5 +486,5 @@ func csrfToken(secret []byte) string {
 	for i, mask := range token {
 		token = append(token, mask^secret[i])
 	}
-	return base64.RawURLEncoding.EncodeToString(token)
+	return textEncoding.EncodeToString(token)
 }

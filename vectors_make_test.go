@@ -3,7 +3,6 @@ package cookiesession_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -103,7 +102,7 @@ func (m *vectorMaker) lease(id []byte, seen int64) {
 }
 
 func (m *vectorMaker) marker(origin []byte, value string) {
-	m.add(m.v.Name + ".ended." + base64.RawURLEncoding.EncodeToString(origin) + "=" + value)
+	m.add(m.v.Name + ".ended." + textEncoding.EncodeToString(origin) + "=" + value)
 }
 
 // opens expects p with the given values.

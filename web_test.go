@@ -3,7 +3,6 @@ package cookiesession_test
 import (
 	"bytes"
 	"crypto/tls"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -256,7 +255,7 @@ func endedMarker(t *testing.T, name, origin string) string {
 	if err != nil || len(b) != 8 {
 		t.Fatalf("got origin %q", origin)
 	}
-	return name + ".ended." + base64.RawURLEncoding.EncodeToString(b)
+	return name + ".ended." + textEncoding.EncodeToString(b)
 }
 
 // await waits for c, or for the end of the request, whose browser has given up.

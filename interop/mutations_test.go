@@ -189,7 +189,7 @@ func (g generator) mutate(v *visitor, rivals []octets) request {
 			if err != nil {
 				panic(err)
 			}
-			tag := base64.RawURLEncoding.EncodeToString(pick(g, origin, origin, g.bytes(8)))
+			tag := textEncoding.EncodeToString(pick(g, origin, origin, g.bytes(8)))
 			if g.IntN(4) == 0 {
 				tag = g.damage(tag)
 			}
@@ -235,11 +235,11 @@ func (g generator) damage(pair string) string {
 	case 3:
 		b = slices.Delete(b, i, i+1+g.IntN(min(4, len(b)-i)))
 	case 4:
-		b = slices.Insert(b, i, base64URL[g.IntN(64)])
+		b = slices.Insert(b, i, textAlphabet[g.IntN(64)])
 	case 5:
-		b[len(b)-1] = base64URL[g.IntN(64)]
+		b[len(b)-1] = textAlphabet[g.IntN(64)]
 	default:
-		b[i] = base64URL[g.IntN(64)]
+		b[i] = textAlphabet[g.IntN(64)]
 	}
 	for i := range b {
 		if b[i] == '\r' || b[i] == '\n' { // no header line holds these
@@ -249,7 +249,9 @@ func (g generator) damage(pair string) string {
 	return string(b)
 }
 
-const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+const textAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._"
+
+var textEncoding = base64.NewEncoding(textAlphabet).WithPadding(base64.NoPadding)
 
 // recut joins the parts of a compartment and cuts the text elsewhere, not always as a writer may.
 func (g generator) recut(pairs []string, base string) []string {
@@ -267,8 +269,8 @@ func (g generator) recut(pairs []string, base string) []string {
 		return false
 	})
 	if len(text) > 28 {
-		if start, err := base64.RawURLEncoding.DecodeString(text[:28]); err == nil {
-			tag = base64.RawURLEncoding.EncodeToString(start[17:20])
+		if start, err := textEncoding.DecodeString(text[:28]); err == nil {
+			tag = textEncoding.EncodeToString(start[17:20])
 		}
 	}
 	n := 1 + g.IntN(10)

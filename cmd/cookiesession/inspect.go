@@ -140,7 +140,7 @@ func looksLikeOurs(c cookie) bool {
 	if tag, ok := strings.CutPrefix(suffix, "ended."); ok {
 		return len(tag) == 11
 	}
-	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._"
 	if len(c.value) < 29 || strings.Trim(c.value, characters) != "" {
 		return false
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
+	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
 	"github.com/seed-50e21e88/cookiesession/internal/keyfile"
 )
 
@@ -92,8 +92,8 @@ func (s *session) print(w io.Writer, now time.Time) {
 
 // idPrefix returns what the IDs begin with that a marker ends.
 func idPrefix(tag string) string {
-	origin, err := base64.RawURLEncoding.DecodeString(tag)
-	if err != nil {
+	origin, ok := base64dot.AppendDecode(nil, tag)
+	if !ok {
 		return "?"
 	}
 	return hex.EncodeToString(origin)

@@ -25,6 +25,15 @@ export class Refused extends Error {
   }
 }
 
+// 1: base64dot
+
+const toText = (bytes) => bytes.toString("base64url").replaceAll("-", ".");
+
+function fromText(text) {
+  const bytes = Buffer.from(text.replaceAll(".", "-"), "base64url");
+  return toText(bytes) === text ? bytes : undefined; // what Node drops or ignores isn't strict
+}
+
 // 3: the key and key ID of a secret. By hand, since Node's HKDF takes no more than 1,024 bytes of info.
 
 const hmac = (key, ...data) => data.reduce((h, part) => h.update(part), createHmac("sha256", key)).digest();
@@ -62,16 +71,11 @@ export function seal(agreed, purpose, payload) {
   const ad = Buffer.concat([Buffer.of(1), id]);
   const nonce = randomBytes(24);
   const cipher = aead(createCipheriv, key, nonce, ad);
-  return Buffer.concat([ad, nonce, cipher.update(payload), cipher.final(), cipher.getAuthTag()]).toString("base64url");
-}
-
-function unbase64(text) {
-  const bytes = Buffer.from(text, "base64url");
-  return bytes.toString("base64url") === text ? bytes : undefined; // what Node drops or ignores isn't strict
+  return toText(Buffer.concat([ad, nonce, cipher.update(payload), cipher.final(), cipher.getAuthTag()]));
 }
 
 export function open(agreed, purpose, text) {
-  const token = unbase64(text);
+  const token = fromText(text);
   if (!token || token.length < 57 || token[0] !== 1) throw new Refused("malformed");
   const key = agreed.secrets
     .filter((secret) => !retired(secret, agreed.now))
@@ -130,7 +134,7 @@ export const encodePayload = (purpose, content) => encode(fields[purpose](conten
 const base = ({ name }, purpose) => (purpose === "session" ? name : `${name}.${purpose}`);
 const cookieNames = (agreed, purpose) =>
   Array.from({ length: MAX_COOKIES }, (_, i) => base(agreed, purpose) + (i === 0 ? "" : `.${i}`));
-const marker = ({ name }, id) => `${name}.ended.${id.subarray(0, 8).toString("base64url")}`;
+const marker = ({ name }, id) => `${name}.ended.${toText(id.subarray(0, 8))}`;
 
 const trim = (text) => text.replace(/^[ \t]+/, "").replace(/(?<![ \t])[ \t]+$/, "");
 
@@ -142,7 +146,7 @@ export function parseCookies(lines) {
 }
 
 // 5.1: the tag, from the first bytes of a token.
-const tagOf = (start) => start.subarray(17, 20).toString("base64url");
+const tagOf = (start) => toText(start.subarray(17, 20));
 
 // 5.3: the candidates of one compartment, as { text } or { reason }. Drawn one by one, since there may be many.
 
@@ -154,7 +158,7 @@ function* candidates(heads, numbered) {
       yield n === 1 ? { text: part0 } : { reason: "malformed" };
       continue;
     }
-    const start = part0.length >= PART_0 && part0.length % 4 === 0 && unbase64(part0.slice(0, PART_0));
+    const start = part0.length >= PART_0 && part0.length % 4 === 0 && fromText(part0.slice(0, PART_0));
     if (!start) {
       yield { reason: "malformed" };
       continue;
@@ -260,7 +264,7 @@ function readLease(agreed, cookies, id, report) {
 // 6.6
 
 export function checkCSRF(session, token) {
-  const bytes = token.length === 43 ? unbase64(token) : undefined;
+  const bytes = token.length === 43 ? fromText(token) : undefined;
   if (!bytes || session.csrf.every((byte) => byte === 0)) return false;
   const unmasked = Buffer.from(bytes.subarray(16).map((byte, i) => byte ^ bytes[i]));
   return timingSafeEqual(unmasked, session.csrf);
@@ -268,7 +272,7 @@ export function checkCSRF(session, token) {
 
 export function maskCSRF(session) {
   const mask = randomBytes(16);
-  return Buffer.concat([mask, session.csrf.map((byte, i) => byte ^ mask[i])]).toString("base64url");
+  return toText(Buffer.concat([mask, session.csrf.map((byte, i) => byte ^ mask[i])]));
 }
 
 // 5.1: the text in as few parts as can be; room[i] is how many characters part i may have.
@@ -299,7 +303,7 @@ const deletion = (agreed, name) => line(agreed, name, "", 0n) + "; Expires=Thu, 
 export function write(agreed, purpose, content, cookies, cut = split) {
   const age = maxAge[purpose](agreed, content);
   const text = seal(agreed, purpose, content.bytes ?? encodePayload(purpose, content));
-  const tag = tagOf(unbase64(text.slice(0, PART_0)));
+  const tag = tagOf(fromText(text.slice(0, PART_0)));
   const names = cookieNames(agreed, purpose);
   const room = names.map((name, i) => MAX_LINE - line(agreed, name, i === 0 ? "n" : tag, age).length);
   const parts = cut(text, room);
