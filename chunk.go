@@ -1,195 +1,49 @@
 package cookiesession
 
 import (
-	"iter"
-	"net/textproto"
 	"slices"
-	"strings"
 
 	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
 // One text is spread over up to nine cookies: NAME holds one digit, their number, and the first part; NAME.1 to NAME.8
 // hold a tag, by which parts of one write know each other, and a part each (FORMAT.md, 5).
 const (
-	maxChunks     = 9
-	tagLen        = 4    // characters of text, of tagBytes bytes
-	minTagged     = 28   // characters of text in cookie 0 from which the tag can be read
-	maxLine       = 3900 // bytes of a Set-Cookie line: Safari counts attributes and keeps 4,093, so leave room
-	maxCandidates = 4    // texts that may be tried per compartment and request
-	maxNumbered   = 32   // numbered cookies of one compartment that are looked at: all that so many texts can have
+	maxChunks = cookiename.MaxParts
+	tagLen    = 4    // characters, of tagBytes bytes
+	minTagged = 28   // characters of text in cookie 0 from which the tag can be read
+	maxLine   = 3900 // bytes of a Set-Cookie line: Safari counts attributes and keeps 4,093, so leave some
 )
 
-// ownCookies yields the cookies of a request whose name is name or starts with name and a dot: what follows name, and
-// the value. It reads the header as net/http does, but takes a quoted value as it is: no cookie of ours is quoted.
-func ownCookies(lines []string, name string) iter.Seq2[string, string] {
-	return func(yield func(suffix, value string) bool) {
-		for _, line := range lines {
-			for from := 0; ; {
-				// Looking for the name first makes others' cookies nearly free.
-				i := strings.Index(line[from:], name)
-				if i < 0 {
-					break
-				}
-				i += from
-				from = i + len(name)
-				if before := trimRight(line[:i]); before != "" && before[len(before)-1] != ';' {
-					continue // in the middle of another name or value
-				}
-				end := len(line)
-				if n := strings.IndexByte(line[from:], ';'); n >= 0 {
-					end = from + n
-				}
-				rest, value, _ := strings.Cut(trimRight(line[from:end]), "=")
-				from = end
-				suffix := textproto.TrimString(rest)
-				if suffix != "" && rest[0] != '.' {
-					continue
-				}
-				if !yield(suffix, value) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// trimRight cuts what net/http cuts from the ends of cookies: textproto.TrimString does it at both.
-func trimRight(s string) string {
-	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t' || s[len(s)-1] == '\r' || s[len(s)-1] == '\n') {
-		s = s[:len(s)-1]
-	}
-	return s
-}
-
-// A chunkSet is what a request brought of one compartment. Everything in it comes from the visitor.
-type chunkSet struct {
-	heads     [maxCandidates]string // distinct values of cookie 0, in the order in which they came
-	nHeads    int
-	numbered  [maxChunks - 1]numbered // in the order in which they came
-	more      []numbered              // those for which numbered has no room
-	nNumbered int
-	came      nameSet
-	tooMany   bool // more heads or numbered cookies than are looked at
-	fewWillDo bool // so that too many refuse nothing
-	siblings  siblings
-
-	room []byte // for the bytes of the first token, if there is enough
-}
-
-// siblings says which cookies came whose names go on after the session cookie's with a dot and a word.
-type siblings struct{ flash, lease, ended bool }
-
-// numbered is cookie i, for i from 1 to 8.
-type numbered struct {
-	i     int
-	value string
-}
-
-// A nameSet has bit i set if cookie i of a compartment is meant.
-type nameSet uint16
-
-func (s nameSet) has(i int) bool { return s>>i&1 != 0 }
-
-// collect finds the cookies whose names are name and infix, and numbers behind that. It does a bounded amount of work
-// for each cookie and keeps a bounded number. It's cheaper to look for name, and then for infix, than for both at once,
-// because no values are searched of cookies that have the name.
-func (c *chunkSet) collect(lines []string, name, infix string) {
-	for suffix, value := range ownCookies(lines, name) {
-		if infix != "" {
-			rest, ok := strings.CutPrefix(suffix, infix)
-			if !ok {
-				continue
-			}
-			suffix = rest
-		}
-		switch {
-		case suffix == "":
-			c.came |= 1
-			c.addHead(value)
-		case len(suffix) == 2 && suffix[0] == '.' && suffix[1] >= '1' && suffix[1] < '0'+maxChunks:
-			i := int(suffix[1] - '0')
-			c.came |= 1 << i
-			if c.nNumbered == maxNumbered {
-				c.tooMany = true
-				continue
-			}
-			if c.nNumbered < len(c.numbered) {
-				c.numbered[c.nNumbered] = numbered{i, value}
-			} else {
-				c.more = append(c.more, numbered{i, value})
-			}
-			c.nNumbered++
-		case strings.HasPrefix(suffix, flashInfix):
-			c.siblings.flash = true
-		case strings.HasPrefix(suffix, leaseInfix):
-			c.siblings.lease = true
-		case strings.HasPrefix(suffix, endedInfix):
-			c.siblings.ended = true
-		}
-	}
-}
-
-func (c *chunkSet) addHead(value string) {
-	if slices.Contains(c.heads[:c.nHeads], value) {
-		return
-	}
-	if c.nHeads == maxCandidates {
-		c.tooMany = true
-		return
-	}
-	c.heads[c.nHeads] = value
-	c.nHeads++
-}
-
-// chunksOf returns how many cookies the text takes that begins with head, or 0 if head doesn't say.
-func chunksOf(head string) int {
-	if head == "" || head[0] < '1' || head[0] > '0'+maxChunks {
+// chunksOf returns how many cookies the text takes that begins with first, or 0 if first doesn't say.
+func chunksOf(first string) int {
+	if first == "" || first[0] < '1' || first[0] > '0'+maxChunks {
 		return 0
 	}
-	return int(head[0] - '0')
+	return int(first[0] - '0')
 }
 
-// token returns the bytes that the text beginning with head stands for. Where head can be joined to several texts,
-// which picks among these choices. The reason is 0, ReasonMalformed or ReasonTorn. It allocates no more than what came.
-func (c *chunkSet) token(head string, which int) (token []byte, choices int, reason Reason) {
-	n := chunksOf(head)
+// token returns the bytes that the text of one kind beginning with first stands for. Where first can be joined to several
+// texts, which picks among these choices. The reason is 0, ReasonMalformed or ReasonTorn. It decodes into storage if
+// that is large enough, and never allocates more than what was received.
+func (r *received) token(kind cookiename.Kind, first string, which int, storage []byte) (token []byte, choices int, reason Reason) {
+	n := chunksOf(first)
 	if n == 0 {
 		return nil, 1, ReasonMalformed
 	}
-	if n == 1 {
-		if token, ok := c.decode(head[1:]); ok {
-			return token, 1, 0
+	text := joined{n: 1, choices: 1}
+	text.parts[0] = first[1:]
+	if n > 1 {
+		if reason := r.join(kind, &text, n, which); reason != 0 {
+			return nil, 1, reason
 		}
-		return nil, 1, ReasonMalformed
 	}
-	text, reason := c.join(head[1:], n, which)
-	if reason != 0 {
-		return nil, 1, reason
-	}
-	token, ok := text.decode()
+	token, ok := text.decode(storage)
 	if !ok {
 		return nil, text.choices, ReasonMalformed
 	}
 	return token, text.choices, 0
-}
-
-// decode returns the token of a text that is in one part.
-func (c *chunkSet) decode(text string) (token []byte, ok bool) {
-	room := c.room
-	c.room = nil
-	if n, _ := base64dot.DecodedLen(len(text)); n > cap(room) {
-		room = make([]byte, 0, n)
-	}
-	return base64dot.AppendDecode(room, text)
-}
-
-// part returns the kth numbered cookie that came.
-func (c *chunkSet) part(k int) numbered {
-	if k < len(c.numbered) {
-		return c.numbered[k]
-	}
-	return c.more[k-len(c.numbered)]
 }
 
 // A joined text is in parts that follow one another. All but the last hold whole groups of four characters.
@@ -199,28 +53,27 @@ type joined struct {
 	choices int // how many texts the first part can be joined to: more than one if parts with its tag differ
 }
 
-// join puts the parts together, n of them and more than one, of which first is the first. Where several parts of one
-// number carry the first one's tag, which picks among them. The reason is 0, ReasonMalformed or ReasonTorn.
-func (c *chunkSet) join(first string, n, which int) (j joined, reason Reason) {
-	j.n, j.choices = n, 1
-	j.parts[0] = first
-	tag, ok := readTag(first)
+// join puts n parts behind the first one that j has. Where several parts of one number carry the first one's tag, which
+// picks among them. The reason is 0, ReasonMalformed or ReasonTorn.
+func (r *received) join(kind cookiename.Kind, j *joined, n, which int) Reason {
+	tag, ok := readTag(j.parts[0])
 	if !ok {
-		return j, ReasonMalformed
+		return ReasonMalformed
 	}
-	for i := 1; i < j.n; i++ {
-		fits := c.tagged(i, tag, i == j.n-1)
+	for i := 1; i < n; i++ {
+		fits := r.tagged(kind, i, tag, i == n-1)
 		if fits.n == 0 {
 			if fits.misshapen {
-				return j, ReasonMalformed
+				return ReasonMalformed
 			}
-			return j, ReasonTorn
+			return ReasonTorn
 		}
 		j.parts[i] = fits.parts[which%fits.n]
 		which /= fits.n
 		j.choices = min(j.choices*fits.n, maxCandidates+1)
 	}
-	return j, 0
+	j.n = n
+	return 0
 }
 
 // alternatives are distinct parts of one number that carry one tag.
@@ -230,13 +83,13 @@ type alternatives struct {
 	misshapen bool // others are empty, or not of whole groups though not the last
 }
 
-func (c *chunkSet) tagged(i int, tag [tagLen]byte, last bool) (a alternatives) {
-	for k := range c.nNumbered {
-		cookie := c.part(k)
-		if cookie.i != i || len(cookie.value) < tagLen || cookie.value[:tagLen] != string(tag[:]) {
+func (r *received) tagged(kind cookiename.Kind, i int, tag [tagLen]byte, last bool) (a alternatives) {
+	for k := range r.cookies {
+		c := &r.cookies[k]
+		if c.kind != kind || int(c.part) != i || len(c.value) < tagLen || c.value[:tagLen] != string(tag[:]) {
 			continue
 		}
-		part := cookie.value[tagLen:]
+		part := c.value[tagLen:]
 		switch {
 		case part == "" || !last && len(part)%4 != 0:
 			a.misshapen = true
@@ -260,18 +113,23 @@ func readTag(first string) (tag [tagLen]byte, ok bool) {
 	return tagOf(token[:]), true
 }
 
+// tagOf returns the text of a token's tag.
 func tagOf(token []byte) (tag [tagLen]byte) {
 	base64dot.AppendEncode(tag[:0], token[tagStart:tagStart+tagBytes])
 	return tag
 }
 
 // decode returns the token that the text stands for.
-func (j *joined) decode() (token []byte, ok bool) {
+func (j *joined) decode(storage []byte) (token []byte, ok bool) {
 	length := 0
 	for _, part := range j.parts[:j.n] {
 		length += len(part)
 	}
-	token = make([]byte, 0, length/4*3+2)
+	if n, _ := base64dot.DecodedLen(length); n <= cap(storage) {
+		token = storage[:0]
+	} else {
+		token = make([]byte, 0, n)
+	}
 	for _, part := range j.parts[:j.n] {
 		if token, ok = base64dot.AppendDecode(token, part); !ok {
 			return nil, false
@@ -282,22 +140,23 @@ func (j *joined) decode() (token []byte, ok bool) {
 
 // A splitter knows how much of a text fits into each cookie of one compartment.
 type splitter struct {
-	name        string
-	head, other int // characters of text in cookie 0 and in cookies 1 to 8, whole groups of four
+	name         string
+	first, other int // characters of text in cookie 0 and in cookies 1 to 8, whole groups of four
 }
 
-// newSplitter leaves room bytes of each Set-Cookie line to what follows name and value.
-func newSplitter(name string, room int) splitter {
-	text := maxLine - room - len(name) - len("=")
+// newSplitter leaves reserved bytes of each Set-Cookie line to what follows name and value.
+func newSplitter(name string, reserved int) splitter {
+	text := maxLine - reserved - len(name) - len("=")
 	return splitter{name, (text - 1) &^ 3, (text - len(".1") - tagLen) &^ 3}
 }
 
-// count returns how many cookies a token of n bytes takes, and what they add to the Cookie header with "; " counted once a cookie.
+// count returns how many cookies a token of n bytes takes, and what they add to the Cookie header with "; " counted once
+// a cookie.
 func (s *splitter) count(n int) (cookies, size int) {
 	text := base64dot.EncodedLen(n)
 	cookies = 1
-	if text > s.head {
-		cookies += (text - s.head + s.other - 1) / s.other
+	if text > s.first {
+		cookies += (text - s.first + s.other - 1) / s.other
 	}
 	size = cookies*(len(s.name)+len("=; ")) + len("1") + text + (cookies-1)*(len(".1")+tagLen)
 	return cookies, size
@@ -305,15 +164,15 @@ func (s *splitter) count(n int) (cookies, size int) {
 
 // full returns what the largest token in maxChunks cookies adds to the Cookie header.
 func (s *splitter) full() int {
-	_, size := s.count((s.head + (maxChunks-1)*s.other) / 4 * 3)
+	_, size := s.count((s.first + (maxChunks-1)*s.other) / 4 * 3)
 	return size
 }
 
-// appendChunk appends name and value of cookie i of n that token is split over.
-func (s *splitter) appendChunk(dst, token []byte, i, n int) []byte {
-	dst = appendName(dst, s.name, i)
+// split appends name and value of cookie i of the n that token takes.
+func (s *splitter) split(dst, token []byte, i, n int) []byte {
+	dst = s.appendName(dst, i)
 	dst = append(dst, '=')
-	from, bytes := 0, s.head/4*3
+	from, bytes := 0, s.first/4*3
 	if i == 0 {
 		dst = append(dst, byte('0'+n))
 	} else {
@@ -325,10 +184,6 @@ func (s *splitter) appendChunk(dst, token []byte, i, n int) []byte {
 }
 
 // appendName appends the name of cookie i.
-func appendName(dst []byte, name string, i int) []byte {
-	dst = append(dst, name...)
-	if i > 0 {
-		dst = append(dst, '.', byte('0'+i))
-	}
-	return dst
+func (s *splitter) appendName(dst []byte, i int) []byte {
+	return cookiename.AppendPart(append(dst, s.name...), i)
 }

@@ -2,7 +2,6 @@ package cookiesession_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -245,42 +244,6 @@ func TestSimilarNames(t *testing.T) {
 	}
 	if got := cookiesession.OwnCookies([]string{"n .1=x; n\t.flash=x"}, "n"); got != nil {
 		t.Errorf("with a space before the dot: got %q, want none", got)
-	}
-}
-
-// TestOtherCompartments puts names together from pieces: whatever looks like a cookie of ours, or nearly does, the cookies
-// of another compartment are found however one looks for them, and never go unnoticed.
-func TestOtherCompartments(t *testing.T) {
-	const name = "n"
-	pieces := []string{
-		"n", "n", ".flash", ".flash", ".lease", ".lease", ".ended.", "AAAAAAAAAAA", ".", "1", ".1", ".2", "x", "=", "=v", "=1AQ",
-		";", "; ", "; n.flash", "; n.lease.1", "; n.ended.AAAAAAAAAAA", " ", "\t", "\n",
-	}
-	r, found := rand.New(rand.NewPCG(1, 2)), 0
-	line := func() string {
-		var b strings.Builder
-		for range r.IntN(16) {
-			b.WriteString(pieces[r.IntN(len(pieces))])
-		}
-		return b.String()
-	}
-	for range 20_000 {
-		lines := []string{line(), line()}
-		for _, flash := range []bool{false, true} {
-			got, want, came, noted := cookiesession.Collected(lines, name, flash)
-			if got != want || came && !noted {
-				t.Fatalf("of %q: found %s, want %s; noted %t", lines, got, want, noted)
-			}
-			if came {
-				found++
-			}
-		}
-		if came, noted := cookiesession.MarkersCame(lines, name); came && !noted {
-			t.Fatalf("of %q, the marker isn't noted", lines)
-		}
-	}
-	if found < 1000 {
-		t.Errorf("cookies of other compartments came %d times only", found)
 	}
 }
 

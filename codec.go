@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
 
@@ -11,9 +12,9 @@ import (
 type sessionID [16]byte
 
 // An origin is what all sessions that come of one another by Regenerate have in common.
-type origin [8]byte
+type origin = cookiename.Origin
 
-func (id sessionID) origin() origin { return origin(id[:8]) }
+func (id sessionID) origin() origin { return origin(id[:len(origin{})]) }
 
 // A secret of a session's CSRF tokens; the zero value means that there is none.
 type csrfSecret [16]byte
@@ -26,6 +27,8 @@ const (
 	modePersistent             // stays in the browser until it expires
 	modeRemembered             // likewise, and no idle timeout ends it
 )
+
+func (m mode) String() string { return [...]string{"browser", "persistent", "remembered"}[m] }
 
 // sessionData is the payload of a session cookie beside its values (FORMAT.md, 6.1). Times are Unix seconds.
 type sessionData struct {

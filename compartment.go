@@ -1,8 +1,10 @@
 package cookiesession
 
 import (
-	"strings"
+	"context"
 	"time"
+
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
 // A compartment is one sealed payload with a cookie name and a purpose of its own. All are read and written here:
@@ -10,8 +12,12 @@ import (
 type compartment struct {
 	*sealer
 	splitter
-	infix      string // what the name has behind the session cookie's
+	purpose    string
+	kind       cookiename.Kind
 	attributes *attributes
+
+	// lenient: what isn't accepted is only missing, so too many cookies refuse nothing.
+	lenient bool
 }
 
 // The purposes, which go into the derivation of keys (FORMAT.md, 3).
@@ -21,105 +27,86 @@ const (
 	purposeLease   = "lease"
 )
 
-// What the names of a compartment's cookies have behind the session cookie's name.
-const (
-	sessionInfix = ""
-	flashInfix   = ".flash"
-	leaseInfix   = ".lease"
-)
-
-func (m *Manager) newCompartment(purpose, infix string) *compartment {
-	c := &m.config
-	return &compartment{
-		sealer:     newSealer(c.Keys, purpose, c.Scope, m.name, &m.counters.keys),
-		splitter:   newSplitter(m.name+infix, m.attributes.room()),
-		infix:      infix,
-		attributes: &m.attributes,
-	}
+// candidates are the tokens of a compartment that opened, in the order in which their first cookies came.
+type candidates struct {
+	tokens [maxCandidates]opened
+	n      int
 }
 
-// collect finds the compartment's cookies in the lines of a Cookie header.
-func (c *compartment) collect(came *chunkSet, lines []string) {
-	came.collect(lines, strings.TrimSuffix(c.name, c.infix), c.infix)
-}
+func (c *candidates) all() []opened { return c.tokens[:c.n] }
 
-// openEach hands what opens to accept, which returns 0 or the reason to refuse it after all. The result is nil if
-// accept took something, or nothing came; otherwise it says why the first candidate was refused, or that there were
-// too many.
-func (c *compartment) openEach(now time.Time, came *chunkSet, accept func(opened) Reason) *RejectError {
-	if came.tooMany && !came.fewWillDo {
-		return c.reject(ReasonAmbiguous)
+// open joins and opens what was received. refused says why the first that doesn't open doesn't, or, with no candidates,
+// that there are too many to try: each costs a decryption. The first token is decoded into storage if it fits.
+func (c *compartment) open(ctx context.Context, now time.Time, r *received, storage []byte) (found candidates, refused *RejectError) {
+	if r.crowded[c.kind] && !c.lenient {
+		return found, c.refusal(ReasonAmbiguous, "")
 	}
-	var refused *RejectError
-	tried, accepted := 0, false
 	refuse := func(err *RejectError) {
 		if refused == nil {
 			refused = err
 		}
 	}
-candidates:
-	for _, head := range came.heads[:came.nHeads] {
+	tried := 0
+	for i := range r.cookies {
+		first := &r.cookies[i]
+		if first.kind != c.kind || first.part != 0 {
+			continue
+		}
 		for which, choices := 0, 1; which < choices; which++ {
 			if tried++; tried > maxCandidates {
-				if came.fewWillDo {
-					break candidates
+				if c.lenient {
+					return found, refused
 				}
-				return c.reject(ReasonAmbiguous)
+				return candidates{}, c.refusal(ReasonAmbiguous, "")
 			}
 			var token []byte
 			var reason Reason
-			if token, choices, reason = came.token(head, which); reason != 0 {
-				refuse(c.reject(reason))
+			token, choices, reason = r.token(c.kind, first.value, which, storage)
+			storage = nil
+			if reason != 0 {
+				refuse(c.refusal(reason, ""))
 				continue
 			}
-			got, err := c.open(now, token)
+			opened, err := c.openToken(ctx, now, token)
 			if err != nil {
 				err.Cookie = c.name
 				refuse(err)
 				continue
 			}
-			if reason := accept(got); reason != 0 {
-				refuse(&RejectError{Reason: reason, Cookie: c.name, KeyLabel: got.label})
-				continue
-			}
-			accepted = true
+			found.tokens[found.n] = opened
+			found.n++
 		}
 	}
-	if accepted {
-		return nil
-	}
-	return refused
+	return found, refused
 }
 
-func (c *compartment) reject(reason Reason) *RejectError {
-	return &RejectError{Reason: reason, Cookie: c.name}
+// refusal returns why a cookie of the compartment is refused. label is that of its key, if known.
+func (c *compartment) refusal(reason Reason, label string) *RejectError {
+	return &RejectError{Reason: reason, Cookie: c.name, KeyLabel: label}
 }
 
-// write seals the payload that buf holds behind payloadStart bytes of room and appends its Set-Cookie lines, and
-// those that delete what came beyond them. maxAge is as in attributes.append.
-func (c *compartment) write(w *lineWriter, now time.Time, buf []byte, maxAge int64, came nameSet) error {
+// write seals the payload that buf holds behind payloadStart bytes for the token's header, splits it, and adds its
+// Set-Cookie lines, and those that delete what was received beyond them. maxAge is as in attributes.append.
+func (c *compartment) write(l *lines, now time.Time, buf []byte, maxAge int64, received nameSet) error {
 	token, err := c.seal(now, buf)
 	if err != nil {
 		return err
 	}
 	n, _ := c.count(len(token))
 	for i := range n {
-		w.buf = c.appendChunk(w.buf, token, i, n)
-		w.buf = c.attributes.append(w.buf, maxAge)
-		w.endLine()
+		l.buf = c.split(l.buf, token, i, n)
+		l.end(c.attributes, maxAge)
 	}
-	c.delete(w, came>>n<<n)
+	c.delete(l, received>>n<<n)
 	return nil
 }
 
-// delete appends lines that delete the named cookies.
-func (c *compartment) delete(w *lineWriter, names nameSet) {
+// delete adds lines that delete the named cookies.
+func (c *compartment) delete(l *lines, names nameSet) {
 	for i := range maxChunks {
 		if names.has(i) {
-			w.buf = appendName(w.buf, c.name, i)
-			w.buf = append(w.buf, '=')
-			w.buf = c.attributes.append(w.buf, deleteCookie)
-			w.endLine()
+			l.buf = append(c.appendName(l.buf, i), '=')
+			l.end(c.attributes, deleteCookie)
 		}
 	}
 }

@@ -54,6 +54,9 @@ type Config struct {
 	// Persistent keeps the session when the browser is closed.
 	Persistent bool
 
+	// MaxRemember is the most that Remember and ExpireIn may grant: 400 days if zero, at least a second, at most 400 days.
+	MaxRemember time.Duration
+
 	// FlashLifetime is how long a flash message waits to be read: 10 minutes if zero, at least a second, at most 400
 	// days.
 	FlashLifetime time.Duration
@@ -64,14 +67,19 @@ type Config struct {
 	MaxSize int
 
 	// Revoked, if set, is asked once for each session that opens and is valid otherwise. The Session is a copy to
-	// read. True, or an error, refuses the session with ReasonRevoked. The context is that of the request as it came
-	// to Handler or Load.
+	// read. True refuses the session with ReasonRevoked. After an error, which is logged at most once a second, nobody
+	// knows: the visitor is anonymous for this request, and nothing that would replace the session is written: what
+	// changes something fails with that error, status 503 by default. Destroy works all the same. The context is that of
+	// the request as it came to Handler or Load. Revoked runs when the session is first used, in whatever the handler is
+	// doing then: don't hold a lock there that Revoked takes.
 	Revoked func(ctx context.Context, s *Session) (bool, error)
 
 	// Import, if set, is asked for the values of a visitor who has no session cookie nor part of one, and hasn't
 	// logged out in this browser, when the session is first used: for instance what another library's cookie holds.
-	// The first response then saves them. After an error, which is logged, the visitor has an empty session; values
-	// beyond MaxSize are one. There is no session yet, so neither Load nor Get works with the request.
+	// The first response then saves them. It isn't asked where the browser withheld the cookies, either. After an
+	// error, which is logged at most once a second, the visitor is anonymous and nothing is saved, as after Revoked's:
+	// return nil values, and no error, for a cookie that will never do. Values that can't be encoded or are beyond MaxSize
+	// are logged, and left out. There is no session yet, so neither Load nor Get works with the request.
 	Import func(r *http.Request) (map[string]any, error)
 
 	// ImportCookies name the other library's cookies, which are deleted, with Domain and Path of this Config, when an
@@ -84,7 +92,7 @@ type Config struct {
 	OnReject func(r *http.Request, err *RejectError)
 
 	// ErrorHandler, if set, answers a request whose session could not be saved. The default, and what follows if it
-	// writes no header, is status 500. Whatever the application's handler writes from then on is discarded.
+	// writes no header, is status 500, or 503 if Revoked or Import had failed. Whatever the application's handler writes from then on is discarded.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// CSRF is what ProtectCSRF asks first; nil means its zero value, which trusts no other origin.
@@ -119,6 +127,9 @@ func (c *Config) complete() error {
 	}
 	if c.Lifetime == 0 {
 		c.Lifetime = defaultLifetime
+	}
+	if c.MaxRemember == 0 {
+		c.MaxRemember = maxAgeLimit
 	}
 	if c.FlashLifetime == 0 {
 		c.FlashLifetime = defaultFlashLifetime
@@ -207,6 +218,7 @@ func (c *Config) checkTimes() error {
 		{"Lifetime", c.Lifetime},
 		{"IdleTimeout", c.IdleTimeout},
 		{"FlashLifetime", c.FlashLifetime},
+		{"MaxRemember", c.MaxRemember},
 	} {
 		if off := setting.name == "IdleTimeout" && setting.value == 0; off {
 			continue
@@ -230,16 +242,4 @@ func (c *Config) cookieName() string {
 		return "__Secure-" + c.Name
 	}
 	return "__Host-" + c.Name
-}
-
-// checkSize needs to know how cookies are split.
-func (m *Manager) checkSize() error {
-	limit, most := m.config.MaxSize, m.session.full()
-	if m.config.Partitioned {
-		most = min(most, partitionedMaxSize)
-	}
-	if limit < minMaxSize || limit > most {
-		return fmt.Errorf("cookiesession: Config.MaxSize is %d, want %d to %d with this Name, Domain and Path", limit, minMaxSize, most)
-	}
-	return nil
 }

@@ -7,20 +7,23 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
 // A Manager keeps the sessions that one Config describes. [New] makes one; the zero Manager is of no use. It is safe for
 // concurrent use. Two Managers with different Names keep two independent sessions for a visitor.
 type Manager struct {
-	config          Config
-	name            string // of the session cookie, as sent
-	attributes      attributes
-	session         *compartment
-	flash           *compartment
-	lease           *compartment
-	importDeletions map[string]bool // Set-Cookie lines
-	counters        counters
-	now             func() time.Time
+	config     Config
+	name       string // of the session cookie, as sent
+	attributes attributes
+	hint       attributes // of NAME.here
+	session    *compartment
+	flash      *compartment
+	lease      *compartment
+	now        func() time.Time
+	counters   *counters // apart, so that writing them doesn't slow down whoever reads the rest
+	logged     *logged
 }
 
 // New returns a Manager, or an error for a Config that is inconsistent in any way: it says what to change.
@@ -29,18 +32,29 @@ func New(c Config) (*Manager, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	m := &Manager{config: c, name: c.cookieName(), attributes: newAttributes(&c), now: time.Now}
-	m.session = m.newCompartment(purposeSession, sessionInfix)
-	m.flash = m.newCompartment(purposeFlash, flashInfix)
-	m.lease = m.newCompartment(purposeLease, leaseInfix)
+	m := &Manager{
+		config: c, name: c.cookieName(), now: time.Now, counters: new(counters), logged: new(logged),
+		attributes: newAttributes(&c, c.SameSite), hint: newAttributes(&c, http.SameSiteLaxMode),
+	}
+	m.session = m.newCompartment(purposeSession, cookiename.Session)
+	m.flash = m.newCompartment(purposeFlash, cookiename.Flash)
+	m.lease = m.newCompartment(purposeLease, cookiename.Lease)
+	m.lease.lenient = true
 	if err := m.checkSize(); err != nil {
 		return nil, err
 	}
-	m.importDeletions = make(map[string]bool, len(c.ImportCookies))
-	for _, name := range c.ImportCookies {
-		m.importDeletions[m.importDeletion(name)] = true
-	}
 	return m, nil
+}
+
+func (m *Manager) newCompartment(purpose string, kind cookiename.Kind) *compartment {
+	c := &m.config
+	return &compartment{
+		sealer:     newSealer(c.Keys, purpose, c.Scope, m.name, &m.counters.keys),
+		splitter:   newSplitter(m.name+kind.Suffix(), m.attributes.maxLen()),
+		purpose:    purpose,
+		kind:       kind,
+		attributes: &m.attributes,
+	}
 }
 
 // CookieName returns the session cookie's name as it is sent, with its prefix.
@@ -54,187 +68,306 @@ func (m *Manager) Stats() Stats { return m.counters.read() }
 // failed with. Inside Handler it returns that Handler's session. To answer the visitor, call [Manager.Save] before
 // the response header is sent.
 func (m *Manager) Load(r *http.Request) (*Session, error) {
-	came := r.Context().Value(m)
-	s, ok := came.(*Session)
+	inContext := r.Context().Value(m)
+	s, ok := inContext.(*Session)
 	if !ok {
-		if came != nil {
+		if inContext != nil {
 			panic("cookiesession: Load called by Import or OnReject for the session that is being opened")
 		}
 		s = new(Session)
-		s.arrive(m, r)
+		s.bind(m, r)
 	}
 	s.open()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.rejected != nil {
-		return s, s.rejected
+	if t := s.state.arrived.troubled(); t.refused != nil {
+		return s, t.refused
+	} else {
+		return s, t.importErr
 	}
-	return s, s.importErr
 }
 
 // Save writes what the browser must be told of s into the response header h: Set-Cookie lines if anything changed, in
 // place of what an earlier Save put there, and Vary and Cache-Control to go with them. It may be called again after
 // further changes.
 //
-// The error is what [Session.Err] returns if a value couldn't be stored, a [*SizeError], that no key is active, or that
-// s is nil or another Manager's. Then h gets no cookies but what Destroy has to say, what an earlier Save put there is
-// gone, and the browser keeps what it has.
+// The error is what [Session.Err] returns if a value couldn't be stored, a [*SizeError], what Revoked or Import failed
+// with if s would replace a session that couldn't be checked, that no key is active, or that s is nil or another
+// Manager's. Then h gets no cookies but what Destroy has to say, what an earlier Save put there is gone, and the browser
+// keeps what it has.
 func (m *Manager) Save(h http.Header, s *Session) error {
 	if s == nil || s.manager != m {
 		return errors.New("cookiesession: Save of no session, or of another Manager's")
 	}
 	s.open()
+	s.readFlashBeforeWriting()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	err := m.save(h, s, new(headerFields))
+	own, said, err := m.save(h, s, new(headerFields))
+	if own != nil || s.state.special != nil {
+		s.special().written = own
+	}
 	s.delivered = err == nil
+	s.mu.Unlock()
+	m.tell(s, said)
 	return err
 }
 
-// open turns the cookies that came into s's values: join, open, decode, and see whether what they say is valid still.
-func (m *Manager) open(s *Session) {
+// open turns the cookies that came into s's values: receive, join, open, decode, and see whether what they say is valid
+// still. It returns what was refused, to be reported once the session is open; not nil if Import failed.
+func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	now := m.now()
-	var came chunkSet
-	m.session.collect(&came, s.cookies)
-	st, room := newState(came.heads[0])
-	came.room = room
-	defer s.install(now, st) // if a hook panics too: then the visitor has an empty session
-	found := &st.came
-	found.names, found.siblings = came.came, came.siblings
-	opens, ambiguous, label := false, false, ""
-	refused := m.session.openEach(now, &came, func(o opened) Reason {
-		next := st
-		if opens {
-			next = new(state)
+	var storage [8]receivedCookie
+	r := receive(s.cookies, m.name, storage[:])
+	st, token := newState(r.first(cookiename.Session))
+	defer s.setState(now, st) // if a hook panics, too: then the visitor has an empty session
+	a := &st.arrived
+	a.session, a.flash, a.lease = r.names[cookiename.Session], r.names[cookiename.Flash], r.names[cookiename.Lease]
+	m.noteFacts(s, &r, a)
+	if a.flash != 0 {
+		st.flash = &flash{cookies: r.only(cookiename.Flash)}
+	}
+
+	found, refused := m.session.open(s.request.Context(), now, &r, token)
+	if found.n > 0 {
+		var leaseRefused *RejectError
+		refused, leaseRefused = m.choose(s, now, &r, &found, st)
+		if leaseRefused != nil {
+			refusals = append(refusals, leaseRefused)
 		}
-		d := &next.came.data
-		if !decodeSession(o.payload, d, &next.values, next.starts[:0]) {
-			*d, next.values = sessionData{}, values{} // what it left would show in the next candidate's
-			return ReasonMalformed
+	} else if refused == nil && m.config.Import != nil && a.session == 0 && !a.facts.has(marked) && !a.facts.has(withheld) {
+		if !m.importValues(s, now, st) {
+			refusals = []*RejectError{}
 		}
-		found.noteOrigin(now, d)
-		next.came.size = len(o.payload)
-		if opens {
-			if d.id != found.data.id {
-				ambiguous = true
-				return 0
-			}
-			if d.sealed <= found.data.sealed {
-				return 0
-			}
-			found.data, found.size, st.values = *d, next.came.size, next.values
-		}
-		opens, label = true, o.label
-		return 0
-	})
-	switch {
-	case refused != nil:
-	case ambiguous:
-		refused = m.session.reject(ReasonAmbiguous)
-	case opens:
-		refused = m.validate(s, now, &came, st, label)
-		found.valid = refused == nil
-	case m.config.Import != nil && came.came == 0 && !(came.siblings.ended && hasMarkers(s.cookies, m.name)):
-		m.importValues(s, now, st)
 	}
 	if refused != nil {
-		st.rejected = refused
-		m.report(s, refused)
+		t := a.troubled()
+		t.refused = refused
+		a.setTrouble(t)
+		refusals = append(refusals, refused)
+	}
+	return refusals
+}
+
+// noteFacts notes what came beside the sealed cookies, or did not.
+func (m *Manager) noteFacts(s *Session, r *received, a *arrival) {
+	if r.names[cookiename.Ended] != 0 {
+		a.facts |= marked
+	}
+	if r.names[cookiename.Here] != 0 {
+		a.facts |= hinted
+	}
+	if a.session == 0 && m.withholds(s.request, a.facts.has(hinted)) {
+		a.facts |= withheld
+	}
+	var came []string
+	for _, name := range m.config.ImportCookies {
+		for suffix := range cookiesNamed(s.cookies, name) {
+			if suffix == "" {
+				came = append(came, name)
+				break
+			}
+		}
+	}
+	if came != nil {
+		a.setTrouble(trouble{imports: came})
 	}
 }
 
-// validate returns why the session that opened is refused all the same, or nil. The server enforces all of it from
-// sealed times: what the browser deletes, and when, is a courtesy.
-func (m *Manager) validate(s *Session, now time.Time, came *chunkSet, st *state, label string) *RejectError {
-	found := &st.came
-	d, seconds := &found.data, now.Unix()
-	refuse := func(reason Reason, err error) *RejectError {
-		return &RejectError{Reason: reason, Cookie: m.name, KeyLabel: label, Err: err}
+// withholds reports whether another site started the request in a way in which browsers withhold the session's cookies
+// (RFC 6265bis, 5.2; Fetch Metadata): then that none came says nothing about the visitor. Browsers that don't say who
+// started a request get the benefit of the doubt. Under SameSite=Strict cookies are withheld from navigations too, of
+// which most bring new visitors; there the hint cookie tells whether there is a session.
+func (m *Manager) withholds(r *http.Request, hinted bool) bool {
+	if m.config.SameSite == http.SameSiteNoneMode || r.Header.Get("Sec-Fetch-Site") != "cross-site" {
+		return false
 	}
+	navigation := (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Sec-Fetch-Mode") == "navigate"
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "iframe", "frame", "fencedframe", "embed", "object":
+		navigation = false // not of the whole page
+	}
+	return !navigation || hinted && m.config.SameSite == http.SameSiteStrictMode
+}
+
+// A candidate is a session that opened, valid or not.
+type candidate struct {
+	data   sessionData
+	values values
+	label  string // of the key that sealed it
+}
+
+// choose decodes what opened and makes the one that is valid the session's state. What isn't valid is no rival: browsers
+// come by cookies of a name that linger for years, as when Domain or Path changes between deployments.
+func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidates, st *state) (refused, leaseRefused *RejectError) {
+	refuse := func(reason Reason, label string) {
+		if refused == nil {
+			refused = m.session.refusal(reason, label)
+		}
+	}
+	var one [1]candidate
+	var first [1]origin
+	sessions, live := one[:0], first[:0]
+	for _, token := range found.all() {
+		c := candidate{label: token.label}
+		if !decodeSession(token.payload, &c.data, &c.values, nil) {
+			refuse(ReasonMalformed, token.label)
+			continue
+		}
+		if o := c.data.id.origin(); now.Unix() < c.data.expires && !slices.Contains(live, o) {
+			live = append(live, o)
+		}
+		same := slices.IndexFunc(sessions, func(other candidate) bool { return other.data.id == c.data.id })
+		if same < 0 {
+			sessions = append(sessions, c)
+		} else if c.data.sealed > sessions[same].data.sealed {
+			sessions[same] = c
+		}
+	}
+	var leases []lease
+	if m.config.IdleTimeout > 0 && len(sessions) > 0 {
+		leases, leaseRefused = m.openLeases(s, now, r)
+	}
+	chosen, rivals := -1, 0
+	var hookErr error
+	var unchecked *RejectError
+	for i := range sessions {
+		c := &sessions[i]
+		reason, err := m.validate(s, now, c, leases, r)
+		switch {
+		case err != nil:
+			hookErr = err
+			unchecked = m.session.refusal(reason, c.label)
+			unchecked.Err = err
+		case reason != 0:
+			refuse(reason, c.label)
+			continue
+		}
+		chosen = i
+		rivals++
+	}
+	t := st.arrived.troubled()
+	t.ambiguous = rivals > 1
+	switch {
+	case t.ambiguous:
+		refused, chosen = m.session.refusal(ReasonAmbiguous, ""), -1
+	case hookErr != nil:
+		t.unchecked, refused, chosen = hookErr, unchecked, -1
+	case chosen >= 0:
+		c := &sessions[chosen]
+		st.data, st.values = c.data, c.values
+		st.arrived.facts |= valid
+		st.arrived.seen = lastUse(&c.data, leases, now)
+		refused = nil
+	}
+	for _, o := range live {
+		if chosen < 0 || o != sessions[chosen].data.id.origin() {
+			t.origins = append(t.origins, o)
+		}
+	}
+	if t.ambiguous || t.unchecked != nil || t.origins != nil {
+		st.arrived.setTrouble(t)
+	}
+	return refused, leaseRefused
+}
+
+// validate returns why a session that opened is refused all the same, or 0. The server enforces all of it from sealed
+// times: what the browser deletes, and when, is a courtesy. The error is Revoked's: then nobody knows.
+func (m *Manager) validate(s *Session, now time.Time, c *candidate, leases []lease, r *received) (Reason, error) {
+	d, seconds := &c.data, now.Unix()
 	switch {
 	case d.created > seconds+clockSkew || d.sealed > seconds+clockSkew:
-		return refuse(ReasonFuture, nil)
+		return ReasonFuture, nil
 	case seconds >= d.expires:
-		return refuse(ReasonExpired, nil)
+		return ReasonExpired, nil
 	case d.created < m.config.Keys.notBefore():
-		return refuse(ReasonRevoked, nil)
-	case came.siblings.ended && hasMarker(s.cookies, m.name, d.id.origin()):
-		return refuse(ReasonEnded, nil)
+		return ReasonRevoked, nil
+	case r.names[cookiename.Ended] != 0 && s.hasMarker(now, d.id.origin()):
+		return ReasonEnded, nil
 	}
-	if m.config.IdleTimeout > 0 && d.mode != modeRemembered {
-		found.seen = max(d.sealed, m.lastSeen(s, now, came, d.id))
-		if seconds-found.seen > int64(m.config.IdleTimeout/time.Second) {
-			return refuse(ReasonIdle, nil)
-		}
+	seen := lastUse(d, leases, now)
+	if idle := m.config.IdleTimeout; idle > 0 && d.mode != modeRemembered && seconds-seen > int64(idle/time.Second) {
+		return ReasonIdle, nil
 	}
 	if m.config.Revoked != nil {
-		revoked, err := m.config.Revoked(s.request.Context(), s.view(now, st))
-		if err != nil {
-			m.config.Logger.Error("cookiesession: Revoked failed, so the session is refused", "error", err)
-		}
+		revoked, err := m.config.Revoked(s.request.Context(), s.view(now, *c, seen, r))
 		if revoked || err != nil {
-			return refuse(ReasonRevoked, err)
+			return ReasonRevoked, err
 		}
 	}
-	return nil
+	return 0, nil
 }
 
 // clockSkew is how far ahead another server's clock may be, in seconds.
 const clockSkew = 60
 
-// importValues asks Import for the values of a visitor who has no session.
-func (m *Manager) importValues(s *Session, now time.Time, st *state) {
-	imported, err := m.config.Import(s.forHook())
-	if err == nil {
-		st.values.changes, err = encodeAll(imported)
-	}
-	if err == nil {
+// importValues asks Import for the values of a visitor who has no session, and reports whether that went well.
+func (m *Manager) importValues(s *Session, now time.Time, st *state) bool {
+	var unchecked error
+	found, err := m.config.Import(s.forHook())
+	if err != nil {
+		unchecked = err // another try may well find values, which a new session would shut out
+	} else if st.values.changes, err = encodeAll(found); err == nil {
 		err = m.checkImport(now, &st.values) // or no response to this visitor could be saved
 	}
 	if err != nil {
-		m.config.Logger.Error("cookiesession: Import failed, so the visitor has an empty session", "error", err)
-		st.importErr, st.values = err, values{}
+		t := st.arrived.troubled()
+		t.importErr, t.unchecked = err, unchecked
+		st.arrived.setTrouble(t)
+		st.values.changes = nil
+		return false
 	}
-	st.came.imported = st.values.changed()
+	if st.values.changed() {
+		st.arrived.facts |= imported
+	}
+	return true
 }
 
-// checkImport returns a *SizeError if a new session with these values is too large.
-func (m *Manager) checkImport(now time.Time, v *values) error {
-	t := now.Unix()
-	_, size := m.session.count(overhead + len(appendSession(nil, &sessionData{created: t, sealed: t, expires: t}, v)))
-	if size > m.config.MaxSize {
-		return &SizeError{Size: size, Limit: m.config.MaxSize, Keys: largest(v, new(values))}
+// reportAll reports what happened while s was opened. Neither the opening nor a lock is held: who listens is the
+// application's code, and may use the session.
+func (m *Manager) reportAll(s *Session, refusals []*RejectError) {
+	if err := s.state.arrived.troubled().importErr; err != nil && m.logged.mayLogHook(m.now()) {
+		m.config.Logger.Error("cookiesession: Import failed, so the visitor is anonymous for this request", "error", err)
 	}
-	return nil
+	for _, refused := range refusals {
+		m.report(s, refused)
+	}
 }
 
-// report counts a refusal and tells OnReject and the log.
+// report counts a refusal and tells the log and OnReject.
 func (m *Manager) report(s *Session, err *RejectError) {
 	m.counters.rejected[err.Reason].Add(1)
-	level := slog.LevelInfo
-	if err.Reason == ReasonExpired || err.Reason == ReasonIdle || err.Reason == ReasonEnded {
-		level = slog.LevelDebug // everyday ends of a session
-	}
-	m.config.Logger.Log(s.request.Context(), level, "cookiesession: cookie refused", "cookie", err.Cookie, "reason", err.Reason.String(), "key", err.KeyLabel)
-	if err.Reason == ReasonUnknownKey && err.Err != nil {
-		m.config.Logger.Warn("cookiesession: key file could not be read again; the last good keys stay in force", "error", err.Err)
+	if err.Reason == ReasonRevoked && err.Err != nil {
+		if m.logged.mayLogHook(m.now()) {
+			m.config.Logger.Error("cookiesession: Revoked failed, so the visitor is anonymous for this request", "error", err.Err)
+		}
+	} else {
+		level := slog.LevelInfo
+		if err.Reason == ReasonExpired || err.Reason == ReasonIdle || err.Reason == ReasonEnded {
+			level = slog.LevelDebug // everyday ends of a session
+		}
+		m.config.Logger.Log(s.request.Context(), level, "cookiesession: cookie refused", "cookie", err.Cookie, "reason", err.Reason.String(), "key", err.KeyLabel)
 	}
 	if m.config.OnReject != nil {
 		m.config.OnReject(s.forHook(), err)
 	}
 }
 
-// save writes s into h, which may keep parts of fields: encode, seal, split. s.mu is held.
-func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
-	if s.silent() && len(h["Set-Cookie"]) == 0 {
+// save writes s into h, which may keep parts of fields: encode, seal, split. s.mu is held, so what there is to tell is
+// returned, to be told without it. own are the Set-Cookie lines that h has now of s.
+func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []string, said remarks, err error) {
+	if s.nothingToWrite() {
 		varyCookie(h, &fields.vary)
-		return nil
+		defaultToPrivate(h, &fields.caching)
+		return nil, said, nil
 	}
 	b := buffers.Get().(*buffer)
 	defer b.release()
 	now := m.now()
+	st := s.state
+	t := st.arrived.troubled()
 
-	saved, err := false, s.err
+	saved := false
+	if err = st.err(); err == nil && t.unchecked != nil && !s.destroyed && s.hasContent() {
+		err, said.unchecked = t.unchecked, true // a new session would replace one that may be good
+	}
 	if err == nil {
 		saved, err = m.writeValues(b, s, now)
 	}
@@ -244,47 +377,73 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) error {
 		m.counters.saveErrors.Add(1)
 	}
 	if s.destroyed {
+		said.clearsCookies = clearsCookies(h)
 		if !saved {
-			m.session.delete(&b.lines, s.came.names)
+			m.session.delete(&b.lines, s.deletions())
+			m.writeHint(&b.lines, s, deleteCookie)
 		}
-		m.writeEnd(b, s, now)
+		m.lease.delete(&b.lines, st.arrived.lease)
 	}
-	if s.destroyed || s.came.imported && err == nil { // if nothing is left to save, too: or it would be imported again
-		m.deleteImported(b, s)
+	var ended []origin
+	if s.destroyed || err == nil {
+		ended = s.endedOrigins()
+		m.writeMarkers(&b.lines, now, ended)
 	}
-	if err == nil && s.came.valid {
-		if !s.destroyed {
-			m.writeLease(b, s, now, saved)
+	if s.destroyed || st.arrived.facts.has(imported) && err == nil { // if nothing is left to save, too: or it would be imported again
+		for _, name := range t.imports {
+			b.lines.add(name, "", &m.attributes, deleteCookie)
 		}
-		m.deleteOldMarkers(b, s, now)
+	}
+	if err == nil && !saved && s.leaseDue(now) {
+		said.leaseErr = m.writeLease(b, s, now)
+	}
+	if err == nil && (st.arrived.facts.has(marked)) {
+		m.pruneMarkers(&b.lines, s, now, ended)
+	}
+	if err == nil && s.isNew() && s.hasContent() && s.isWithheld() {
+		m.counters.withheld.Add(1)
+		said.withheld = true
 	}
 
-	m.setLines(h, &b.lines, &fields.lines)
-	varyCookie(h, &fields.vary)
-	if len(b.lines.ends) > 0 {
-		keepPrivate(h, &fields.caching)
-		m.counters.saved.Add(1)
-		m.warnOfLargeResponse(len(b.lines.buf))
+	var earlier []string
+	if st.special != nil {
+		earlier = st.special.written
 	}
-	return err
+	own = b.lines.putInto(h, &m.attributes, earlier, &fields.lines)
+	varyCookie(h, &fields.vary)
+	if b.lines.empty() {
+		defaultToPrivate(h, &fields.caching)
+		return nil, said, err
+	}
+	keepPrivate(h, &fields.caching)
+	m.counters.saved.Add(1)
+	said.bytes = len(b.lines.buf)
+	return own, said, err
 }
 
-// silent reports whether it's plain that the browser needn't be told anything: the usual case, of a request that only
-// reads.
-func (s *Session) silent() bool {
-	return s.err == nil && !s.destroyed && !s.came.imported && !s.dirty() && s.flash.action() == flashKeep &&
-		(!s.came.valid || !s.came.siblings.ended && s.manager.config.IdleTimeout == 0)
+// nothingToWrite reports whether it's plain that the browser needn't be told anything: the usual case, of a request that
+// only reads.
+func (s *Session) nothingToWrite() bool {
+	st := s.state
+	if sp := st.special; sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.arrived.facts.has(marked|imported) || st.flash.action() != flashKeep {
+		return false
+	}
+	if s.isNew() {
+		return !s.hasContent() && !s.regenerated
+	}
+	return !s.dirty() && s.manager.config.IdleTimeout == 0
 }
 
 // writeValues writes the session's cookies and the flash cookies, as far as they must change.
 func (m *Manager) writeValues(b *buffer, s *Session, now time.Time) (saved bool, err error) {
 	saved = s.dirty()
 	if saved {
-		b.session = s.encode(roomFor(b.session), now.Unix())
+		b.session = s.encode(withHeader(b.session), now.Unix())
 	}
-	action := s.flash.action()
+	f := s.state.flash
+	action := f.action()
 	if action == flashWrite {
-		b.flash = s.flash.encode(roomFor(b.flash), m.flashExpiry(now))
+		b.flash = f.encode(withHeader(b.flash), m.flashExpiry(now))
 	}
 	if saved || action == flashWrite {
 		if err := m.checkTotal(b, s, saved, action); err != nil {
@@ -292,77 +451,51 @@ func (m *Manager) writeValues(b *buffer, s *Session, now time.Time) (saved bool,
 		}
 	}
 	if saved {
-		if err := m.session.write(&b.lines, now, b.session, s.maxAge(now), s.came.names); err != nil {
+		if err := m.session.write(&b.lines, now, b.session, s.maxAge(now), s.state.arrived.session); err != nil {
 			return false, err
 		}
+		m.writeHint(&b.lines, s, s.maxAge(now))
 	}
-	switch action {
-	case flashWrite:
-		return saved, m.flash.write(&b.lines, now, b.flash, seconds(m.config.FlashLifetime), s.flash.names)
-	case flashDelete:
-		m.flash.delete(&b.lines, s.flash.names)
+	switch {
+	case action == flashWrite:
+		return saved, m.flash.write(&b.lines, now, b.flash, seconds(m.config.FlashLifetime), s.state.arrived.flash)
+	case action == flashDelete, f != nil && f.isOpened && f.refused && (saved || s.destroyed):
+		m.flash.delete(&b.lines, s.state.arrived.flash)
 	}
 	return saved, nil
 }
 
-// checkTotal returns a *SizeError if what is about to be written, with what stays, is too large.
-func (m *Manager) checkTotal(b *buffer, s *Session, saved bool, action flashAction) error {
-	cookies, total := 0, 0
-	limit := m.config.MaxSize
-	if saved {
-		cookies, total = m.session.count(len(b.session) + overhead - payloadStart)
-	} else if s.came.valid && !s.destroyed {
-		_, total = m.session.count(s.came.size + overhead)
-	}
-	if action == flashWrite {
-		n, size := m.flash.count(len(b.flash) + overhead - payloadStart)
-		cookies, total = max(cookies, n), total+size
-	} else if action == flashKeep {
-		total += s.flashBytes()
-	}
-	if cookies > maxChunks {
-		limit = min(limit, m.flash.full())
-	}
-	if total > limit {
-		return &SizeError{Size: total, Limit: limit, Keys: s.largest()}
-	}
-	return nil
-}
-
-// warnOfLargeResponse tells once per process what breaks first: stock nginx answers 502 to a response whose header
-// passes 4 kB.
-func (m *Manager) warnOfLargeResponse(n int) {
-	if n > 3072 {
-		largeResponse.Do(func() {
-			m.config.Logger.Warn("cookiesession: a response sets more than 3,072 bytes of cookies, which nginx refuses unless configured: proxy_buffer_size 16k; proxy_busy_buffers_size 24k", "bytes", n)
-		})
+// writeHint sets or deletes NAME.here, which comes with a navigation from another site when the session itself, under
+// SameSite=Strict, doesn't.
+func (m *Manager) writeHint(l *lines, s *Session, maxAge int64) {
+	if m.config.SameSite == http.SameSiteStrictMode && (maxAge != deleteCookie || s.state.arrived.facts.has(hinted|withheld)) {
+		l.add(m.name+cookiename.Here.Suffix(), hintValue(maxAge), &m.hint, maxAge)
 	}
 }
 
-var largeResponse sync.Once
-
-// importDeletion returns the Set-Cookie line that deletes another library's cookie.
-func (m *Manager) importDeletion(name string) string {
-	return string(m.attributes.append([]byte(name+"="), deleteCookie))
+func hintValue(maxAge int64) string {
+	if maxAge == deleteCookie {
+		return ""
+	}
+	return "1"
 }
 
-// deleteImported deletes those of the other library's cookies that came.
-func (m *Manager) deleteImported(b *buffer, s *Session) {
-	for _, name := range m.config.ImportCookies {
-		for suffix := range ownCookies(s.cookies, name) {
-			if suffix == "" {
-				b.lines.buf = append(b.lines.buf, m.importDeletion(name)...)
-				b.lines.endLine()
-				break
-			}
-		}
+// readFlashBeforeWriting opens flash cookies that nobody asked for if the response is going to write: those that are
+// refused are deleted then, and don't count.
+func (s *Session) readFlashBeforeWriting() {
+	s.mu.Lock()
+	f := s.state.flash
+	writes := f != nil && !f.isOpened && !s.committed && (s.dirty() || s.destroyed)
+	s.mu.Unlock()
+	if writes {
+		s.openFlash()
 	}
 }
 
 // A buffer holds what one Save builds. Its plaintext is overwritten by sealing, or cleared before another Save gets it.
 type buffer struct {
 	session, flash, lease []byte
-	lines                 lineWriter
+	lines                 lines
 }
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
@@ -381,8 +514,8 @@ func (b *buffer) release() {
 	buffers.Put(b)
 }
 
-// roomFor returns buf with room for a token's header, into which a payload is encoded and then sealed in place.
-func roomFor(buf []byte) []byte {
+// withHeader returns buf with space for a token's header, behind which a payload is encoded and then sealed in place.
+func withHeader(buf []byte) []byte {
 	return append(buf[:0], make([]byte, payloadStart)...)
 }
 

@@ -1,40 +1,19 @@
 package cookiesession
 
 import (
-	"fmt"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
 // OwnCookies returns suffixes and values of the cookies called name, or name and a dot and more.
 func OwnCookies(lines []string, name string) (own [][2]string) {
-	for suffix, value := range ownCookies(lines, name) {
+	for suffix, value := range cookiesNamed(strings.Join(lines, "; "), name) {
 		own = append(own, [2]string{suffix, value})
 	}
 	return own
-}
-
-// Collected returns what collect finds of the flash, or else the lease, compartment of the session cookie called name,
-// what it finds looking for the whole name at once, whether that is any, and whether looking for the session's cookies
-// noted that some came.
-func Collected(lines []string, name string, flash bool) (got, want string, came, noted bool) {
-	var session, byInfix, whole chunkSet
-	session.collect(lines, name, "")
-	infix, noted := leaseInfix, session.siblings.lease
-	if flash {
-		infix, noted = flashInfix, session.siblings.flash
-	}
-	byInfix.collect(lines, name, infix)
-	whole.collect(lines, name+infix, "")
-	byInfix.siblings, whole.siblings = siblings{}, siblings{} // of the session cookie only
-	return fmt.Sprintf("%#v", byInfix), fmt.Sprintf("%#v", whole), whole.came != 0, noted
-}
-
-// MarkersCame returns whether markers came, and whether looking for the session's cookies noted that some may have.
-func MarkersCame(lines []string, name string) (came, noted bool) {
-	var session chunkSet
-	session.collect(lines, name, "")
-	return hasMarkers(lines, name), session.siblings.ended
 }
 
 // Split returns the cookies, name=value, over which a token is split if each Set-Cookie line has room bytes for
@@ -44,7 +23,7 @@ func Split(token []byte, name string, room int) (cookies []string, number, size 
 	number, size = s.count(len(token))
 	if number <= maxChunks {
 		for i := range number {
-			cookies = append(cookies, string(s.appendChunk(nil, token, i, number)))
+			cookies = append(cookies, string(s.split(nil, token, i, number)))
 		}
 	}
 	return cookies, number, size
@@ -52,12 +31,11 @@ func Split(token []byte, name string, room int) (cookies []string, number, size 
 
 // Join returns what joining and decoding makes of the cookies called name, if they have one reading.
 func Join(lines []string, name string) (token []byte, ok bool) {
-	var came chunkSet
-	came.collect(lines, name, "")
-	if came.nHeads != 1 || came.tooMany {
+	r := receive(strings.Join(lines, "; "), name, nil)
+	if r.firsts[cookiename.Session] != 1 || r.crowded[cookiename.Session] {
 		return nil, false
 	}
-	token, choices, reason := came.token(came.heads[0], 0)
+	token, choices, reason := r.token(cookiename.Session, r.first(cookiename.Session), 0, nil)
 	return token, reason == 0 && choices == 1
 }
 
@@ -65,12 +43,12 @@ func Join(lines []string, name string) (token []byte, ok bool) {
 // purpose.
 func (m *Manager) SealPayload(purpose string, payload []byte) string {
 	c := map[string]*compartment{purposeSession: m.session, purposeFlash: m.flash, purposeLease: m.lease}[purpose]
-	var w lineWriter
-	if err := c.write(&w, m.now(), append(roomFor(nil), payload...), untilBrowserCloses, 0); err != nil {
+	var l lines
+	if err := c.write(&l, m.now(), append(withHeader(nil), payload...), untilBrowserCloses, 0); err != nil {
 		panic(err)
 	}
 	h := http.Header{}
-	m.setLines(h, &w, new([1]string))
+	l.putInto(h, &m.attributes, nil, new([1]string))
 	header := ""
 	for _, line := range h["Set-Cookie"] {
 		c, err := http.ParseSetCookie(line)

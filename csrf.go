@@ -1,8 +1,11 @@
 package cookiesession
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
+	"log/slog"
 	"mime"
 	"net/http"
 
@@ -25,13 +28,13 @@ const (
 func (s *Session) CSRFToken() string {
 	s.lock()
 	defer s.unlock()
-	if s.data.csrf == (csrfSecret{}) && s.mayChange() {
+	if s.state.data.csrf == (csrfSecret{}) && s.mayChange("") {
 		rand.Read(s.changing().csrf[:])
 	}
 	const n = len(csrfSecret{})
 	var token [2 * n]byte
 	rand.Read(token[:n])
-	subtle.XORBytes(token[n:], token[:n], s.data.csrf[:])
+	subtle.XORBytes(token[n:], token[:n], s.state.data.csrf[:])
 	return string(base64dot.AppendEncode(nil, token[:]))
 }
 
@@ -45,39 +48,38 @@ func (s *Session) VerifyCSRFToken(token string) bool {
 		return false
 	}
 	parts, ok := base64dot.AppendDecode(make([]byte, 0, 2*n), token)
-	if !ok || s.data.csrf == (csrfSecret{}) {
+	if !ok || s.state.data.csrf == (csrfSecret{}) {
 		return false
 	}
 	subtle.XORBytes(parts[n:], parts[:n], parts[n:])
-	return subtle.ConstantTimeCompare(parts[n:], s.data.csrf[:]) == 1
+	return subtle.ConstantTimeCompare(parts[n:], s.state.data.csrf[:]) == 1
 }
 
 // RegenerateCSRFToken makes all tokens of the session invalid. A session that never had one is left alone.
 func (s *Session) RegenerateCSRFToken() {
 	s.lock()
 	defer s.unlock()
-	if s.data.csrf != (csrfSecret{}) && s.mayChange() {
+	if s.state.data.csrf != (csrfSecret{}) && s.mayChange("") {
 		rand.Read(s.changing().csrf[:])
 	}
 }
 
-// ProtectCSRF refuses requests that another site made the browser send. It goes inside [Manager.Handler]. First it
-// asks Config.CSRF, an [http.CrossOriginProtection]; then every request whose method isn't GET, HEAD, OPTIONS or
-// TRACE must bring a token of the session in the header X-CSRF-Token, or in the field csrf_token of a form,
-// urlencoded or multipart, in its body. What is refused goes to Config.CSRFFailure.
+// ProtectCSRF refuses requests that another site made the browser send. It goes inside [Manager.Handler], and panics at
+// its first request if it doesn't. First it asks Config.CSRF, an [http.CrossOriginProtection]; then every request whose
+// method isn't GET, HEAD, OPTIONS or TRACE must bring a token of the session in the header X-CSRF-Token, or in the field
+// csrf_token of a form, urlencoded or multipart, in its body. What is refused goes to Config.CSRFFailure, which learns
+// from [CSRFError] why; it is logged, and counted in Stats.
 //
 // Looking for the field parses the form, as [http.Request.ParseMultipartForm] does with 32 MB in memory; requests
 // with the header are left unread. Put what other servers call, such as webhooks, outside.
 func (m *Manager) ProtectCSRF(next http.Handler) http.Handler {
-	failure := m.config.CSRFFailure
-	if failure == nil {
-		failure = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, "403 forbidden: this form has expired or came from elsewhere; please go back, reload the page and try again", http.StatusForbidden)
-		})
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, ok := r.Context().Value(m).(*Session)
+		if !ok {
+			panic("cookiesession: ProtectCSRF must be inside Handler of the same Manager: sessions.Handler(sessions.ProtectCSRF(mux))")
+		}
 		if m.config.CSRF.Check(r) != nil {
-			failure.ServeHTTP(w, r)
+			m.refuseCSRF(w, r, ErrCSRFOrigin)
 			return
 		}
 		switch r.Method {
@@ -86,27 +88,123 @@ func (m *Manager) ProtectCSRF(next http.Handler) http.Handler {
 			return
 		}
 		parsed := r.MultipartForm != nil
-		token := requestToken(r)
+		token, err := requestToken(r)
 		if !parsed && r.MultipartForm != nil {
-			// net/http removes the files of the request that it made, and this may be a copy.
+			// net/http removes the files of the request that it made, and this may be a copy's copy.
 			defer r.MultipartForm.RemoveAll()
 		}
-		if !m.Get(r).VerifyCSRFToken(token) {
-			failure.ServeHTTP(w, r)
-			return
+		if err == nil {
+			err = s.checkCSRF(token)
 		}
-		next.ServeHTTP(w, r)
+		s.open()
+		switch unchecked := s.state.arrived.troubled().unchecked; {
+		case err == nil:
+			next.ServeHTTP(w, r)
+		case unchecked != nil:
+			m.answerUnsaved(w, r, http.StatusServiceUnavailable, unchecked)
+		default:
+			m.refuseCSRF(w, r, err)
+		}
 	})
 }
 
-// requestToken returns the token that r brought, never one from the URL: those are logged and shared.
-func requestToken(r *http.Request) string {
+// checkCSRF returns why a request with this token is refused, or nil.
+func (s *Session) checkCSRF(token string) error {
+	s.lock()
+	hasSecret := s.state.data.csrf != (csrfSecret{})
+	isNew := s.isNew()
+	s.unlock()
+	switch {
+	case s.VerifyCSRFToken(token):
+		return nil
+	case isNew || !hasSecret:
+		return ErrCSRFNoSession
+	case token == "":
+		return ErrCSRFNoToken
+	}
+	return ErrCSRFToken
+}
+
+// refuseCSRF answers a request that ProtectCSRF refuses.
+func (m *Manager) refuseCSRF(w http.ResponseWriter, r *http.Request, err error) {
+	reason := csrfReasonOf(err)
+	m.counters.csrfRefused[reason].Add(1)
+	m.config.Logger.LogAttrs(r.Context(), slog.LevelInfo, "cookiesession: ProtectCSRF refused a request",
+		slog.String("reason", csrfReasons[reason]), slog.String("method", r.Method), slog.String("path", r.URL.Path))
+	if m.config.CSRFFailure != nil {
+		m.config.CSRFFailure.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), csrfFailed{}, err)))
+		return
+	}
+	if csrfReasons[reason] == csrfTooLarge {
+		http.Error(w, "413 too large: what this form sends is larger than this site takes", http.StatusRequestEntityTooLarge)
+		return
+	}
+	http.Error(w, "403 forbidden: this form has expired or came from elsewhere; please go back, reload the page and try again", http.StatusForbidden)
+}
+
+// csrfFailed is the context key of why a request was refused.
+type csrfFailed struct{}
+
+// CSRFError returns, in Config.CSRFFailure, why ProtectCSRF refuses r: [ErrCSRFOrigin], [ErrCSRFNoSession],
+// [ErrCSRFNoToken], [ErrCSRFToken], or a *[http.MaxBytesError] if the body is over a limit that was set for it, which
+// 413 answers best. Elsewhere it returns nil.
+func CSRFError(r *http.Request) error {
+	err, _ := r.Context().Value(csrfFailed{}).(error)
+	return err
+}
+
+// csrfTooLarge is the reason for a *http.MaxBytesError.
+const csrfTooLarge = "too-large"
+
+// csrfReasons are the keys of Stats.CSRFRefused.
+var csrfReasons = [...]string{"origin", "no-session", "no-token", "token", csrfTooLarge}
+
+// csrfReasonOf returns an index of csrfReasons.
+func csrfReasonOf(err error) int {
+	switch err {
+	case ErrCSRFOrigin:
+		return 0
+	case ErrCSRFNoSession:
+		return 1
+	case ErrCSRFNoToken:
+		return 2
+	case ErrCSRFToken:
+		return 3
+	}
+	return 4
+}
+
+// requestToken returns the token that r brought, never one from the URL: those are logged and shared. The error is a
+// *http.MaxBytesError.
+func requestToken(r *http.Request) (token string, err error) {
 	if token := r.Header.Get(CSRFHeader); token != "" {
-		return token
+		return token, nil
 	}
 	switch kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind {
-	case "application/x-www-form-urlencoded", "multipart/form-data":
-		return r.PostFormValue(CSRFField)
+	case "application/x-www-form-urlencoded":
+		err = parseForm(r)
+	case "multipart/form-data":
+		err = r.ParseMultipartForm(maxFormMemory)
+	default:
+		return "", nil
 	}
-	return ""
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return "", tooLarge
+	}
+	return r.PostForm.Get(CSRFField), nil
+}
+
+const maxFormMemory = 32 << 20 // as net/http's own PostFormValue has it
+
+// parseForm parses an urlencoded body whatever the method, though somebody has parsed the form without it: net/http reads
+// the body for POST, PUT and PATCH only.
+func parseForm(r *http.Request) error {
+	post := *r
+	if len(r.PostForm) == 0 {
+		post.Method, post.Form, post.PostForm = http.MethodPost, nil, nil
+	}
+	err := post.ParseForm()
+	r.Form, r.PostForm = post.Form, post.PostForm
+	return err
 }

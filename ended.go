@@ -3,106 +3,114 @@ package cookiesession
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
 // An ended marker, NAME.ended.TAG, says that the sessions of one origin have been destroyed in this browser. It isn't
 // sealed: forging one only logs the forger out.
 const (
-	endedInfix      = ".ended."
 	markerLifetime  = maxAgeLimit      // a response under way may give the ended session a new life
 	markerMinAge    = 10 * time.Minute // responses are under way for less
 	maxOldMarkers   = 4                // deleted by one response
-	originTagLength = 11
+	maxMarkers      = 32               // in a browser, or they would crowd out the session: proxies bound the Cookie header
+	maxExcessPruned = 8                // of what is beyond, deleted by one response
 )
 
-// originTag returns the TAG of an origin.
-func originTag(o origin) string { return string(base64dot.AppendEncode(nil, o[:])) }
-
-// parseOrigin is strict: one origin has one tag.
-func parseOrigin(tag string) (o origin, ok bool) {
-	if len(tag) != originTagLength {
-		return o, false
-	}
-	_, ok = base64dot.AppendDecode(o[:0], tag)
-	return o, ok
+// A marker is what came of one.
+type marker struct {
+	tag    string
+	age    int64 // in seconds; the greatest if it doesn't say
+	broken bool  // it says no time, or one to come
 }
 
-// endedMarkers yields the tags of the markers that came, and what they say.
-func endedMarkers(cookies []string, name string, yield func(tag, value string) bool) {
-	for suffix, value := range ownCookies(cookies, name) {
-		tag, ok := strings.CutPrefix(suffix, endedInfix)
-		if !ok {
+// endedMarkers yields the markers that came. It's a pass of its own over the Cookie header, for requests that brought
+// markers only: to keep them beforehand would take memory for as many as the visitor likes.
+func (s *Session) endedMarkers(now time.Time, yield func(marker) bool) {
+	for suffix, value := range cookiesNamed(s.cookies, s.manager.name) {
+		kind, _, tag := cookiename.Parse(suffix)
+		if kind != cookiename.Ended {
 			continue
 		}
-		if _, ok := parseOrigin(tag); ok && !yield(tag, value) {
+		m := marker{tag: tag}
+		ended, err := strconv.ParseInt(value, 10, 64)
+		m.age = now.Unix() - ended
+		if err != nil || m.age < -clockSkew {
+			m.age, m.broken = 1<<63-1, true
+		}
+		if !yield(m) {
 			return
 		}
 	}
 }
 
 // hasMarker reports whether a marker came for the origin, whatever it says.
-func hasMarker(cookies []string, name string, o origin) (found bool) {
-	want := originTag(o)
-	endedMarkers(cookies, name, func(tag, _ string) bool {
-		found = tag == want
+func (s *Session) hasMarker(now time.Time, o origin) (found bool) {
+	want := o.Tag()
+	s.endedMarkers(now, func(m marker) bool {
+		found = m.tag == want
 		return !found
 	})
 	return found
 }
 
-// hasMarkers reports whether any marker came.
-func hasMarkers(cookies []string, name string) (found bool) {
-	endedMarkers(cookies, name, func(_, _ string) bool {
-		found = true
-		return false
-	})
-	return found
+// endedOrigins returns the origins that the response ends: all that came, for Destroy; for Regenerate, which starts something
+// new where it wasn't clear who the visitor is, those that weren't chosen.
+func (s *Session) endedOrigins() (origins []origin) {
+	a := &s.state.arrived
+	t := a.troubled()
+	if !s.destroyed && !(s.regenerated && t.ambiguous) {
+		return nil
+	}
+	if s.destroyed && a.facts.has(valid) {
+		origins = append(origins, s.state.received().id.origin())
+	}
+	return append(origins, t.origins...)
 }
 
-// deleteOldMarkers keeps markers from piling up. Only a request with a valid session may do it: without one, nothing
-// but a marker may stand between the visitor and the ended session.
-func (m *Manager) deleteOldMarkers(b *buffer, s *Session, now time.Time) {
-	if !s.came.siblings.ended {
-		return
+// writeMarkers marks the origins as ended.
+func (m *Manager) writeMarkers(l *lines, now time.Time, origins []origin) {
+	for _, o := range origins {
+		m.marker(l, o.Tag(), strconv.FormatInt(now.Unix(), 10), seconds(markerLifetime))
 	}
-	var deleted []string
-	endedMarkers(s.cookies, m.name, func(tag, value string) bool {
-		ended, err := strconv.ParseInt(value, 10, 64)
-		age := now.Unix() - ended
-		if err == nil && age >= -clockSkew && age <= int64(markerMinAge/time.Second) || slices.Contains(deleted, tag) {
+}
+
+// marker adds a line that sets or deletes a marker.
+func (m *Manager) marker(l *lines, tag, value string, maxAge int64) {
+	l.add(m.name+cookiename.Ended.Suffix()+"."+tag, value, &m.attributes, maxAge)
+}
+
+// pruneMarkers keeps markers from piling up, of which the response writes more. Old ones are deleted only where the
+// request brought a valid session: without one, nothing but a marker may stand between the visitor and the ended
+// session. What exceeds maxMarkers goes in any case, oldest first. A marker stays as long as a session comes that it
+// refuses.
+func (m *Manager) pruneMarkers(l *lines, s *Session, now time.Time, writing []origin) {
+	var oldest []marker
+	count := len(writing)
+	s.endedMarkers(now, func(mk marker) bool {
+		count++
+		o, _ := cookiename.ParseTag(mk.tag)
+		same := func(other marker) bool { return other.tag == mk.tag }
+		if slices.Contains(writing, o) || slices.Contains(s.state.arrived.troubled().origins, o) || slices.ContainsFunc(oldest, same) {
 			return true
 		}
-		b.lines.marker(m, tag, "", deleteCookie)
-		deleted = append(deleted, tag)
-		return len(deleted) < maxOldMarkers
+		at, _ := slices.BinarySearchFunc(oldest, mk, func(a, b marker) int {
+			if a.age >= b.age { // equal ones in the order in which they came
+				return -1
+			}
+			return 1
+		})
+		if at < maxExcessPruned {
+			oldest = slices.Insert(oldest[:min(len(oldest), maxExcessPruned-1)], at, mk)
+		}
+		return true
 	})
-}
-
-// writeEnd writes what Destroy says beside deleting the session cookie.
-func (m *Manager) writeEnd(b *buffer, s *Session, now time.Time) {
-	m.lease.delete(&b.lines, m.leaseNames(s))
-	mark := func(o origin) {
-		b.lines.marker(m, originTag(o), strconv.FormatInt(now.Unix(), 10), seconds(markerLifetime))
+	for i, mk := range oldest {
+		isOld := mk.broken || mk.age > int64(markerMinAge/time.Second)
+		if i >= count-maxMarkers && !(i < maxOldMarkers && isOld && s.state.arrived.facts.has(valid)) {
+			break
+		}
+		m.marker(l, mk.tag, "", deleteCookie)
 	}
-	if s.came.alive {
-		mark(s.came.data.id.origin())
-	}
-	for _, o := range s.came.rivals {
-		mark(o)
-	}
-}
-
-// marker appends a line that sets or deletes a marker.
-func (w *lineWriter) marker(m *Manager, tag, value string, maxAge int64) {
-	w.buf = append(w.buf, m.name...)
-	w.buf = append(w.buf, endedInfix...)
-	w.buf = append(w.buf, tag...)
-	w.buf = append(w.buf, '=')
-	w.buf = append(w.buf, value...)
-	w.buf = m.attributes.append(w.buf, maxAge)
-	w.endLine()
 }

@@ -13,6 +13,16 @@ var ErrNoValue = errors.New("cookiesession: no value")
 // with it, had been sent, or the connection had been hijacked.
 var ErrCommitted = errors.New("cookiesession: session changed after the response header was sent")
 
+var errNotHijacked = errors.New("cookiesession: connection not hijacked: the session could not be saved, and an error page answers the request")
+
+// Why ProtectCSRF refuses a request, which [CSRFError] returns.
+var (
+	ErrCSRFOrigin    = errors.New("cookiesession: another site sent the request")
+	ErrCSRFNoSession = errors.New("cookiesession: no session, or one that never had a CSRF token")
+	ErrCSRFNoToken   = errors.New("cookiesession: the request brings no CSRF token")
+	ErrCSRFToken     = errors.New("cookiesession: the CSRF token is not this session's")
+)
+
 // A SizeError says that the session is too large to be saved. The cookies in the browser stay as they were.
 type SizeError struct {
 	Size  int       // bytes that session and flash would add to the Cookie request header
@@ -30,7 +40,7 @@ type KeySize struct {
 // Error names the three largest keys.
 func (e *SizeError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "cookiesession: session needs %d bytes of the Cookie header, limit is %d", e.Size, e.Limit)
+	fmt.Fprintf(&b, "cookiesession: session needs %d bytes of the Cookie header, Config.MaxSize allows %d", e.Size, e.Limit)
 	separator := "; largest"
 	for _, k := range e.Keys[:min(len(e.Keys), 3)] {
 		b.WriteString(separator)
@@ -52,11 +62,11 @@ const (
 	ReasonUnknownKey                   // names a key that the ring doesn't hold, or holds as retired
 	ReasonForged                       // doesn't authenticate under the key that it names
 	ReasonTorn                         // a part is missing, or parts of two writes are mixed
-	ReasonAmbiguous                    // several cookies of the name, which open to different sessions or are too many
+	ReasonAmbiguous                    // several cookies of the name, which are different valid sessions or too many to try
 	ReasonExpired                      // its lifetime is over
 	ReasonIdle                         // not seen within IdleTimeout
 	ReasonEnded                        // destroyed in this browser
-	ReasonRevoked                      // Config.Revoked said so or failed, or created before the ring's not-before
+	ReasonRevoked                      // Config.Revoked said so, or created before the ring's not-before; with Err, Revoked failed
 	ReasonFuture                       // created or sealed more than a minute ahead of this server's clock
 )
 

@@ -54,7 +54,7 @@ func (f Field[T]) Update(s *Session, fn func(T) T) T {
 		old := s.encoded(string(f))
 		v, _ := f.decode(old)
 		v = fn(v)
-		encoded, err := encodeValue(string(f), v)
+		encoded, err := encodePair(string(f), v)
 		if s.swap(string(f), old, encoded, err) {
 			return v
 		}

@@ -1,8 +1,11 @@
 package cookiesession
 
 import (
+	"strings"
+	"sync"
 	"time"
 
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
 
@@ -10,57 +13,76 @@ import (
 // reading one never rewrites the session, and "you are logged out" survives Destroy. A browser that kept the cookie
 // can bring it back until it expires, so no authority belongs in it.
 type flash struct {
-	names    nameSet // flash cookies that came
-	valid    bool    // one of them opened and has time left
-	came     values  // what it held
-	consumed bool    // what came has been shown, if anything valid did
-	now      values  // FlashNow's
-	next     values  // what the next request gets beside what nobody has read
+	cookies received // that came, of the flash compartment
+
+	opening  sync.Once // sets what follows, which never changes then
+	unread   values    // what came
+	isValid  bool      // what came opened and has time left
+	refused  bool      // something came and was refused
+	isOpened bool      // opening is done; guarded by the session's lock, as is what follows
+
+	consumed bool   // what came has been shown
+	now      values // FlashNow's
+	next     values // what the next request gets beside what nobody has read
 }
 
-// openFlash opens the flash cookie unless that has been done. s.mu must not be held.
-func (s *Session) openFlash() {
-	s.open()
-	s.flashing.Do(func() {
-		f, refused := s.manager.readFlash(s)
+// openFlash opens the flash cookie unless that has been done. The session's lock must not be held.
+func (s *Session) openFlash() *flash {
+	s.lock()
+	f := s.state.flash
+	if f == nil {
+		f = new(flash)
+		s.state.flash = f
+	}
+	s.mu.Unlock()
+	var refused *RejectError
+	f.opening.Do(func() {
+		refused = s.manager.readFlash(s, f)
 		s.mu.Lock()
-		s.flash = f
+		f.isOpened = true
 		s.mu.Unlock()
-		if refused != nil {
-			s.manager.report(s, refused)
-		}
 	})
+	if refused != nil {
+		s.manager.report(s, refused)
+	}
+	return f
 }
 
-func (m *Manager) readFlash(s *Session) (f *flash, refused *RejectError) {
-	if !s.came.siblings.flash {
-		return new(flash), nil
+// readFlash opens what came.
+func (m *Manager) readFlash(s *Session, f *flash) (refused *RejectError) {
+	if len(f.cookies.cookies) == 0 {
+		return nil
 	}
 	now := m.now()
-	var came chunkSet
-	m.flash.collect(&came, s.cookies)
-	f = &flash{names: came.came}
-	ambiguous := false
-	refused = m.flash.openEach(now, &came, func(o opened) Reason {
+	found, refused := m.flash.open(s.request.Context(), now, &f.cookies, nil)
+	n := 0
+	refuse := func(reason Reason, label string) {
+		if refused == nil {
+			refused = m.flash.refusal(reason, label)
+		}
+	}
+	for _, token := range found.all() {
 		var v values
-		expires, ok := decodeFlash(o.payload, &v)
+		expires, ok := decodeFlash(token.payload, &v)
 		switch {
 		case !ok:
-			return ReasonMalformed
+			refuse(ReasonMalformed, token.label)
 		case now.Unix() >= expires:
-			return ReasonExpired
+			refuse(ReasonExpired, token.label)
+		default:
+			f.unread = v
+			n++
 		}
-		ambiguous = f.valid
-		f.valid, f.came = true, v
-		return 0
-	})
-	if ambiguous {
-		refused = m.flash.reject(ReasonAmbiguous)
 	}
-	if refused != nil {
-		f.valid, f.came = false, values{}
+	if n > 1 {
+		f.unread, refused = values{}, m.flash.refusal(ReasonAmbiguous, "")
 	}
-	return f, refused
+	f.isValid = n == 1
+	f.refused = n != 1
+	if f.isValid {
+		return nil
+	}
+	return refused
 }
 
 // A flashAction is what a response does to the flash cookie.
@@ -89,12 +111,13 @@ func (f *flash) outcome() values {
 	switch {
 	case f == nil:
 		return values{}
-	case f.consumed:
+	case f.consumed || !f.isOpened:
 		return f.next
 	}
-	v := f.came
-	for _, c := range f.next.changes {
-		v.set(c.key, c.encoded)
+	v := f.unread
+	for i := range f.next.changes {
+		p := f.next.changes[i].pair
+		v.set(string(p.key()), p)
 	}
 	return v
 }
@@ -102,6 +125,16 @@ func (f *flash) outcome() values {
 func (f *flash) encode(dst []byte, expires int64) []byte {
 	v := f.outcome()
 	return appendFlash(dst, expires, &v)
+}
+
+// keptSize returns what the flash cookies that came, and stay, add to the Cookie header. What was refused doesn't count:
+// nobody can read it, and the next response that writes deletes it.
+func (s *Session) keptSize() int {
+	f := s.state.flash
+	if f == nil || f.isOpened && f.refused {
+		return 0
+	}
+	return f.cookies.size(cookiename.Flash, s.manager.name)
 }
 
 // flashExpiry returns when messages expire that are left now: parts of a second count, as in Max-Age.
@@ -114,52 +147,66 @@ func (f *flash) get(key string) []byte {
 	if encoded := f.now.get(key); encoded != nil {
 		return encoded
 	}
-	return f.came.get(key)
+	return f.unread.get(key)
+}
+
+// isPrefetch reports whether the browser fetches the response for later, so that nobody may see it (Sec-Purpose is the
+// Fetch standard's; Purpose and X-Moz are what browsers sent before).
+func (s *Session) isPrefetch() bool {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz"} {
+		purpose, _, _ := strings.Cut(s.request.Header.Get(name), ";")
+		if strings.EqualFold(strings.TrimSpace(purpose), "prefetch") {
+			return true
+		}
+	}
+	return false
 }
 
 // consumeFlash locks the session and consumes the flash messages that came, if any.
 func (s *Session) consumeFlash() *flash {
-	s.openFlash()
+	f := s.openFlash()
 	s.mu.Lock()
-	if s.flash.valid && !s.flash.consumed && s.mayChange() {
-		s.flash.consumed = true
+	if f.isValid && !f.consumed && !s.isPrefetch() && s.mayChange("") {
+		f.consumed = true
 	}
-	return s.flash
+	return f
 }
 
 // Flash stores a copy of value for the next request that reads flash messages, in addition to what nobody has read
 // yet. This request doesn't see it. Messages wait for Config.FlashLifetime, counted from the last Flash. What can't
 // be encoded changes nothing, and [Session.Err] says so.
 func (s *Session) Flash(key string, value any) {
-	encoded, err := encodeValue(key, value)
-	s.openFlash()
+	p, err := encodePair(key, value)
+	f := s.openFlash()
 	s.mu.Lock()
 	defer s.unlock()
-	if !s.mayChange() {
+	if !s.mayChange(key) {
 		return
 	}
 	if err != nil {
 		s.fail(err)
 		return
 	}
-	s.flash.next.set(key, encoded)
+	f.next.set(key, p)
 }
 
 // FlashNow stores a copy of value for this request only.
 func (s *Session) FlashNow(key string, value any) {
-	encoded, err := encodeValue(key, value)
-	s.openFlash()
+	p, err := encodePair(key, value)
+	f := s.openFlash()
 	s.mu.Lock()
 	defer s.unlock()
 	if err != nil {
 		s.fail(err)
 		return
 	}
-	s.flash.now.set(key, encoded)
+	f.now.set(key, p)
 }
 
 // Flashed returns the flash message of key, typed as [Session.Get] does, or nil. Reading one consumes all that came:
-// they are gone with this response unless kept. A request that never asks consumes nothing.
+// they are gone with this response unless kept. So read them before the first byte of the response, html/template's
+// included. A request that never asks consumes nothing; neither does one that the browser marks as a prefetch, so a page
+// that is prerendered and then shown may show a message that another page shows, too.
 func (s *Session) Flashed(key string) any {
 	if encoded := s.flashed(key); encoded != nil {
 		return value.Decode(encoded)
@@ -177,9 +224,9 @@ func (s *Session) flashed(key string) []byte {
 func (s *Session) Flashes() map[string]any {
 	f := s.consumeFlash()
 	defer s.unlock()
-	all := decodeAll(&f.came)
+	all := decodeAll(&f.unread)
 	for key, encoded := range f.now.all() {
-		all[key] = value.Decode(encoded)
+		all[string(key)] = value.Decode(encoded)
 	}
 	return all
 }
@@ -197,20 +244,25 @@ func (s *Session) Keep(keys ...string) {
 func (s *Session) Reflash() {
 	f := s.consumeFlash()
 	defer s.unlock()
-	for key := range f.came.all() {
-		s.keep(f, key)
+	for key := range f.unread.all() {
+		s.keep(f, string(key))
 	}
 	for key := range f.now.all() {
-		s.keep(f, key)
+		s.keep(f, string(key))
 	}
 }
 
-// keep carries a message on, unless a newer one of its key has been flashed.
+// keep carries a message on, unless a newer one of its key has been flashed. What wasn't consumed stays by itself: in a
+// prefetch, and when it's too late for any change.
 func (s *Session) keep(f *flash, key string) {
-	if f.valid && !f.consumed {
-		return // consumeFlash has said that it's too late
+	if f.isValid && !f.consumed {
+		return
 	}
-	if encoded := f.get(key); encoded != nil && f.next.get(key) == nil && s.mayChange() {
-		f.next.set(key, encoded)
+	encoded := f.get(key)
+	if encoded == nil || f.next.get(key) != nil || !s.mayChange(key) {
+		return
+	}
+	if p, err := newPair(key, len(encoded), func(dst []byte) ([]byte, error) { return append(dst, encoded...), nil }); err == nil {
+		f.next.set(key, p)
 	}
 }

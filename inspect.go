@@ -1,70 +1,89 @@
 package cookiesession
 
 import (
+	"context"
 	"encoding/hex"
 	"time"
 
-	"github.com/seed-50e21e88/cookiesession/internal/inspect"
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
-// What cmd/cookiesession may see.
-func init() {
-	inspect.Texts = inspectTexts
-	inspect.Open = func(manager any, compartment string, lines []string) []inspect.Opened {
-		return manager.(*Manager).inspect(compartment, lines)
-	}
+// An Inspection says what cookies are that belong to one text: for support and debugging, not for deciding anything.
+// What is in them was sealed, but may have expired, been ended or been revoked since. Fields that a purpose doesn't
+// have, or that nobody without the key can know, are zero.
+type Inspection struct {
+	Purpose  string // session, flash or lease
+	Cookies  int    // over which the text is split, as its first cookie tells
+	Reason   Reason // why it doesn't open: malformed, torn, unknown-key or forged; 0 if it does
+	KeyID    string // of the key that it names, 32 hexadecimal digits; it depends on key, purpose, Scope and Name
+	KeyLabel string // if the ring knows that key
+	Nonce    string // 48 hexadecimal digits, drawn anew for each token
+	Size     int    // bytes of the token
+
+	ID                             string // 32 hexadecimal digits
+	Created, Sealed, Expires, Seen time.Time
+	Mode                           string // browser, persistent or remembered: what ends the session beside Expires
+	HasCSRF                        bool
+	Values                         map[string]any // the visitor's; maybe personal data
 }
 
-func inspectTexts(lines []string, name string) (texts []inspect.Text) {
-	var came chunkSet
-	came.collect(lines, name, "")
-	for _, head := range came.heads[:came.nHeads] {
-		token, _, reason := came.token(head, 0)
-		found := inspect.Text{Cookies: chunksOf(head), Token: token}
-		if reason == 0 && (len(token) < overhead || token[0] != version) {
-			found.Token, reason = nil, ReasonMalformed
+// Inspect says what the session, flash and lease cookies in a Cookie header are, valid or not. It has no effect on Stats
+// but for the counters of keys.
+func (m *Manager) Inspect(header string) (found []Inspection) {
+	r := receive(header, m.name, nil)
+	for _, c := range []*compartment{m.session, m.flash, m.lease} {
+		for _, first := range r.cookies {
+			if first.kind == c.kind && first.part == 0 {
+				found = append(found, m.inspect(c, &r, first.value))
+			}
 		}
-		if reason != 0 {
-			found.Reason = reason.String()
-		}
-		texts = append(texts, found)
 	}
-	return texts
-}
-
-func (m *Manager) inspect(purpose string, lines []string) (found []inspect.Opened) {
-	c := map[string]*compartment{purposeSession: m.session, purposeFlash: m.flash, purposeLease: m.lease}[purpose]
-	var came chunkSet
-	c.collect(&came, lines)
-	c.openEach(m.now(), &came, func(o opened) Reason {
-		f := inspect.Opened{Label: o.label}
-		var v values
-		ok := false
-		switch purpose {
-		case purposeSession:
-			var d sessionData
-			if ok = decodeSession(o.payload, &d, &v, nil); ok {
-				f.ID = hex.EncodeToString(d.id[:])
-				f.Created, f.Sealed, f.Expires = time.Unix(d.created, 0), time.Unix(d.sealed, 0), time.Unix(d.expires, 0)
-				f.Mode = [...]string{"browser", "persistent", "remembered"}[d.mode]
-				f.HasCSRF = d.csrf != csrfSecret{}
-				f.Values = decodeAll(&v)
-			}
-		case purposeFlash:
-			var expires int64
-			if expires, ok = decodeFlash(o.payload, &v); ok {
-				f.Expires, f.Values = time.Unix(expires, 0), decodeAll(&v)
-			}
-		case purposeLease:
-			var id sessionID
-			var seen int64
-			if id, seen, ok = decodeLease(o.payload); ok {
-				f.ID, f.Seen = hex.EncodeToString(id[:]), time.Unix(seen, 0)
-			}
-		}
-		f.Malformed = !ok
-		found = append(found, f)
-		return 0
-	})
 	return found
+}
+
+func (m *Manager) inspect(c *compartment, r *received, first string) Inspection {
+	is := Inspection{Purpose: c.purpose, Cookies: chunksOf(first)}
+	token, _, reason := r.token(c.kind, first, 0, nil)
+	if is.Reason = reason; reason != 0 {
+		return is
+	}
+	if is.Reason = ReasonMalformed; len(token) < overhead || token[0] != version {
+		return is
+	}
+	is.Size = len(token)
+	is.KeyID, is.Nonce = hex.EncodeToString(token[1:headerLen]), hex.EncodeToString(token[headerLen:payloadStart])
+	opened, refused := c.openToken(context.Background(), m.now(), token)
+	if refused != nil {
+		is.Reason, is.KeyLabel = refused.Reason, refused.KeyLabel
+		return is
+	}
+	is.KeyLabel = opened.label
+	var v values
+	ok := false
+	switch c.kind {
+	case cookiename.Session:
+		var d sessionData
+		if ok = decodeSession(opened.payload, &d, &v, nil); ok {
+			is.ID = hex.EncodeToString(d.id[:])
+			is.Created, is.Sealed, is.Expires = time.Unix(d.created, 0), time.Unix(d.sealed, 0), time.Unix(d.expires, 0)
+			is.Mode = d.mode.String()
+			is.HasCSRF = d.csrf != csrfSecret{}
+			is.Values = decodeAll(&v)
+		}
+	case cookiename.Flash:
+		var expires int64
+		if expires, ok = decodeFlash(opened.payload, &v); ok {
+			is.Expires, is.Values = time.Unix(expires, 0), decodeAll(&v)
+		}
+	case cookiename.Lease:
+		var id sessionID
+		var seen int64
+		if id, seen, ok = decodeLease(opened.payload); ok {
+			is.ID, is.Seen = hex.EncodeToString(id[:]), time.Unix(seen, 0)
+		}
+	}
+	if ok {
+		is.Reason = 0
+	}
+	return is
 }

@@ -1,6 +1,9 @@
 package cookiesession
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // LookAgain is what opening a token does that names an unknown key.
 func (k *Keyring) LookAgain() error { return k.lookAgain() }
@@ -35,6 +38,6 @@ func (t TestSealer) Seal(now time.Time, payload string) ([]byte, error) {
 
 // Open returns what a token holds and the label of its key.
 func (t TestSealer) Open(now time.Time, token []byte) (payload, label string, refused *RejectError) {
-	o, refused := t.s.open(now, append([]byte(nil), token...))
+	o, refused := t.s.openToken(context.Background(), now, append([]byte(nil), token...))
 	return string(o.payload), o.label, refused
 }

@@ -1,56 +1,86 @@
 package cookiesession
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
+)
 
 // A lease says when a session was last seen. It has a cookie of its own, so that a response to somebody who only reads
 // can't undo what another response has just saved. A lease that is missing, another session's or broken only makes the
 // session look older.
+type lease struct {
+	id   sessionID
+	seen int64
+}
 
-// lastSeen returns the newest time for which a lease of the session came, or 0.
-func (m *Manager) lastSeen(s *Session, now time.Time, session *chunkSet, id sessionID) (seen int64) {
-	if !session.siblings.lease {
-		return 0
+// openLeases returns the leases that came, whosever they are. refused says why the first that is none isn't.
+func (m *Manager) openLeases(s *Session, now time.Time, r *received) (leases []lease, refused *RejectError) {
+	if r.names[cookiename.Lease] == 0 {
+		return nil, nil
 	}
-	var came chunkSet
-	m.lease.collect(&came, s.cookies)
-	came.fewWillDo = true
-	refused := m.lease.openEach(now, &came, func(o opened) Reason {
-		owner, t, ok := decodeLease(o.payload)
-		if !ok {
-			return ReasonMalformed
+	found, refused := m.lease.open(s.request.Context(), now, r, nil)
+	for _, token := range found.all() {
+		if id, seen, ok := decodeLease(token.payload); ok {
+			leases = append(leases, lease{id, seen})
+		} else if refused == nil {
+			refused = m.lease.refusal(ReasonMalformed, token.label)
 		}
-		if owner == id && t <= now.Unix()+clockSkew {
-			seen = max(seen, t)
+	}
+	if len(leases) > 0 {
+		refused = nil
+	}
+	return leases, refused
+}
+
+// lastUse returns when a session was last sealed or leased.
+func lastUse(d *sessionData, leases []lease, now time.Time) int64 {
+	seen := d.sealed
+	for _, l := range leases {
+		if l.id == d.id && l.seen <= now.Unix()+clockSkew {
+			seen = max(seen, l.seen)
 		}
-		return 0
-	})
-	if refused != nil {
-		m.report(s, refused)
 	}
 	return seen
 }
 
-// writeLease notes that the session was used, if the browser hasn't been told for a while.
-func (m *Manager) writeLease(b *buffer, s *Session, now time.Time, saved bool) {
-	idle := m.config.IdleTimeout
-	if idle == 0 || saved || s.came.data.mode == modeRemembered {
-		return
-	}
-	if now.Unix()-s.came.seen <= int64(min(idle/10, time.Minute)/time.Second) {
-		return
-	}
-	b.lease = appendLease(roomFor(b.lease), s.data.id, now.Unix())
-	if err := m.lease.write(&b.lines, now, b.lease, seconds(idle), m.leaseNames(s)); err != nil {
-		m.config.Logger.Error("cookiesession: lease not written", "error", err)
-	}
+// leaseDue reports whether the browser must be told that the session was used: not at every request, but before the
+// session looks much older than it is.
+func (s *Session) leaseDue(now time.Time) bool {
+	st := s.state
+	idle := s.manager.config.IdleTimeout
+	return idle > 0 && st.arrived.facts.has(valid) && !s.destroyed && !s.passive && st.received().mode != modeRemembered &&
+		now.Unix()-st.arrived.seen > int64(min(idle/10, time.Minute)/time.Second)
 }
 
-// leaseNames returns which lease cookies came.
-func (m *Manager) leaseNames(s *Session) nameSet {
-	if !s.came.siblings.lease {
-		return 0
+// writeLease notes that the session was used.
+func (m *Manager) writeLease(b *buffer, s *Session, now time.Time) error {
+	b.lease = appendLease(withHeader(b.lease), s.state.data.id, now.Unix())
+	return m.lease.write(&b.lines, now, b.lease, seconds(m.config.IdleTimeout), s.state.arrived.lease)
+}
+
+// IdleAt returns when Config.IdleTimeout ends the session if no request comes after this one, in UTC, to the second; the
+// zero Time if nothing but its lifetime ends it. A page can warn in time: the session ends at the earlier of this and
+// ExpiresAt. What counts as use is noted with a resolution of min(IdleTimeout/10, one minute).
+func (s *Session) IdleAt() time.Time {
+	s.lock()
+	defer s.unlock()
+	idle := s.manager.config.IdleTimeout
+	if idle == 0 || s.state.data.mode == modeRemembered {
+		return time.Time{}
 	}
-	var came chunkSet
-	m.lease.collect(&came, s.cookies)
-	return came.came
+	now := s.manager.now()
+	used := now.Unix()
+	if !s.isNew() && !s.dirty() && !s.leaseDue(now) {
+		used = s.state.arrived.seen
+	}
+	return time.Unix(used+seconds(idle), 0).UTC()
+}
+
+// Passive says that this request doesn't count as use, as for a page that polls: it doesn't put off the idle timeout.
+// If it changes the session all the same, that does.
+func (s *Session) Passive() {
+	s.lock()
+	defer s.unlock()
+	s.passive = true
 }

@@ -3,29 +3,32 @@ package cookiesession
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
+	"fmt"
 	"time"
 )
 
-// begin starts a new session without values. Its ID is drawn when somebody needs it.
-func (s *Session) begin(now time.Time) {
-	s.data = new(sessionData)
-	s.values = values{}
-	s.restart(now)
+// newData returns the data of a session that starts now, for as long as was asked for in this request, or else as
+// Config says. Its ID is drawn when somebody needs it.
+func (s *Session) newData(now time.Time) sessionData {
+	d := sessionData{created: now.Unix()}
+	s.grantLifetime(&d, now)
+	return d
 }
 
-// restart gives the session a new lifetime.
-func (s *Session) restart(now time.Time) {
-	d := s.changing()
-	d.created = now.Unix()
-	lifetime := s.manager.config.Lifetime
+func (s *Session) grantLifetime(d *sessionData, now time.Time) {
+	c := &s.manager.config
+	lifetime := c.Lifetime
 	d.mode = modeBrowser
-	switch {
-	case s.remembered > 0:
-		lifetime = s.remembered
-		d.mode = modeRemembered
-	case s.manager.config.Persistent:
+	if c.Persistent {
 		d.mode = modePersistent
+	}
+	if sp := s.state.special; sp != nil {
+		if sp.lifetime > 0 {
+			lifetime = sp.lifetime
+		}
+		if sp.asked {
+			d.mode = sp.mode
+		}
 	}
 	d.expires = now.Unix() + seconds(lifetime)
 }
@@ -36,12 +39,13 @@ func (s *Session) ID() string {
 	s.lock()
 	defer s.unlock()
 	s.drawID()
-	return hex.EncodeToString(s.data.id[:])
+	return hex.EncodeToString(s.state.data.id[:])
 }
 
+// drawID draws a new session's ID.
 func (s *Session) drawID() {
-	if s.data.id == (sessionID{}) {
-		rand.Read(s.changing().id[:])
+	if id := &s.state.data.id; *id == (sessionID{}) {
+		rand.Read(id[:])
 	}
 }
 
@@ -49,72 +53,131 @@ func (s *Session) drawID() {
 func (s *Session) CreatedAt() time.Time {
 	s.lock()
 	defer s.unlock()
-	return time.Unix(s.data.created, 0).UTC()
+	return time.Unix(s.state.data.created, 0).UTC()
 }
 
 // ExpiresAt returns when the session's lifetime ends, in UTC, to the second.
 func (s *Session) ExpiresAt() time.Time {
 	s.lock()
 	defer s.unlock()
-	return time.Unix(s.data.expires, 0).UTC()
+	return time.Unix(s.state.data.expires, 0).UTC()
 }
 
 // Regenerate gives the session a new ID, a new CSRF token if it had one, and a new lifetime; the values stay. Call it
-// at login, so that a session that somebody else may know of doesn't become a logged-in one (session fixation). It
-// drops Remember unless that is called in the same request, before or after.
+// at login, so that a session that somebody else may know of doesn't become a logged-in one (session fixation). What
+// Remember, ExpireIn and Persist said holds on only if it is said in the same request, before or after.
+//
+// If several sessions came and none could be chosen ([ReasonAmbiguous]), they are ended in this browser, as by Destroy,
+// so that they don't get into the new one's way.
 func (s *Session) Regenerate() {
 	s.lock()
 	defer s.unlock()
-	if !s.mayChange() {
+	if !s.mayChange("") {
 		return
 	}
+	now := s.manager.now()
 	s.drawID()
+	s.regenerated, s.loggedIn = true, true
 	d := s.changing()
 	rand.Read(d.id[len(origin{}):])
 	if d.csrf != (csrfSecret{}) {
 		rand.Read(d.csrf[:])
 	}
-	s.restart(s.manager.now())
+	d.created = now.Unix()
+	s.grantLifetime(d, now)
 }
 
-// Remember makes the session last for d from now, at least a second and at most 400 days, whatever Config says: it
-// stays when the browser closes, and no idle timeout ends it. A d out of range changes nothing, and [Session.Err]
-// says so.
+// Remember makes the session last for d from now, at least a second and at most Config.MaxRemember: it stays when the
+// browser closes, and no idle timeout ends it. A d out of range changes nothing, and [Session.Err] says so. For a
+// deadline alone, with the idle timeout kept, see ExpireIn and Persist.
 func (s *Session) Remember(d time.Duration) {
 	s.lock()
 	defer s.unlock()
-	if !s.mayChange() {
-		return
+	if s.expireIn("Remember", d) {
+		s.loggedIn = true
+		s.setMode(modeRemembered)
 	}
-	if d < time.Second || d > maxAgeLimit {
-		s.fail(errors.New("cookiesession: Remember for " + d.String() + ", want a second to 400 days"))
-		return
+}
+
+// Remembered reports whether Remember made the session what it is, in this request or an earlier one.
+func (s *Session) Remembered() bool {
+	s.lock()
+	defer s.unlock()
+	return s.state.data.mode == modeRemembered
+}
+
+// ExpireIn makes the session last for d from now, longer or shorter than it would: at least a second and at most
+// Config.MaxRemember. The idle timeout, and what the browser does when it closes, stay. A d out of range changes
+// nothing, and [Session.Err] says so.
+func (s *Session) ExpireIn(d time.Duration) {
+	s.lock()
+	defer s.unlock()
+	s.expireIn("ExpireIn", d)
+}
+
+func (s *Session) expireIn(method string, d time.Duration) bool {
+	if !s.mayChange("") {
+		return false
 	}
-	s.remembered = d
-	data := s.changing()
-	data.mode = modeRemembered
-	data.expires = s.manager.now().Unix() + seconds(d)
+	if most := s.manager.config.MaxRemember; d < time.Second || d > most {
+		s.fail(fmt.Errorf("cookiesession: %s for %v, want a second to Config.MaxRemember, %v", method, d, most))
+		return false
+	}
+	s.special().lifetime = d
+	s.changing().expires = s.manager.now().Unix() + seconds(d)
+	return true
+}
+
+// Persist says whether the session's cookie stays when the browser closes, whatever Config.Persistent says: with false
+// the session ends with the browser, and what Remember said is taken back but for the deadline. Browsers that restore
+// their windows restore such cookies too.
+func (s *Session) Persist(on bool) {
+	s.lock()
+	defer s.unlock()
+	switch {
+	case on && s.state.data.mode == modeRemembered || !s.mayChange(""):
+	case on:
+		s.setMode(modePersistent)
+	default:
+		s.setMode(modeBrowser)
+	}
+}
+
+func (s *Session) setMode(m mode) {
+	sp := s.special()
+	sp.mode, sp.asked = m, true
+	s.changing().mode = m
 }
 
 // Destroy ends the session: values are gone, cookies are deleted, and the session that came is refused in this
 // browser from now on, whatever responses that are under way set it again. Flash messages stay. It clears
 // [Session.Err], and fails only after the commit ([ErrCommitted]). Putting a value after Destroy starts a new session.
+//
+// Where another site's request makes the browser withhold the session's cookies, as a single logout by POST does,
+// Destroy deletes the cookie unseen. Don't call it for visitors who are merely anonymous. And don't send
+// Clear-Site-Data: "cookies" with it: that drops the marker by which the session is refused; "storage" and "cache" are
+// fine.
 func (s *Session) Destroy() {
 	s.lock()
 	defer s.unlock()
-	if !s.mayChange() {
+	if !s.mayChange("") {
 		return
 	}
-	s.destroyed = true
-	s.remembered = 0
-	s.err = nil
-	s.begin(s.manager.now())
+	if s.state.arrived.facts.has(valid) {
+		s.changing() // remembers which session to end
+	}
+	s.destroyed, s.regenerated, s.loggedIn = true, false, false
+	if sp := s.state.special; sp != nil {
+		sp.lifetime, sp.asked, sp.failure = 0, false, failure{}
+	}
+	s.state.data = s.newData(s.manager.now())
+	s.state.values = values{}
 }
 
 // maxAge returns the session cookie's Max-Age: the remaining life, if it is to survive the browser.
 func (s *Session) maxAge(now time.Time) int64 {
-	if s.data.mode == modeBrowser {
+	if s.state.data.mode == modeBrowser {
 		return untilBrowserCloses
 	}
-	return max(s.data.expires-now.Unix(), 1)
+	return max(s.state.data.expires-now.Unix(), 1)
 }

@@ -3,7 +3,6 @@ package cookiesession
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,13 +18,13 @@ import (
 // change after the commit is refused with [ErrCommitted], logged and counted. A session that is first used after the
 // commit still reads well, but the response lacks Vary: Cookie.
 //
-// The response writer that next gets implements http.Flusher, http.Hijacker and io.ReaderFrom exactly if the one
-// underneath does. Hijacking commits into a header that net/http doesn't send any more; to set cookies in an
-// upgrade's response use [Manager.Save].
+// The response writer that next gets implements http.Flusher and http.Hijacker exactly if the one underneath does, and
+// io.ReaderFrom, so that files are still sent by the kernel. Hijacking commits into a header that net/http doesn't send
+// any more; to set cookies in an upgrade's response use [Manager.Save].
 //
 // With http.TimeoutHandler outside, a response that comes too late is dropped whole, its cookies too. With
-// http.TimeoutHandler inside, the 503 response commits what the handler had changed by then. A Handler inside a
-// Handler of the same Manager passes through.
+// http.TimeoutHandler inside, the 503 response commits what the handler had changed by then, and so does a middleware
+// inside that recovers from panics and answers. A Handler inside a Handler of the same Manager passes through.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Value(m) != nil {
@@ -35,18 +34,35 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		x, wrapped := newExchange(w)
 		x.Context = r.Context()
 		x.w = w
-		x.session.arrive(m, r)
-		next.ServeHTTP(wrapped, r.WithContext(x))
+		x.setOutside = entityHeadersIn(w.Header())
+		x.session.bind(m, r)
+		inner := r.WithContext(x)
+		defer giveBack(r, inner)
+		next.ServeHTTP(wrapped, inner)
 		x.commit()
 	})
 }
 
+// giveBack returns to r what was found out about its copy: net/http removes the temporary files of the form that it
+// finds there when the request ends, and whoever logs the request outside wants to know which pattern it matched.
+func giveBack(r, inner *http.Request) {
+	if r.MultipartForm == nil {
+		r.MultipartForm = inner.MultipartForm
+	}
+	if inner.Pattern != "" {
+		r.Pattern = inner.Pattern
+	}
+}
+
 // Get returns the session of a request that came through Handler. It panics if r didn't: a handler without its
 // middleware is a mistake in the program.
-func (m *Manager) Get(r *http.Request) *Session {
-	s, ok := r.Context().Value(m).(*Session)
+func (m *Manager) Get(r *http.Request) *Session { return m.FromContext(r.Context()) }
+
+// FromContext returns the session of the request of ctx, as Get does.
+func (m *Manager) FromContext(ctx context.Context) *Session {
+	s, ok := ctx.Value(m).(*Session)
 	if !ok {
-		panic("cookiesession: Get called with a request that did not come through this Manager's Handler")
+		panic("cookiesession: the request did not come through this Manager's Handler: wrap the mux, sessions.Handler(mux), and pass the request or its context on")
 	}
 	return s
 }
@@ -70,7 +86,8 @@ type exchange struct {
 	context.Context // the request's
 	session         Session
 	w               http.ResponseWriter
-	failed          bool // the commit failed: an error page has been sent instead
+	setOutside      uint32 // bit i if entityHeaders[i] was there before the handler ran
+	failed          bool   // the commit failed: an error page has been sent instead
 }
 
 // Value makes the exchange the context of its request.
@@ -88,44 +105,84 @@ func (x *exchange) Format(f fmt.State, _ rune) { io.WriteString(f, "cookiesessio
 // commit writes the session's cookies into the response header, once. It returns false if the handler's own response
 // must be discarded.
 func (x *exchange) commit() bool {
-	if err := x.save(); err != nil {
-		x.fail(err)
+	if status, err := x.save(); err != nil {
+		x.fail(status, err)
 	}
 	return !x.failed
 }
 
-func (x *exchange) save() error {
+// save returns also the status that says best why it failed.
+func (x *exchange) save() (status int, err error) {
 	s := &x.session
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.committed || s.state == nil {
-		s.committed = true
-		return nil
+	done := s.committed || s.state == nil
+	s.committed = s.committed || done
+	s.mu.Unlock()
+	if done {
+		return 0, nil
+	}
+	s.readFlashBeforeWriting()
+	s.mu.Lock()
+	if s.committed { // by another goroutine meanwhile
+		s.mu.Unlock()
+		return 0, nil
 	}
 	s.committed = true
-	return s.manager.save(x.w.Header(), s, &s.fields)
+	_, said, err := s.manager.save(x.w.Header(), s, &s.state.fields)
+	s.mu.Unlock()
+	s.manager.tell(s, said)
+	return said.status(), err
 }
 
 // fail answers in the handler's place.
-func (x *exchange) fail(err error) {
+func (x *exchange) fail(status int, err error) {
 	x.failed = true
 	h := x.w.Header()
-	dropEntityHeaders(h)
-	h.Set("Cache-Control", "no-store")
-	s := &x.session
-	page := &errorPage{w: x.w}
-	defer page.begin() // after a panic too: what recovers from it inside Handler can write no more
-	if handler := s.manager.config.ErrorHandler; handler != nil {
-		handler(page, s.asItCame(x), err)
-	} else {
-		s.manager.config.Logger.Error("cookiesession: session not saved", "error", err)
-		http.Error(page, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+	for i, name := range entityHeaders {
+		if x.setOutside>>i&1 == 0 {
+			delete(h, name)
+		}
 	}
+	h.Set("Cache-Control", "no-store")
+	x.session.manager.answerUnsaved(x.w, x.session.originalRequest(x), status, err)
 }
 
-// An errorPage is what ErrorHandler writes to: what it writes without a status has 500.
+// answerUnsaved answers a request whose session can't be saved, or can't be checked.
+func (m *Manager) answerUnsaved(w http.ResponseWriter, r *http.Request, status int, err error) {
+	page := &errorPage{w: w, status: status}
+	defer page.begin() // after a panic too: what recovers from it inside Handler can write no more
+	if m.config.ErrorHandler != nil {
+		m.config.ErrorHandler(page, r, err)
+		return
+	}
+	m.config.Logger.Error("cookiesession: session not saved", "error", err)
+	http.Error(page, http.StatusText(status), status)
+}
+
+// entityHeaders describe the body that a handler meant to send, or lead elsewhere; they would lie about an error page.
+// What was set outside Handler stays: there it may be a compressor's, which will treat the error page likewise.
+var entityHeaders = [...]string{
+	"Accept-Ranges", "Cache-Control", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
+	"Content-Length", "Content-Location", "Content-Range", "Content-Type", "Etag", "Expires", "Last-Modified", "Location",
+	"Refresh", "Repr-Digest", "Trailer",
+}
+
+func entityHeadersIn(h http.Header) (present uint32) {
+	if len(h) == 0 {
+		return 0
+	}
+	for i, name := range entityHeaders {
+		if h[name] != nil {
+			present |= 1 << i
+		}
+	}
+	return present
+}
+
+// An errorPage is what ErrorHandler writes to: what it writes without a status has the page's.
 type errorPage struct {
 	w           http.ResponseWriter
+	status      int
 	wroteHeader bool
 }
 
@@ -150,7 +207,7 @@ func (p *errorPage) FlushError() error {
 // begin writes the header unless that has been done.
 func (p *errorPage) begin() {
 	if !p.wroteHeader {
-		p.WriteHeader(http.StatusInternalServerError)
+		p.WriteHeader(p.status)
 	}
 }
 
@@ -181,12 +238,63 @@ func (x *exchange) WriteString(s string) (int, error) {
 	return io.WriteString(x.w, s)
 }
 
-// Unwrap leads http.ResponseController to the writer underneath, past no commit.
-func (x *exchange) Unwrap() http.ResponseWriter { return (*controlled)(x) }
+// ReadFrom lets io.Copy hand a file to the writer underneath, which may leave the copying to the kernel.
+func (x *exchange) ReadFrom(src io.Reader) (int64, error) {
+	if !x.commit() {
+		return io.Copy(io.Discard, src)
+	}
+	return io.Copy(x.w, src)
+}
 
-func (x *exchange) flush() error {
+// FlushError is what http.ResponseController flushes with.
+func (x *exchange) FlushError() error {
+	if !supports[http.Flusher](x.w) && !supports[interface{ FlushError() error }](x.w) {
+		return http.ErrNotSupported
+	}
 	x.commit() // if that fails, an error page waits: the handler may run on for long
 	return http.NewResponseController(x.w).Flush()
+}
+
+// SetReadDeadline is http.ResponseController's.
+func (x *exchange) SetReadDeadline(t time.Time) error {
+	return http.NewResponseController(x.w).SetReadDeadline(t)
+}
+
+// SetWriteDeadline is http.ResponseController's.
+func (x *exchange) SetWriteDeadline(t time.Time) error {
+	return http.NewResponseController(x.w).SetWriteDeadline(t)
+}
+
+// EnableFullDuplex is http.ResponseController's.
+func (x *exchange) EnableFullDuplex() error {
+	return http.NewResponseController(x.w).EnableFullDuplex()
+}
+
+// CloseNotify is what frameworks from before contexts call to learn that the client has gone. It never tells where the
+// writer underneath can't.
+func (x *exchange) CloseNotify() <-chan bool {
+	if n, ok := x.w.(interface{ CloseNotify() <-chan bool }); ok {
+		return n.CloseNotify()
+	}
+	return make(chan bool)
+}
+
+// Unwrap leads http.ResponseController to Hijack where the writer underneath has it only behind an Unwrap of its own.
+// There is no way past the commit.
+func (x *exchange) Unwrap() http.ResponseWriter { return (*unwrapped)(x) }
+
+type unwrapped exchange
+
+func (u *unwrapped) Format(f fmt.State, verb rune) { (*exchange)(u).Format(f, verb) }
+func (u *unwrapped) Header() http.Header           { return u.w.Header() }
+func (u *unwrapped) WriteHeader(status int)        { (*exchange)(u).WriteHeader(status) }
+func (u *unwrapped) Write(b []byte) (int, error)   { return (*exchange)(u).Write(b) }
+
+func (u *unwrapped) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !supports[http.Hijacker](u.w) {
+		return nil, nil, http.ErrNotSupported
+	}
+	return (*exchange)(u).hijack()
 }
 
 func (x *exchange) hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -200,58 +308,13 @@ func (x *exchange) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(x.w).Hijack()
 }
 
-var errNotHijacked = errors.New("cookiesession: connection not hijacked: the session could not be saved, and an error page answers the request")
-
 // unsaved reports whether the session has something to say that no Save has written: only the hijacker can send the
 // header into which the commit puts it.
 func (x *exchange) unsaved() bool {
 	s := &x.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state != nil && !s.committed && !s.delivered && (s.dirty() || s.destroyed || s.flash.action() != flashKeep)
-}
-
-func (x *exchange) readFrom(src io.Reader) (int64, error) {
-	if !x.commit() {
-		return io.Copy(io.Discard, src)
-	}
-	return x.w.(io.ReaderFrom).ReadFrom(src)
-}
-
-// controlled is what an exchange unwraps to: it can do all that http.ResponseController asks for and the writer
-// underneath supports, and commits where that sends the header.
-type controlled exchange
-
-func (c *controlled) Format(f fmt.State, verb rune) { (*exchange)(c).Format(f, verb) }
-
-func (c *controlled) Header() http.Header         { return (*exchange)(c).Header() }
-func (c *controlled) WriteHeader(status int)      { (*exchange)(c).WriteHeader(status) }
-func (c *controlled) Write(b []byte) (int, error) { return (*exchange)(c).Write(b) }
-
-func (c *controlled) FlushError() error {
-	if !supports[http.Flusher](c.w) && !supports[interface{ FlushError() error }](c.w) {
-		return http.ErrNotSupported
-	}
-	return (*exchange)(c).flush()
-}
-
-func (c *controlled) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if !supports[http.Hijacker](c.w) {
-		return nil, nil, http.ErrNotSupported
-	}
-	return (*exchange)(c).hijack()
-}
-
-func (c *controlled) SetReadDeadline(t time.Time) error {
-	return http.NewResponseController(c.w).SetReadDeadline(t)
-}
-
-func (c *controlled) SetWriteDeadline(t time.Time) error {
-	return http.NewResponseController(c.w).SetWriteDeadline(t)
-}
-
-func (c *controlled) EnableFullDuplex() error {
-	return http.NewResponseController(c.w).EnableFullDuplex()
+	return s.state != nil && !s.committed && !s.delivered && (s.dirty() || s.destroyed || s.state.flash.action() != flashKeep)
 }
 
 // supports reports whether w, or a writer that it unwraps to, has T's methods.
@@ -268,64 +331,34 @@ func supports[T any](w http.ResponseWriter) bool {
 	}
 }
 
-// The eight kinds of exchange: which optional interfaces a type has can't be decided at run time.
+// The four kinds of exchange: what a program finds out by asking whether a writer can flush, or be hijacked, can't be
+// decided at run time.
 type (
-	plain               struct{ exchange }
-	flusher             struct{ exchange }
-	hijacker            struct{ exchange }
-	readerFrom          struct{ exchange }
-	flushHijacker       struct{ exchange }
-	flushReaderFrom     struct{ exchange }
-	hijackReaderFrom    struct{ exchange }
-	flushHijackReadFrom struct{ exchange }
+	plain         struct{ exchange }
+	flusher       struct{ exchange }
+	hijacker      struct{ exchange }
+	flushHijacker struct{ exchange }
 )
 
-func (x *flusher) Flush()             { x.flush() }
-func (x *flushHijacker) Flush()       { x.flush() }
-func (x *flushReaderFrom) Flush()     { x.flush() }
-func (x *flushHijackReadFrom) Flush() { x.flush() }
+func (x *flusher) Flush()       { x.FlushError() }
+func (x *flushHijacker) Flush() { x.FlushError() }
 
-func (x *flusher) FlushError() error             { return x.flush() }
-func (x *flushHijacker) FlushError() error       { return x.flush() }
-func (x *flushReaderFrom) FlushError() error     { return x.flush() }
-func (x *flushHijackReadFrom) FlushError() error { return x.flush() }
+func (x *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error)      { return x.hijack() }
+func (x *flushHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return x.hijack() }
 
-func (x *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error)            { return x.hijack() }
-func (x *flushHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error)       { return x.hijack() }
-func (x *hijackReaderFrom) Hijack() (net.Conn, *bufio.ReadWriter, error)    { return x.hijack() }
-func (x *flushHijackReadFrom) Hijack() (net.Conn, *bufio.ReadWriter, error) { return x.hijack() }
-
-func (x *readerFrom) ReadFrom(src io.Reader) (int64, error)          { return x.readFrom(src) }
-func (x *flushReaderFrom) ReadFrom(src io.Reader) (int64, error)     { return x.readFrom(src) }
-func (x *hijackReaderFrom) ReadFrom(src io.Reader) (int64, error)    { return x.readFrom(src) }
-func (x *flushHijackReadFrom) ReadFrom(src io.Reader) (int64, error) { return x.readFrom(src) }
-
-// newExchange returns an exchange that has the optional interfaces of w.
+// newExchange returns an exchange that can flush and be hijacked exactly if w can.
 func newExchange(w http.ResponseWriter) (*exchange, http.ResponseWriter) {
 	_, flushes := w.(http.Flusher)
 	_, hijacks := w.(http.Hijacker)
-	_, reads := w.(io.ReaderFrom)
 	switch {
-	case flushes && hijacks && reads:
-		x := new(flushHijackReadFrom)
-		return &x.exchange, x
 	case flushes && hijacks:
 		x := new(flushHijacker)
-		return &x.exchange, x
-	case flushes && reads:
-		x := new(flushReaderFrom)
-		return &x.exchange, x
-	case hijacks && reads:
-		x := new(hijackReaderFrom)
 		return &x.exchange, x
 	case flushes:
 		x := new(flusher)
 		return &x.exchange, x
 	case hijacks:
 		x := new(hijacker)
-		return &x.exchange, x
-	case reads:
-		x := new(readerFrom)
 		return &x.exchange, x
 	}
 	x := new(plain)

@@ -1,9 +1,11 @@
 package cookiesession
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net/http"
 	"slices"
@@ -11,12 +13,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
 
 // A Session holds the values of one visitor. The first call of any method opens it, so a request that doesn't touch its
-// session pays next to nothing, and fixes what came: later changes of the request's header change nothing.
+// session pays next to nothing. What it opens is the Cookie header that the request arrived with: later changes of the
+// request's header change nothing.
 //
 // Values are copied in and out: encoded at once by Put, decoded afresh by every read. Whoever reads a key decodes
 // that key only.
@@ -24,144 +27,204 @@ import (
 // A Session is safe for concurrent use by the goroutines of one request. It must not be used for another request.
 type Session struct {
 	manager *Manager
-	request *http.Request // as it came
-	cookies []string      // lines of its Cookie header, as they came
-	cookie  [1]string     // what cookies is usually made of
+	request *http.Request // as it arrived
+	cookies string        // its Cookie header then
 
-	opening   sync.Once
-	mu        sync.Mutex // guards what follows
-	committed bool       // the response header has been sent
-	*state               // nil until opened
+	opening sync.Once
+	state   *state // set once by opening
+
+	mu          sync.Mutex // guards what follows, and of state all but what the request brought
+	committed   bool       // the response header has been sent
+	delivered   bool       // a Save has written what there is
+	destroyed   bool
+	regenerated bool
+	loggedIn    bool // Regenerate or Remember was called: the application knows who this is
+	passive     bool // this request doesn't count as use
 }
 
-// state is what a Session holds once it's open.
+// state is what a Session holds once it is open. It is one allocation, and small, since every request that uses its
+// session pays for it: what few need is behind a pointer.
 type state struct {
-	came      arrival
-	rejected  *RejectError
-	importErr error
+	arrived arrival // never changes, so it is read without the lock
 
-	data       *sessionData // &came.data, or a copy that may differ
-	values     values
-	remembered time.Duration // Remember's argument in this request
-	flash      *flash        // nil until flashing
-	flashing   sync.Once     // opens the flash cookie
-	destroyed  bool
-	delivered  bool // a Save has written what there is
-	late       bool // something was changed after the commit
-	warn       bool // log that when the lock is free
-	err        error
+	data    sessionData
+	values  values
+	flash   *flash // nil until flash messages came or are used
+	special *special
 
 	// Storage of what a request usually needs little of.
-	starts  [12]uint16
 	changes [1]change
 	fields  headerFields
 }
 
-// A smallState is a state with room for a small session's token, to save an allocation.
+// An arrival is what a request brought.
+type arrival struct {
+	session, flash, lease nameSet // cookies that came
+	facts                 facts
+	seen                  int64    // under an idle timeout: when the session was last sealed or leased, in Unix seconds
+	trouble               *trouble // nil if all is as it should be
+}
+
+// facts are what a request brought, in bits.
+type facts uint16
+
+const (
+	valid    facts = 1 << iota // a session cookie was accepted
+	imported                   // the values are what Import returned
+	marked                     // markers of ended sessions came
+	hinted                     // NAME.here came
+	withheld                   // the browser may have a session that it did not send with this request
+)
+
+func (f facts) has(fact facts) bool { return f&fact != 0 }
+
+// trouble is what a request brought beside, or in the place of, one good session cookie.
+type trouble struct {
+	refused   *RejectError
+	unchecked error    // what a hook failed with, so that nobody knows whether the visitor has a session
+	importErr error    // what Import failed with, or why its values can't be used
+	ambiguous bool     // several sessions came, and any could be the visitor's
+	origins   []origin // of sessions that opened, have time left and aren't in use
+	imports   []string // Config.ImportCookies that came: no trouble, but as rare
+}
+
+func (a *arrival) troubled() trouble {
+	if a.trouble == nil {
+		return trouble{}
+	}
+	return *a.trouble
+}
+
+func (a *arrival) setTrouble(t trouble) {
+	a.trouble = new(trouble) // rather than &t, which would be allocated for those without trouble, too
+	*a.trouble = t
+}
+
+// special is what few requests need of a session's state.
+type special struct {
+	before   sessionData // what came, once data may differ
+	isCopied bool
+
+	lifetime time.Duration // Remember's or ExpireIn's argument in this request, if any
+	mode     mode          // what Remember or Persist asked for in this request
+	asked    bool          // whether one of them did
+
+	failure failure
+	written []string // the Set-Cookie lines of an earlier Save
+}
+
+// failure says what went wrong with changes.
+type failure struct {
+	err      error  // the first
+	late     bool   // something was changed after the commit
+	unlogged bool   // and nobody has logged it yet: the lock was held
+	key      string // what was changed, if it has a key
+}
+
+// A smallState is a state with storage for a small session's token, to save an allocation.
 type smallState struct {
 	state
 	token [192]byte
 }
 
-// newState returns a state, and room for the token that cookie 0 holds if it's small.
-func newState(head string) (st *state, room []byte) {
-	if n, _ := base64dot.DecodedLen(len(head)); n > 0 && n <= len(smallState{}.token) {
+// newState returns a state, and storage for the token of the text that begins with first, if it's small.
+func newState(first string) (st *state, storage []byte) {
+	if first != "" && len(first)/4*3 <= len(smallState{}.token) {
 		small := new(smallState)
 		return &small.state, small.token[:0]
 	}
 	return new(state), nil
 }
 
-// arrival is what a request brought.
-type arrival struct {
-	valid    bool        // the session cookie was accepted
-	siblings siblings    // what else came
-	alive    bool        // it opened and has time left, refused or not
-	imported bool        // the values are what Import returned
-	names    nameSet     // session cookies that came
-	data     sessionData // what the session cookie held, beside its values
-	size     int         // of its payload
-	seen     int64       // under an idle timeout: when the session was last sealed or leased
-	rivals   []origin    // of other sessions that opened and have time left
-}
-
-// noteOrigin remembers a session that opened, for Destroy to end. The first one's data is in a already.
-func (a *arrival) noteOrigin(now time.Time, d *sessionData) {
-	o := d.id.origin()
-	switch alive := now.Unix() < d.expires; {
-	case o == a.data.id.origin():
-		a.alive = a.alive || alive
-	case alive && !slices.Contains(a.rivals, o):
-		a.rivals = append(a.rivals, o)
+// special returns what few requests need, to be written to.
+func (s *Session) special() *special {
+	if s.state.special == nil {
+		s.state.special = new(special)
 	}
+	return s.state.special
 }
 
-// arrive makes s the session of r, to be opened later.
-func (s *Session) arrive(m *Manager, r *http.Request) {
+// bind makes s the session of r, to be opened later.
+func (s *Session) bind(m *Manager, r *http.Request) {
 	s.manager, s.request = m, r
 	switch lines := r.Header["Cookie"]; len(lines) {
 	case 0:
 	case 1:
-		s.cookie[0] = lines[0]
-		s.cookies = s.cookie[:]
+		s.cookies = lines[0]
 	default:
-		s.cookies = slices.Clone(lines)
+		s.cookies = strings.Join(lines, "; ") // as in RFC 9113, 8.2.3
 	}
 }
 
-// asItCame returns the request for a hook to look at, with the Cookie header that came.
-func (s *Session) asItCame(ctx context.Context) *http.Request {
+// originalRequest returns the request for a hook to look at, with the Cookie header that it arrived with.
+func (s *Session) originalRequest(ctx context.Context) *http.Request {
 	r := s.request.WithContext(ctx)
 	r.Header = r.Header.Clone()
-	if len(s.cookies) == 0 {
+	if s.cookies == "" {
 		r.Header.Del("Cookie")
 	} else {
-		r.Header["Cookie"] = slices.Clone(s.cookies)
+		r.Header["Cookie"] = []string{s.cookies}
 	}
 	return r
 }
 
-// forHook is asItCame for a hook that runs while the session is being opened.
+// forHook is originalRequest for a hook that has to do with opening the session, and so can't use it.
 func (s *Session) forHook() *http.Request {
-	return s.asItCame(context.WithValue(s.request.Context(), s.manager, beingOpened{}))
+	return s.originalRequest(context.WithValue(s.request.Context(), s.manager, beingOpened{}))
 }
 
-// beingOpened is in a session's place as long as there is none.
+// beingOpened is in a session's place for the hooks that opening it calls.
 type beingOpened struct{}
 
-func (s *Session) open() { s.opening.Do(func() { s.manager.open(s) }) }
+// open opens the session unless that has been done. What there is to tell is told behind the opening, since the
+// application's code that listens may use the session.
+func (s *Session) open() {
+	var refusals []*RejectError
+	s.opening.Do(func() { refusals = s.manager.open(s) })
+	if refusals != nil {
+		s.manager.reportAll(s, refusals)
+	}
+}
 
-// install makes what open found the session's state.
-func (s *Session) install(now time.Time, st *state) {
+// setState makes st the session's state: what came if that is valid, else a new session.
+func (s *Session) setState(now time.Time, st *state) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = st
-	if st.came.valid {
-		st.data = &st.came.data
+	if st.values.changes == nil {
 		st.values.changes = st.changes[:0]
-		return
 	}
-	imported := st.values.changes
-	s.begin(now)
-	s.values.changes = imported
+	if !st.arrived.facts.has(valid) {
+		st.data = s.newData(now)
+	}
 }
 
-// changing returns the data to write to: what came stays as it is, to tell a change from none.
-func (st *state) changing() *sessionData {
-	if st.data == &st.came.data {
-		d := *st.data
-		st.data = &d
-	}
-	return st.data
-}
-
-// view returns a copy of the session that was found, for Revoked to read before anybody else may.
-func (s *Session) view(now time.Time, found *state) *Session {
+// view returns a copy of a session that was found, for Revoked to read before anybody else may.
+func (s *Session) view(now time.Time, found candidate, seen int64, r *received) *Session {
 	c := &Session{manager: s.manager, request: s.request, cookies: s.cookies}
-	st := &state{came: found.came, values: found.values}
-	st.came.valid = true
-	c.opening.Do(func() { c.install(now, st) })
+	st := &state{data: found.data, values: found.values}
+	st.arrived.facts, st.arrived.seen = valid, seen
+	if r.names[cookiename.Flash] != 0 {
+		st.flash = &flash{cookies: r.only(cookiename.Flash)}
+	}
+	c.opening.Do(func() { c.setState(now, st) })
 	return c
+}
+
+// received returns the data of the session that came, if one is valid.
+func (st *state) received() *sessionData {
+	if st.special != nil && st.special.isCopied {
+		return &st.special.before
+	}
+	return &st.data
+}
+
+// changing returns the data to write to: what came is kept, to tell a change from none.
+func (s *Session) changing() *sessionData {
+	if sp := s.special(); !sp.isCopied {
+		sp.before, sp.isCopied = s.state.data, true
+	}
+	return &s.state.data
 }
 
 // lock opens the session and locks it.
@@ -171,64 +234,74 @@ func (s *Session) lock() {
 }
 
 func (s *Session) unlock() {
-	warn := s.warn
-	s.warn = false
+	late, key := false, ""
+	if sp := s.state.special; sp != nil && sp.failure.unlogged {
+		late, key = true, sp.failure.key
+		sp.failure.unlogged = false
+	}
 	s.mu.Unlock()
-	if warn {
-		s.manager.config.Logger.Warn("cookiesession: session changed after the response header was sent; the change is lost")
+	if late {
+		s.manager.config.Logger.Warn("cookiesession: session changed after the response header was sent; the change is lost. Change it before the first byte of the response",
+			slog.String("method", s.request.Method), slog.String("path", s.request.URL.Path), slog.String("key", key))
 	}
 }
 
-// mayChange must be asked, with the lock held, before anything is changed.
-func (s *Session) mayChange() bool {
-	if s.committed {
-		s.manager.counters.late.Add(1)
-		s.fail(ErrCommitted)
-		s.warn = s.warn || !s.late // several changes may come under one lock
-		s.late = true
-		return false
+// mayChange must be asked, with the lock held, before anything is changed: key, or something that has none.
+func (s *Session) mayChange(key string) bool {
+	if !s.committed {
+		s.delivered = false
+		return true
 	}
-	s.delivered = false
-	return true
+	s.manager.counters.late.Add(1)
+	s.fail(ErrCommitted)
+	if f := &s.special().failure; !f.late {
+		f.late, f.unlogged, f.key = true, true, strings.Clone(key)
+	}
+	return false
 }
 
 // fail keeps the first error.
 func (s *Session) fail(err error) {
-	if s.err == nil {
-		s.err = err
+	if f := &s.special().failure; f.err == nil {
+		f.err = err
 	}
 }
 
-// set stores, or with nil deletes, an encoded value. The lock is held.
-func (s *Session) set(key string, encoded []byte) {
-	if s.committed && string(s.values.get(key)) == string(encoded) {
-		return // no change, so not too late
+// err returns the first error.
+func (st *state) err() error {
+	if st.special == nil {
+		return nil
 	}
-	if s.mayChange() {
-		s.values.set(key, encoded)
-	}
+	return st.special.failure.err
 }
 
-// encodeValue encodes one value for a map of values.
-func encodeValue(key string, v any) ([]byte, error) {
-	encoded, err := value.Append(nil, v, valuesDepth)
+// encodePair encodes a key and one value for a map of values.
+func encodePair(key string, v any) (pair, error) {
+	size := 9 // what a number or a time takes at most
+	switch v := v.(type) {
+	case string:
+		size = 3 + len(v)
+	case []byte:
+		size = 3 + len(v)
+	}
+	p, err := newPair(key, size, func(dst []byte) ([]byte, error) { return value.Append(dst, v, valuesDepth) })
 	if err != nil {
-		return nil, fmt.Errorf("cookiesession: value of %.40q: %w", key, unprefixed{err})
+		return p, fmt.Errorf("cookiesession: value of %.40q: %w", key, unprefixed{err})
 	}
-	return encoded, nil
+	return p, nil
 }
 
 // encodeAll encodes a map's values, sorted by key.
 func encodeAll(m map[string]any) ([]change, error) {
 	var changes []change
 	for key, v := range m {
-		encoded, err := encodeValue(key, v)
+		p, err := encodePair(key, v)
 		if err != nil {
 			return nil, err
 		}
-		changes = append(changes, change{key: key, encoded: encoded})
+		changes = append(changes, change{pair: p})
 	}
-	slices.SortFunc(changes, func(a, b change) int { return strings.Compare(a.key, b.key) })
+	slices.SortFunc(changes, func(a, b change) int { return bytes.Compare(a.pair.key(), b.pair.key()) })
 	return changes, nil
 }
 
@@ -236,7 +309,7 @@ func encodeAll(m map[string]any) ([]change, error) {
 func decodeAll(v *values) map[string]any {
 	all := make(map[string]any, v.len())
 	for key, encoded := range v.all() {
-		all[key] = value.Decode(encoded)
+		all[string(key)] = value.Decode(encoded)
 	}
 	return all
 }
@@ -245,7 +318,26 @@ func decodeAll(v *values) map[string]any {
 func (s *Session) encoded(key string) []byte {
 	s.lock()
 	defer s.unlock()
-	return s.values.get(key)
+	return s.state.values.get(key)
+}
+
+// set stores, or deletes, what p says of key. The lock is held.
+func (s *Session) set(key string, p pair) {
+	if s.committed && bytes.Equal(s.state.values.get(key), p.value()) {
+		return // no change, so not too late
+	}
+	if s.mayChange(key) {
+		s.state.values.set(key, p)
+	}
+}
+
+// put stores what encodePair returned. The lock is held.
+func (s *Session) put(key string, p pair, err error) {
+	if err == nil {
+		s.set(key, p)
+	} else if s.mayChange(key) {
+		s.fail(err)
+	}
 }
 
 // Get returns the value of key, or nil if there is none. Its type is int64 for every integer (uint64 above
@@ -257,23 +349,17 @@ func (s *Session) Get(key string) any {
 	return nil
 }
 
-// Put stores a copy of value under key. Storing an equal value is no change. What can't be encoded (channels,
-// functions, cycles, maps whose keys aren't strings, nesting deeper than 32) changes nothing, and [Session.Err] says
-// so. Structs are stored as maps, by the rules of package github.com/vmihailenco/msgpack/v5 and its field tags.
+// Put stores a copy of value under a copy of key. Storing an equal value is no change. What can't be encoded (channels,
+// functions, cycles, maps whose keys aren't strings, nesting deeper than 32), or couldn't be read back, changes nothing,
+// and [Session.Err] says so. Structs are stored as maps, by the rules of package github.com/vmihailenco/msgpack/v5 and
+// its field tags.
+//
+// Call it before the first byte of the response: the session goes out with the response's header.
 func (s *Session) Put(key string, value any) {
-	encoded, err := encodeValue(key, value)
+	p, err := encodePair(key, value)
 	s.lock()
 	defer s.unlock()
-	s.put(key, encoded, err)
-}
-
-// put stores what encodeValue returned.
-func (s *Session) put(key string, encoded []byte, err error) {
-	if err == nil {
-		s.set(key, encoded)
-	} else if s.mayChange() {
-		s.fail(err)
-	}
+	s.put(key, p, err)
 }
 
 // Has reports whether key has a value, which may be nil.
@@ -290,8 +376,10 @@ func (s *Session) Pull(key string) any {
 func (s *Session) pull(key string) []byte {
 	s.lock()
 	defer s.unlock()
-	encoded := s.values.get(key)
-	s.set(key, nil)
+	encoded := s.state.values.get(key)
+	if encoded != nil {
+		s.set(key, deletion(key))
+	}
 	return encoded
 }
 
@@ -307,24 +395,26 @@ func (s *Session) Push(key string, v any) {
 	}
 }
 
-// swap stores what encodeValue returned if key's encoded value is still old.
-func (s *Session) swap(key string, old, encoded []byte, err error) bool {
+// swap stores what encodePair returned if key's encoded value is still old.
+func (s *Session) swap(key string, old []byte, p pair, err error) bool {
 	s.lock()
 	defer s.unlock()
-	if string(s.values.get(key)) != string(old) {
+	if !bytes.Equal(s.state.values.get(key), old) {
 		return false
 	}
-	s.put(key, encoded, err)
+	s.put(key, p, err)
 	return true
 }
 
-func pushValue(key string, list []byte, v any) ([]byte, error) {
+func pushValue(key string, list []byte, v any) (pair, error) {
 	if list == nil || value.IsNil(list) {
 		list = emptyList
 	}
-	pushed, err := value.AppendElement(nil, list, v, valuesDepth)
+	pushed, err := newPair(key, len(list)+16, func(dst []byte) ([]byte, error) {
+		return value.AppendElement(dst, list, v, valuesDepth)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("cookiesession: push to %.40q: %w", key, unprefixed{err})
+		return pushed, fmt.Errorf("cookiesession: push to %.40q: %w", key, unprefixed{err})
 	}
 	return pushed, nil
 }
@@ -338,17 +428,18 @@ func (s *Session) Increment(key string, by int64) int64 {
 	s.lock()
 	defer s.unlock()
 	var old int64
-	if encoded := s.values.get(key); encoded != nil {
+	if encoded := s.state.values.get(key); encoded != nil {
 		if err := value.DecodeInto(encoded, &old); err != nil {
-			s.put(key, nil, fmt.Errorf("cookiesession: increment of %.40q: %w", key, unprefixed{err}))
+			s.put(key, pair{}, fmt.Errorf("cookiesession: increment of %.40q: %w", key, unprefixed{err}))
 			return 0
 		}
 	}
 	if by > 0 && old > math.MaxInt64-by || by < 0 && old < math.MinInt64-by {
-		s.put(key, nil, fmt.Errorf("cookiesession: increment of %.40q overflows", key))
+		s.put(key, pair{}, fmt.Errorf("cookiesession: increment of %.40q overflows", key))
 		return old
 	}
-	s.set(key, value.AppendInt(nil, old+by))
+	p, err := encodePair(key, old+by)
+	s.put(key, p, err)
 	return old + by
 }
 
@@ -357,7 +448,9 @@ func (s *Session) Delete(keys ...string) {
 	s.lock()
 	defer s.unlock()
 	for _, key := range keys {
-		s.set(key, nil)
+		if s.state.values.get(key) != nil {
+			s.set(key, deletion(key))
+		}
 	}
 }
 
@@ -365,8 +458,8 @@ func (s *Session) Delete(keys ...string) {
 func (s *Session) Clear() {
 	s.lock()
 	defer s.unlock()
-	if s.values.len() > 0 && s.mayChange() {
-		s.values.clear()
+	if s.state.values.len() > 0 && s.mayChange("") {
+		s.state.values.clear()
 	}
 }
 
@@ -374,9 +467,9 @@ func (s *Session) Clear() {
 func (s *Session) Keys() []string {
 	s.lock()
 	defer s.unlock()
-	keys := make([]string, 0, s.values.len())
-	for key := range s.values.all() {
-		keys = append(keys, key)
+	keys := make([]string, 0, s.state.values.len())
+	for key := range s.state.values.all() {
+		keys = append(keys, string(key))
 	}
 	return keys
 }
@@ -385,16 +478,16 @@ func (s *Session) Keys() []string {
 func (s *Session) All() map[string]any {
 	s.lock()
 	defer s.unlock()
-	return decodeAll(&s.values)
+	return decodeAll(&s.state.values)
 }
 
 // Err returns the first error of this request's changes: a value that can't be encoded, pushed to or incremented, a
-// duration out of range for Remember, or [ErrCommitted]. A session with an error before the commit isn't saved: the
-// browser keeps what it has. Destroy clears the error.
+// duration out of range for Remember or ExpireIn, or [ErrCommitted]. A session with an error before the commit isn't
+// saved: the browser keeps what it has. Destroy clears the error.
 func (s *Session) Err() error {
 	s.lock()
 	defer s.unlock()
-	return s.err
+	return s.state.err()
 }
 
 // IsNew reports whether nothing of the session came from a cookie: there was none, it was refused, or it has been
@@ -405,13 +498,13 @@ func (s *Session) IsNew() bool {
 	return s.isNew()
 }
 
-func (s *Session) isNew() bool { return !s.came.valid || s.destroyed }
+func (s *Session) isNew() bool { return !s.state.arrived.facts.has(valid) || s.destroyed }
 
 // IsEmpty reports whether the session has no values. An empty session that is new sets no cookie.
 func (s *Session) IsEmpty() bool {
 	s.lock()
 	defer s.unlock()
-	return s.values.len() == 0
+	return s.state.values.len() == 0
 }
 
 // Changed reports whether there is something to save: bytes of values, ID, lifetime or CSRF secret differ from what
@@ -419,80 +512,47 @@ func (s *Session) IsEmpty() bool {
 func (s *Session) Changed() bool {
 	s.lock()
 	defer s.unlock()
-	return s.dirty() || s.destroyed && s.came.names != 0
+	return s.dirty() || s.destroyed && s.deletions() != 0
 }
 
 // dirty reports whether session cookies must be written.
 func (s *Session) dirty() bool {
 	if s.isNew() {
-		return s.values.len() > 0 || s.data.csrf != (csrfSecret{})
+		return s.hasContent() && !s.isWithheld()
 	}
-	return s.values.changed() || *s.data != s.came.data
+	sp := s.state.special
+	return s.state.values.changed() || sp != nil && sp.isCopied && sp.before != s.state.data
+}
+
+// hasContent reports whether a new session is worth a cookie.
+func (s *Session) hasContent() bool {
+	return s.state.values.len() > 0 || s.state.data.csrf != (csrfSecret{})
+}
+
+// isWithheld reports whether a new session must not be saved, because it would replace one that the browser hasn't
+// shown. Who logs in has a reason to.
+func (s *Session) isWithheld() bool { return s.state.arrived.facts.has(withheld) && !s.loggedIn }
+
+// deletions returns which session cookies Destroy deletes.
+func (s *Session) deletions() nameSet {
+	if s.state.arrived.facts.has(withheld) {
+		return 1 // nobody knows what there is, but without cookie 0 it's nothing
+	}
+	return s.state.arrived.session
 }
 
 // encode appends the payload, sealed now.
 func (s *Session) encode(dst []byte, now int64) []byte {
 	s.drawID()
-	d := *s.data
+	d := s.state.data
 	d.sealed = now
-	return appendSession(dst, &d, &s.values)
-}
-
-// Size returns how many bytes session and flash would add to the Cookie request header if saved now, "; " counted
-// once a cookie. Config.MaxSize is the limit.
-func (s *Session) Size() int {
-	s.lock()
-	defer s.unlock()
-	m, total := s.manager, 0
-	if !s.isNew() || s.dirty() {
-		_, total = m.session.count(overhead + len(s.encode(nil, m.now().Unix())))
-	}
-	switch s.flash.action() {
-	case flashWrite:
-		_, n := m.flash.count(overhead + len(s.flash.encode(nil, m.flashExpiry(m.now()))))
-		total += n
-	case flashKeep:
-		total += s.flashBytes()
-	}
-	return total
-}
-
-// flashBytes returns what the flash cookies that came take in a Cookie header, "; " counted once a cookie.
-func (s *Session) flashBytes() (n int) {
-	if !s.came.siblings.flash {
-		return 0
-	}
-	name := s.manager.flash.name
-	for suffix, value := range ownCookies(s.cookies, name) {
-		n += len(name) + len(suffix) + len("=; ") + len(value)
-	}
-	return n
-}
-
-// largest returns the largest values of session and flash for a SizeError.
-func (s *Session) largest() []KeySize {
-	flashed := s.flash.outcome()
-	return largest(&s.values, &flashed)
-}
-
-func largest(session, flash *values) []KeySize {
-	var sizes []KeySize
-	add := func(v *values, flash bool) {
-		for key, encoded := range v.all() {
-			sizes = append(sizes, KeySize{key, len(value.AppendString(nil, key)) + len(encoded), flash})
-		}
-	}
-	add(session, false)
-	add(flash, true)
-	slices.SortStableFunc(sizes, func(a, b KeySize) int { return b.Bytes - a.Bytes })
-	return sizes[:min(len(sizes), 10)]
+	return appendSession(dst, &d, &s.state.values)
 }
 
 // Rejected returns why the session cookie that came was refused, or nil. Don't show it to the visitor.
 func (s *Session) Rejected() *RejectError {
-	s.lock()
-	defer s.unlock()
-	return s.rejected
+	s.open()
+	return s.state.arrived.troubled().refused
 }
 
 // Format writes the same few words for every verb: values never reach a log by way of package fmt.

@@ -14,72 +14,96 @@ type headerFields struct {
 	lines, vary, caching [1]string
 }
 
-// A lineWriter collects the Set-Cookie lines of a response in one buffer.
-type lineWriter struct {
+// lines are the Set-Cookie lines that a response shall have, in one buffer. Whoever sets or deletes a cookie adds one here.
+type lines struct {
 	buf  []byte
 	ends []int // where each line ends in buf
 }
 
-func (w *lineWriter) endLine() { w.ends = append(w.ends, len(w.buf)) }
-
-func (w *lineWriter) reset() { w.buf, w.ends = w.buf[:0], w.ends[:0] }
-
-// appendTo appends the lines, which share one string.
-func (w *lineWriter) appendTo(lines []string) []string {
-	all := string(w.buf)
-	start := 0
-	for _, end := range w.ends {
-		lines = append(lines, all[start:end])
-		start = end
-	}
-	return lines
+// end ends a line whose name and value have been appended to buf. maxAge is as in attributes.append.
+func (l *lines) end(a *attributes, maxAge int64) {
+	l.buf = a.append(l.buf, maxAge)
+	l.ends = append(l.ends, len(l.buf))
 }
 
-// setLines puts the writer's lines into h in place of all that this Manager has put there before. Others' lines stay.
-// If one line is all, own holds it.
-func (m *Manager) setLines(h http.Header, w *lineWriter, own *[1]string) {
+// add adds a line.
+func (l *lines) add(name, value string, a *attributes, maxAge int64) {
+	l.buf = append(l.buf, name...)
+	l.buf = append(l.buf, '=')
+	l.buf = append(l.buf, value...)
+	l.end(a, maxAge)
+}
+
+func (l *lines) empty() bool { return len(l.ends) == 0 }
+
+func (l *lines) reset() { l.buf, l.ends = l.buf[:0], l.ends[:0] }
+
+// putInto puts the lines into h. They replace lines for the same cookies, whoever wrote those, and all of earlier, which
+// an earlier Save has put there; nothing else is removed. It returns what it put there. If one line is all, storage
+// holds it. The cookies of the lines have the attributes of a.
+func (l *lines) putInto(h http.Header, a *attributes, earlier []string, storage *[1]string) (own []string) {
+	if l.empty() && len(earlier) == 0 {
+		return nil
+	}
 	old := h["Set-Cookie"]
-	lines := own[:0]
-	if n := len(old) + len(w.ends); n > len(own) {
-		lines = make([]string, 0, n)
+	all := storage[:0]
+	if n := len(old) + len(l.ends); n > len(storage) {
+		all = make([]string, 0, n)
 	}
 	for _, line := range old {
-		if !m.owns(line) {
-			lines = append(lines, line)
+		if !slices.Contains(earlier, line) && !(a.isFor(line) && l.sets(cookieNameOf(line))) {
+			all = append(all, line)
 		}
 	}
-	if lines = w.appendTo(lines); len(lines) > 0 {
-		h["Set-Cookie"] = lines
-	} else if old != nil {
-		delete(h, "Set-Cookie")
+	others := len(all)
+	text := string(l.buf) // shared by the lines
+	start := 0
+	for _, end := range l.ends {
+		all = append(all, text[start:end])
+		start = end
 	}
+	if len(all) == 0 {
+		delete(h, "Set-Cookie")
+		return nil
+	}
+	h["Set-Cookie"] = all
+	return all[others:len(all):len(all)]
 }
 
-// owns reports whether a Set-Cookie line is one that this Manager writes.
-func (m *Manager) owns(line string) bool {
-	if m.importDeletions[line] {
-		return true
+// sets reports whether one of the lines sets or deletes the cookie called name.
+func (l *lines) sets(name string) bool {
+	start := 0
+	for _, end := range l.ends {
+		if line := l.buf[start:end]; len(line) > len(name) && line[len(name)] == '=' && string(line[:len(name)]) == name {
+			return true
+		}
+		start = end
 	}
-	name, _, _ := strings.Cut(line, "=")
-	suffix, ok := strings.CutPrefix(textproto.TrimString(name), m.name)
-	if !ok {
-		return false
+	return false
+}
+
+// cookieNameOf returns the name in a Set-Cookie line.
+func cookieNameOf(line string) string {
+	pair, _, _ := strings.Cut(line, ";")
+	name, _, _ := strings.Cut(pair, "=")
+	return textproto.TrimString(name)
+}
+
+// attributeOf returns an attribute's value in a Set-Cookie line, "" if it has none. The last counts (RFC 6265, 5.3).
+func attributeOf(line, attribute string) (value string) {
+	_, rest, _ := strings.Cut(line, ";")
+	for part := range strings.SplitSeq(rest, ";") {
+		name, v, _ := strings.Cut(part, "=")
+		if strings.EqualFold(textproto.TrimString(name), attribute) {
+			value = textproto.TrimString(v)
+		}
 	}
-	if tag, ok := strings.CutPrefix(suffix, endedInfix); ok {
-		_, ok := parseOrigin(tag)
-		return ok
-	}
-	if rest, ok := strings.CutPrefix(suffix, flashInfix); ok {
-		suffix = rest
-	} else if rest, ok := strings.CutPrefix(suffix, leaseInfix); ok {
-		suffix = rest
-	}
-	return suffix == "" || len(suffix) == 2 && suffix[0] == '.' && suffix[1] >= '1' && suffix[1] < '0'+maxChunks
+	return value
 }
 
 // varyCookie adds Vary: Cookie unless it's there (RFC 9110, 12.5.5): who may share the response depends on the cookie.
-// own is the slice to use if there is no Vary yet.
-func varyCookie(h http.Header, own *[1]string) {
+// storage is the slice to use if there is no Vary yet.
+func varyCookie(h http.Header, storage *[1]string) {
 	old := h["Vary"]
 	for _, line := range old {
 		for field := range strings.SplitSeq(line, ",") {
@@ -89,21 +113,35 @@ func varyCookie(h http.Header, own *[1]string) {
 		}
 	}
 	if old == nil {
-		own[0] = "Cookie"
-		h["Vary"] = own[:]
+		storage[0] = "Cookie"
+		h["Vary"] = storage[:]
 		return
 	}
 	h["Vary"] = append(slices.Clone(old), "Cookie")
 }
 
+// defaultToPrivate keeps a response that depends on the session from shared caches that ignore Vary, unless the handler
+// has said what caches may do. storage is the slice to use.
+func defaultToPrivate(h http.Header, storage *[1]string) {
+	if len(h["Cache-Control"]) == 0 {
+		storage[0] = "private"
+		h["Cache-Control"] = storage[:]
+	}
+}
+
+// cdnCaching are header fields that a shared cache puts above Cache-Control (RFC 9213; Surrogate-Control is its forerunner).
+var cdnCaching = []string{"Cdn-Cache-Control", "Cloudflare-Cdn-Cache-Control", "Surrogate-Control"}
+
 // keepPrivate makes a response that writes cookies uncacheable for shared caches (RFC 9111, 5.2.2): private is added
-// unless private or no-store is there, public and s-maxage go. own is the slice to use if there is no Cache-Control
-// yet.
-func keepPrivate(h http.Header, own *[1]string) {
+// unless private or no-store is there; public, s-maxage, and what is meant for shared caches alone go. storage is as in
+// defaultToPrivate.
+func keepPrivate(h http.Header, storage *[1]string) {
+	for _, name := range cdnCaching {
+		delete(h, name)
+	}
 	old := h["Cache-Control"]
 	if len(old) == 0 {
-		own[0] = "private"
-		h["Cache-Control"] = own[:]
+		defaultToPrivate(h, storage)
 		return
 	}
 	var kept []string
@@ -148,22 +186,17 @@ func splitDirectives(list string) []string {
 	return directives
 }
 
-// entityHeaders describe the body that a handler meant to send, or lead elsewhere; they would lie about an error page.
-var entityHeaders = []string{
-	"Accept-Ranges", "Cache-Control", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
-	"Content-Length", "Content-Location", "Content-Range", "Content-Type", "Etag", "Expires", "Last-Modified", "Location",
-	"Refresh", "Repr-Digest", "Trailer",
-}
-
-func dropEntityHeaders(h http.Header) {
-	for _, name := range entityHeaders {
-		delete(h, name)
-	}
-}
-
-// attributes are what every Set-Cookie line of a Manager ends with, but for Max-Age.
+// attributes are what a Set-Cookie line ends with, but for Max-Age.
 type attributes struct {
+	path, domain  string
 	before, after string
+}
+
+// isFor reports whether a Set-Cookie line is for a cookie with these attributes, if the name is the same: browsers tell
+// cookies apart by name, Domain and Path (RFC 6265, 5.3). A line without Path or Domain is taken to mean the same.
+func (a *attributes) isFor(line string) bool {
+	path, domain := attributeOf(line, "Path"), strings.TrimPrefix(attributeOf(line, "Domain"), ".")
+	return (path == "" || path == a.path) && (domain == "" || strings.EqualFold(domain, a.domain))
 }
 
 // Values of Max-Age that aren't seconds.
@@ -174,8 +207,8 @@ const (
 
 const maxAgeLimit = 400 * 24 * time.Hour // RFC 6265bis, 5.5: what browsers cut a longer Max-Age to
 
-func newAttributes(c *Config) attributes {
-	var a attributes
+func newAttributes(c *Config, site http.SameSite) attributes {
+	a := attributes{path: c.Path, domain: c.Domain}
 	a.before = "; Path=" + c.Path
 	if c.Domain != "" {
 		a.before += "; Domain=" + c.Domain
@@ -184,18 +217,21 @@ func newAttributes(c *Config) attributes {
 	if !c.Insecure {
 		a.after += "; Secure"
 	}
-	switch c.SameSite {
-	case http.SameSiteStrictMode:
-		a.after += "; SameSite=Strict"
-	case http.SameSiteNoneMode:
-		a.after += "; SameSite=None"
-	default:
-		a.after += "; SameSite=Lax"
-	}
+	a.after += sameSiteAttribute(site)
 	if c.Partitioned {
 		a.after += "; Partitioned"
 	}
 	return a
+}
+
+func sameSiteAttribute(site http.SameSite) string {
+	switch site {
+	case http.SameSiteStrictMode:
+		return "; SameSite=Strict"
+	case http.SameSiteNoneMode:
+		return "; SameSite=None"
+	}
+	return "; SameSite=Lax"
 }
 
 // append appends the attributes. maxAge is in seconds, untilBrowserCloses for none, or deleteCookie, which sets
@@ -212,7 +248,7 @@ func (a *attributes) append(dst []byte, maxAge int64) []byte {
 	return append(dst, a.after...)
 }
 
-// room returns what append adds at most to a line that sets a cookie.
-func (a *attributes) room() int {
+// maxLen returns what append adds at most to a line that sets a cookie.
+func (a *attributes) maxLen() int {
 	return len(a.append(nil, int64(maxAgeLimit/time.Second)))
 }

@@ -14,6 +14,9 @@ type Stats struct {
 	Saved      uint64              // responses that wrote cookies; a commit after Save counts again
 	SaveErrors uint64              // responses that could not; likewise
 	Late       uint64              // changes after the response header was sent
+
+	Withheld    uint64            // responses that started no session because the browser had withheld its cookies
+	CSRFRefused map[string]uint64 // requests that ProtectCSRF refused: origin, no-session, no-token, token, too-large
 }
 
 // KeyStats are the counters of one key.
@@ -29,6 +32,9 @@ type counters struct {
 	saved      atomic.Uint64
 	saveErrors atomic.Uint64
 	late       atomic.Uint64
+	withheld   atomic.Uint64
+
+	csrfRefused [len(csrfReasons)]atomic.Uint64
 }
 
 // keyCounters has the counters of every key ever seen, by label, so that a reload of the ring loses none.
@@ -73,6 +79,9 @@ func (c *counters) read() Stats {
 		Saved:      c.saved.Load(),
 		SaveErrors: c.saveErrors.Load(),
 		Late:       c.late.Load(),
+
+		Withheld:    c.withheld.Load(),
+		CSRFRefused: make(map[string]uint64),
 	}
 	c.keys.mu.Lock()
 	byLabel := maps.Clone(c.keys.byLabel)
@@ -83,6 +92,11 @@ func (c *counters) read() Stats {
 	for r := ReasonMalformed; r <= ReasonFuture; r++ {
 		if n := c.rejected[r].Load(); n > 0 {
 			s.Rejected[r.String()] = n
+		}
+	}
+	for i, reason := range csrfReasons {
+		if n := c.csrfRefused[i].Load(); n > 0 {
+			s.CSRFRefused[reason] = n
 		}
 	}
 	return s

@@ -1,6 +1,7 @@
 package cookiesession
 
 import (
+	"context"
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/binary"
@@ -124,9 +125,10 @@ func (s *sealer) seal(now time.Time, buf []byte) (token []byte, err error) {
 	return token, nil
 }
 
-// open returns what token holds, overwriting its bytes. It tries the one key that the token names. The error's
-// reason is ReasonMalformed, ReasonUnknownKey or ReasonForged.
-func (s *sealer) open(now time.Time, token []byte) (opened, *RejectError) {
+// openToken returns what token holds, overwriting its bytes. It tries the one key that the token names; if the ring
+// doesn't hold it, the key file may be read again, for which ctx bounds the wait. The error's reason is ReasonMalformed,
+// ReasonUnknownKey or ReasonForged.
+func (s *sealer) openToken(ctx context.Context, now time.Time, token []byte) (opened, *RejectError) {
 	if len(token) < overhead || token[0] != version {
 		return opened{}, &RejectError{Reason: ReasonMalformed}
 	}

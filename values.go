@@ -19,12 +19,45 @@ type values struct {
 	changes []change // sorted by key
 }
 
-// A change is one key's new value, or its deletion if encoded is nil. The bytes are never written again once stored.
+// A change is one key's new value, or its deletion. The bytes are never written again once stored.
 type change struct {
-	key     string
-	encoded []byte
-	entry   uint16 // of the base: the key's, or the first one behind it
-	inBase  bool   // the key has an entry there
+	pair   pair
+	entry  uint16 // of the base: the key's, or the first one behind it
+	inBase bool   // the key has an entry there
+}
+
+// A pair is a key and a value of its own, encoded one behind the other as they stand in a map. Without a value it
+// means that the key is deleted.
+type pair struct {
+	bytes []byte
+	split uint32 // where the value starts
+}
+
+// newPair returns the pair of a copy of key and what appendValue appends. size is about how long that is.
+func newPair(key string, size int, appendValue func([]byte) ([]byte, error)) (pair, error) {
+	p := value.AppendString(make([]byte, 0, len(key)+1+size), key)
+	split := len(p)
+	p, err := appendValue(p)
+	return pair{p, uint32(split)}, err
+}
+
+// deletion returns the pair that deletes key.
+func deletion(key string) pair {
+	p := value.AppendString([]byte(nil), key)
+	return pair{p, uint32(len(p))}
+}
+
+func (p *pair) key() []byte {
+	key, _, _ := value.ReadString(p.bytes)
+	return key
+}
+
+// value returns the encoded value, or nil.
+func (p *pair) value() []byte {
+	if int(p.split) == len(p.bytes) {
+		return nil
+	}
+	return p.bytes[p.split:]
 }
 
 // read takes payload, which must be one map and nothing else, as the base. It checks every byte, so that nothing
@@ -72,10 +105,10 @@ func (v *values) find(key string) (i int, found bool) {
 
 func (v *values) findChange(key string) (i int, found bool) {
 	return slices.BinarySearchFunc(v.changes, key, func(c change, key string) int {
-		switch {
-		case c.key < key:
+		switch at := c.pair.key(); {
+		case string(at) < key:
 			return -1
-		case c.key > key:
+		case string(at) > key:
 			return 1
 		}
 		return 0
@@ -85,7 +118,7 @@ func (v *values) findChange(key string) (i int, found bool) {
 // get returns the encoded value of key, or nil.
 func (v *values) get(key string) []byte {
 	if i, ok := v.findChange(key); ok {
-		return v.changes[i].encoded
+		return v.changes[i].pair.value()
 	}
 	if i, ok := v.find(key); ok {
 		_, encoded := v.entry(i)
@@ -94,23 +127,23 @@ func (v *values) get(key string) []byte {
 	return nil
 }
 
-// set gives key the encoded value, or deletes it if that is nil. It keeps encoded.
-func (v *values) set(key string, encoded []byte) {
+// set stores p, whose key is key. It keeps p.
+func (v *values) set(key string, p pair) {
 	i, found := v.findChange(key)
 	entry, inBase := v.find(key)
 	var original []byte
 	if inBase {
 		_, original = v.entry(entry)
 	}
-	same := bytes.Equal(encoded, original) // no value is encoded as nothing, so nil equals only nil
+	same := bytes.Equal(p.value(), original) // no value is encoded as nothing, so a deletion equals only what isn't there
 	switch {
 	case same && found:
 		v.changes = slices.Delete(v.changes, i, i+1)
 	case same:
 	case found:
-		v.changes[i].encoded = encoded
+		v.changes[i].pair = p
 	default:
-		v.changes = slices.Insert(v.changes, i, change{key, encoded, uint16(entry), inBase})
+		v.changes = slices.Insert(v.changes, i, change{p, uint16(entry), inBase})
 	}
 }
 
@@ -121,16 +154,17 @@ func (v *values) clear() {
 	v.changes = make([]change, len(v.starts))
 	for i := range v.starts {
 		key, _ := v.entry(i)
-		v.changes[i] = change{key: string(key), entry: uint16(i), inBase: true}
+		v.changes[i] = change{deletion(string(key)), uint16(i), true}
 	}
 }
 
 // len returns the number of keys.
 func (v *values) len() int {
 	n := len(v.starts)
-	for _, c := range v.changes {
+	for i := range v.changes {
+		c := &v.changes[i]
 		switch {
-		case c.encoded == nil:
+		case c.pair.value() == nil:
 			n--
 		case !c.inBase:
 			n++
@@ -140,28 +174,25 @@ func (v *values) len() int {
 }
 
 // all yields keys and encoded values in ascending order of keys.
-func (v *values) all() iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
+func (v *values) all() iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, encoded []byte) bool) {
 		changes := v.changes
-		for i := range v.starts {
-			key, encoded := v.entry(i)
-			for len(changes) > 0 && changes[0].key < string(key) {
-				if !yield(changes[0].key, changes[0].encoded) {
+		for i := 0; i < len(v.starts) || len(changes) > 0; {
+			if len(changes) == 0 || i < int(changes[0].entry) {
+				if !yield(v.entry(i)) {
 					return
 				}
-				changes = changes[1:]
+				i++
+				continue
 			}
-			if len(changes) > 0 && changes[0].key == string(key) {
-				encoded, changes = changes[0].encoded, changes[1:]
-			}
-			if encoded != nil && !yield(string(key), encoded) {
+			c := &changes[0]
+			if encoded := c.pair.value(); encoded != nil && !yield(c.pair.key(), encoded) {
 				return
 			}
-		}
-		for _, c := range changes {
-			if !yield(c.key, c.encoded) {
-				return
+			if c.inBase {
+				i++
 			}
+			changes = changes[1:]
 		}
 	}
 }
@@ -170,16 +201,16 @@ func (v *values) all() iter.Seq2[string, []byte] {
 func (v *values) append(dst []byte) []byte {
 	dst = value.AppendMapHeader(dst, v.len())
 	from := 0
-	for _, c := range v.changes {
+	for i := range v.changes {
+		c := &v.changes[i]
 		to := v.start(int(c.entry))
 		dst = append(dst, v.base[from:to]...)
 		from = to
 		if c.inBase {
 			from = v.start(int(c.entry) + 1)
 		}
-		if c.encoded != nil {
-			dst = value.AppendString(dst, c.key)
-			dst = append(dst, c.encoded...)
+		if c.pair.value() != nil {
+			dst = append(dst, c.pair.bytes...)
 		}
 	}
 	return append(dst, v.base[from:]...)

@@ -1,0 +1,100 @@
+// Package cookiename is the grammar of the names that a session's cookies have (FORMAT.md, 2 and 5): the session cookie's name,
+// which has no dot, and behind it a word for what the cookie is, and then a number or a tag.
+package cookiename
+
+import (
+	"strings"
+
+	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
+)
+
+// A Kind says what a cookie is.
+type Kind uint8
+
+// The kinds.
+const (
+	Other   Kind = iota // none of ours, though its name may begin like one
+	Session             // NAME, NAME.1 to NAME.8
+	Flash               // NAME.flash, NAME.flash.1 to NAME.flash.8
+	Lease               // NAME.lease
+	Ended               // NAME.ended.TAG
+	Here                // NAME.here
+	Kinds               // how many kinds there are
+)
+
+// MaxParts is how many cookies one text may be split over.
+const MaxParts = 9
+
+// suffixes are what a kind's names have behind the session cookie's, but for number and tag.
+var suffixes = [Kinds]string{Flash: ".flash", Lease: ".lease", Ended: ".ended", Here: ".here"}
+
+// Suffix returns what the kind's names have behind the session cookie's, but for number and tag.
+func (k Kind) Suffix() string { return suffixes[k] }
+
+// Parse says what a cookie is whose name goes on with suffix behind the session cookie's name: part is 1 to 8 for a
+// numbered part, tag that of a marker.
+func Parse(suffix string) (kind Kind, part int, tag string) {
+	if kind, rest := parseKind(suffix); rest == "" {
+		if kind != Ended {
+			return kind, 0, ""
+		}
+	} else if rest[0] == '.' {
+		switch rest = rest[1:]; kind {
+		case Session, Flash, Lease:
+			if len(rest) == 1 && rest[0] >= '1' && rest[0] < '0'+MaxParts {
+				return kind, int(rest[0] - '0'), ""
+			}
+		case Ended:
+			if _, ok := ParseTag(rest); ok {
+				return kind, 0, rest
+			}
+		}
+	}
+	return Other, 0, ""
+}
+
+// parseKind splits suffix behind the word that it begins with, if that is one of ours.
+func parseKind(suffix string) (Kind, string) {
+	for kind := Flash; kind < Kinds; kind++ {
+		if rest, ok := strings.CutPrefix(suffix, suffixes[kind]); ok {
+			return kind, rest
+		}
+	}
+	return Session, suffix
+}
+
+// Split takes a cookie's name apart: the session cookie's name that it begins with, and what Parse takes.
+func Split(name string) (session, suffix string) {
+	if dot := strings.IndexByte(name, '.'); dot >= 0 {
+		return name[:dot], name[dot:]
+	}
+	return name, ""
+}
+
+// AppendPart appends the suffix of part i, nothing for part 0.
+func AppendPart(dst []byte, i int) []byte {
+	if i > 0 {
+		dst = append(dst, '.', byte('0'+i))
+	}
+	return dst
+}
+
+// An Origin is what all sessions that come of one another by Regenerate have in common. A tag is its text.
+type Origin [8]byte
+
+// Tag returns the origin's text.
+func (o Origin) Tag() string {
+	var tag [tagLength]byte
+	return string(base64dot.AppendEncode(tag[:0], o[:]))
+}
+
+const tagLength = 11
+
+// ParseTag is Tag's reverse. It is strict: one origin has one tag.
+func ParseTag(tag string) (o Origin, ok bool) {
+	if len(tag) != tagLength {
+		return o, false
+	}
+	_, ok = base64dot.AppendDecode(o[:0], tag)
+	return o, ok
+}

@@ -1,0 +1,157 @@
+package cookiesession
+
+import (
+	"iter"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
+)
+
+// received is what one pass over a request's Cookie header found, sorted by kind. Everything in it comes from the
+// visitor, so it keeps a bounded number of cookies, whatever was sent. Markers of ended sessions are not kept, only that
+// some came: there may be any number, and few requests look at them (see endedMarkers).
+type received struct {
+	cookies []receivedCookie // the first cookies of texts, and parts, in the order in which they came
+	names   [cookiename.Kinds]nameSet
+	crowded [cookiename.Kinds]bool // more than are kept
+	parts   [cookiename.Kinds]uint8
+	firsts  [cookiename.Kinds]uint8
+}
+
+type receivedCookie struct {
+	value string
+	kind  cookiename.Kind
+	part  uint8 // 0 for the cookie that a text begins with
+}
+
+const (
+	maxCandidates = 4  // texts that may be tried per compartment and request
+	maxNumbered   = 32 // numbered cookies of one compartment that are looked at: all that so many texts can have
+)
+
+// A nameSet has bit i set if cookie i of a compartment is meant.
+type nameSet uint16
+
+func (s nameSet) has(i int) bool { return s>>i&1 != 0 }
+
+// receive sorts the cookies of header that are called name, or name and a dot and more. It keeps them in storage while
+// there is room.
+func receive(header, name string, storage []receivedCookie) received {
+	r := received{cookies: storage[:0]}
+	for suffix, value := range cookiesNamed(header, name) {
+		kind, part, _ := cookiename.Parse(suffix)
+		if kind == cookiename.Other {
+			continue
+		}
+		r.names[kind] |= 1 << part
+		switch {
+		case kind == cookiename.Ended || kind == cookiename.Here:
+			continue
+		case part > 0:
+			if r.parts[kind] == maxNumbered {
+				r.crowded[kind] = true
+				continue
+			}
+			r.parts[kind]++
+		case r.holds(kind, value):
+			continue
+		case r.firsts[kind] == maxCandidates:
+			r.crowded[kind] = true
+			continue
+		default:
+			r.firsts[kind]++
+		}
+		r.cookies = append(r.cookies, receivedCookie{value, kind, uint8(part)})
+	}
+	return r
+}
+
+// holds reports whether a first cookie of this value is there already.
+func (r *received) holds(kind cookiename.Kind, value string) bool {
+	return r.firsts[kind] > 0 && slices.Contains(r.cookies, receivedCookie{value, kind, 0})
+}
+
+// only returns what came of one kind, in memory of its own.
+func (r *received) only(kind cookiename.Kind) received {
+	of := received{names: r.names, crowded: r.crowded}
+	for _, c := range r.cookies {
+		if c.kind == kind {
+			of.cookies = append(of.cookies, c)
+		}
+	}
+	return of
+}
+
+// first returns the first of the cookies that a text of this kind begins with, or "".
+func (r *received) first(kind cookiename.Kind) string {
+	for i := range r.cookies {
+		if c := &r.cookies[i]; c.kind == kind && c.part == 0 {
+			return c.value
+		}
+	}
+	return ""
+}
+
+// size returns what the cookies of one kind add to a Cookie header, "; " counted once a cookie, if the session cookie is
+// called name.
+func (r *received) size(kind cookiename.Kind, name string) (n int) {
+	for i := range r.cookies {
+		if c := &r.cookies[i]; c.kind == kind {
+			n += len(name) + len(kind.Suffix()) + len("=; ") + len(c.value)
+			if c.part > 0 {
+				n += len(".1")
+			}
+		}
+	}
+	return n
+}
+
+// cookiesNamed yields the cookies of a Cookie header whose name is name or starts with name and a dot: what follows
+// name, and the value. It reads the header as net/http does; a value in double quotes loses them (RFC 6265, 4.1.1).
+func cookiesNamed(header, name string) iter.Seq2[string, string] {
+	return func(yield func(suffix, value string) bool) {
+		for from := 0; ; {
+			// Looking for the name first makes others' cookies nearly free.
+			i := strings.Index(header[from:], name)
+			if i < 0 {
+				return
+			}
+			i += from
+			from = i + len(name)
+			if before := trimRight(header[:i]); before != "" && before[len(before)-1] != ';' {
+				continue // in the middle of another name or value
+			}
+			end := len(header)
+			if n := strings.IndexByte(header[from:], ';'); n >= 0 {
+				end = from + n
+			}
+			rest, value, _ := strings.Cut(trimRight(header[from:end]), "=")
+			from = end
+			suffix := textproto.TrimString(rest)
+			if suffix != "" && rest[0] != '.' {
+				continue
+			}
+			if !yield(suffix, unquote(value)) {
+				return
+			}
+		}
+	}
+}
+
+// trimRight cuts what net/http cuts from the ends of cookies: textproto.TrimString does it at both.
+func trimRight(s string) string {
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t' || s[len(s)-1] == '\r' || s[len(s)-1] == '\n') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// unquote drops a pair of double quotes around a value.
+func unquote(value string) string {
+	if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
+		return value[1 : n-1]
+	}
+	return value
+}

@@ -1,0 +1,85 @@
+package cookiesession
+
+import (
+	"net"
+	"net/http"
+	"net/textproto"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// remarks are what a Save has to tell the log. It can't while it holds the session's lock: the logger is the
+// application's code, and may use the session.
+type remarks struct {
+	bytes         int   // of the Set-Cookie lines written
+	leaseErr      error // why the lease could not be written
+	unchecked     bool  // nothing was saved, because a hook had failed
+	withheld      bool  // a new session was not saved
+	clearsCookies bool  // Destroy and Clear-Site-Data in one response
+}
+
+// status returns what answers a request whose session could not be saved.
+func (r remarks) status() int {
+	if r.unchecked {
+		return http.StatusServiceUnavailable // it may go well in a moment
+	}
+	return http.StatusInternalServerError
+}
+
+// logged keeps what is true of every response from filling the log.
+type logged struct {
+	large, withheld, clearsCookies, foreignHost atomic.Bool
+	hookAt                                      atomic.Int64 // when a hook's failure was last logged, in Unix seconds
+}
+
+// mayLogHook allows a hook's failure to be logged once a second.
+func (l *logged) mayLogHook(now time.Time) bool {
+	last := l.hookAt.Load()
+	return now.Unix() != last && l.hookAt.CompareAndSwap(last, now.Unix())
+}
+
+// first reports whether it is the first time that somebody asks.
+func first(done *atomic.Bool) bool { return !done.Load() && done.CompareAndSwap(false, true) }
+
+// tell logs a Save's remarks.
+func (m *Manager) tell(s *Session, said remarks) {
+	log := m.config.Logger
+	if said.leaseErr != nil {
+		log.Error("cookiesession: lease not written", "error", said.leaseErr)
+	}
+	if said.bytes > 3072 && first(&m.logged.large) {
+		log.Warn("cookiesession: a response sets more than 3,072 bytes of cookies, which nginx refuses unless configured: proxy_buffer_size 16k; proxy_busy_buffers_size 24k", "bytes", said.bytes)
+	}
+	if said.withheld && first(&m.logged.withheld) {
+		log.Warn("cookiesession: another site's request came without the session's cookies, so no session was started for it; put values, or call CSRFToken, in responses to this site's requests only, or call Regenerate where somebody logs in",
+			"method", s.request.Method, "path", s.request.URL.Path)
+	}
+	if said.clearsCookies && first(&m.logged.clearsCookies) {
+		log.Warn(`cookiesession: a response with Destroy has Clear-Site-Data: "cookies", which drops the marker that keeps the session ended; send "cache", "storage" instead`)
+	}
+	if domain := m.config.Domain; said.bytes > 0 && domain != "" && !withinDomain(s.request.Host, domain) && first(&m.logged.foreignHost) {
+		log.Warn("cookiesession: browsers drop the session's cookies, unless a proxy changes the request's Host: it is not within Config.Domain", "host", s.request.Host, "domain", domain)
+	}
+}
+
+// withinDomain reports whether a host, with or without a port, may set cookies for domain (RFC 6265, 5.1.3).
+func withinDomain(host, domain string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host, domain = strings.ToLower(host), strings.ToLower(domain)
+	return host == "" || host == domain || strings.HasSuffix(host, "."+domain)
+}
+
+// clearsCookies reports whether the response makes the browser drop all cookies, also those that it sets (Clear Site Data, 3.1).
+func clearsCookies(h http.Header) bool {
+	for _, line := range h["Clear-Site-Data"] {
+		for kind := range strings.SplitSeq(line, ",") {
+			if kind = textproto.TrimString(kind); kind == `"cookies"` || kind == `"*"` {
+				return true
+			}
+		}
+	}
+	return false
+}
