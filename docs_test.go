@@ -33,7 +33,7 @@ func TestREADMEProgram(t *testing.T) {
 
 // OPERATIONS.md shows no Go that isn't compiled as an example.
 func TestOperationsCompiles(t *testing.T) {
-	compiled := words(readDoc(t, "example_operations_test.go"))
+	compiled := words(readDoc(t, "example_test.go"))
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(readDoc(t, "OPERATIONS.md"), -1)
 	if len(blocks) == 0 {
 		t.Error("OPERATIONS.md shows no Go")

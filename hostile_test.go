@@ -1,7 +1,10 @@
 package cookiesession_test
 
 import (
+	"errors"
 	"fmt"
+	"math"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -130,4 +133,111 @@ func tryEveryChange(t *testing.T, pairs []pair, opens func(header string) bool) 
 		}
 	}
 	return tried
+}
+
+// net/http finds nothing at all among more than 3,000 cookies, in r.Cookie as in r.Cookies; the session is there all
+// the same.
+func TestAmongTenThousandCookies(t *testing.T) {
+	j := newJoiner(t)
+	var foreign []pair
+	for i := range 5000 {
+		foreign = append(foreign, pair{fmt.Sprintf("c%d", i), "v"})
+	}
+	pairs := append(append(append([]pair{}, foreign...), j.a...), foreign...)
+	if got := j.reads(join(pairs...)); got != "a" {
+		t.Errorf("one line: got %s, want a", got)
+	}
+	lines := make([]string, len(pairs))
+	for i, p := range pairs {
+		lines[i] = join(p)
+	}
+	if got := j.reads(lines...); got != "a" {
+		t.Errorf("10,003 lines: got %s, want a", got)
+	}
+}
+
+// repeated returns a Cookie header of about 1 MB: the pair that next returns, again and again.
+func repeated(next func(i int) string) string {
+	var b strings.Builder
+	for i := 0; b.Len() < 1<<20; i++ {
+		b.WriteString(next(i))
+		b.WriteString("; ")
+	}
+	return b.String()
+}
+
+// Katana #463 allocates what the visitor's count says. Here whatever names, counts and lengths a visitor sends cost no
+// more memory than a few times what was sent, and a number of allocations that doesn't grow with it.
+func TestMemoryIsBounded(t *testing.T) {
+	j := newJoiner(t)
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.MaxSize, c.IdleTimeout = defaultCapacity.size(9), time.Hour
+	})
+	const n = defaultName
+	tag := j.a[1].value[:4]
+	middle := strings.Repeat("AAAA", 1<<20/4/8)
+	giants := func(count string, k int) string { // a text spread over k parts, with a's tag
+		pairs := []pair{{n, count + j.a[0].value[1:]}}
+		for i := 1; i < k; i++ {
+			pairs = append(pairs, pair{fmt.Sprintf("%s.%d", n, i), tag + middle})
+		}
+		return join(pairs...)
+	}
+
+	tests := []struct {
+		name, header string
+		bytes        uint64 // that may be allocated
+		allocations  uint64
+	}{
+		{"distinct cookies 0", repeated(func(i int) string { return fmt.Sprintf("%s=1%d", n, i) }), 16 << 10, 60},
+		{"distinct cookies 0 without a count", repeated(func(i int) string { return fmt.Sprintf("%s=%d", n, i+1000000) }), 16 << 10, 60},
+		{"one cookie 0, often", repeated(func(int) string { return n + "=9" }), 16 << 10, 60},
+		{"bare names", repeated(func(int) string { return n }), 16 << 10, 60},
+		{"parts", repeated(func(i int) string { return fmt.Sprintf("%s.%d=%s%d", n, i%8+1, tag, i) }), 16 << 10, 60},
+		{"a session and parts", join(j.a...) + "; " + repeated(func(i int) string { return fmt.Sprintf("%s.%d=%s%d", n, i%8+1, tag, i) }), 16 << 10, 60},
+		{"a session and parts of other numbers", join(j.a...) + "; " + repeated(func(i int) string { return fmt.Sprintf("%s.%d=%s%d", n, i+9, tag, i) }), 64 << 10, 60},
+		{"flash", join(j.a...) + "; " + repeated(func(i int) string { return fmt.Sprintf("%s.flash=1%d", n, i) }), 64 << 10, 60},
+		{"flash parts", join(j.a...) + "; " + repeated(func(i int) string { return fmt.Sprintf("%s.flash.%d=%s%d", n, i%8+1, tag, i) }), 64 << 10, 60},
+		{"leases", join(j.a...) + "; " + repeated(func(i int) string { return fmt.Sprintf("%s.lease=1%d", n, i) }), 64 << 10, 60},
+		{"lease parts", join(j.a...) + "; " + repeated(func(i int) string { return fmt.Sprintf("%s.lease.%d=%s%d", n, i%8+1, tag, i) }), 64 << 10, 60},
+		{"ended markers of others", join(j.a...) + "; " + repeated(func(i int) string { return fmt.Sprintf("%s.ended.%010dA=1", n, i) }), 64 << 10, 60},
+		{"semicolons", strings.Repeat(";", 1<<20), 16 << 10, 60},
+		{"white space", strings.Repeat(" \t", 1<<19), 16 << 10, 60},
+		{"counts up to nine, nothing behind them", join(pair{n, "9" + j.a[0].value[1:]}), 32 << 10, 60},
+		{"one giant", n + "=1" + strings.Repeat("AQEB", 1<<18), 1 << 20, 60},
+		{"a giant of nine parts", giants("9", 9), 1 << 20, 60},
+		{"four giants", strings.Join([]string{n + "=1" + middle + "B", n + "=1" + middle + "C", n + "=1" + middle + "D", n + "=1" + middle + "E"}, "; "), 1 << 20, 60},
+		{"four readings of a giant", giants("9", 9) + fmt.Sprintf("; %s.8=%sB; %s.8=%sC; %s.8=%sD", n, tag, n, tag, n, tag), 5 << 20, 60},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			use := func() {
+				s := load(m, test.header)
+				s.Get("is")
+				s.Flashed("f")
+				s.Put("new", 1)
+				var tooLarge *cookiesession.SizeError // where a megabyte of flash cookies stays
+				if err := m.Save(map[string][]string{}, s); err != nil && !errors.As(err, &tooLarge) {
+					t.Fatal(err)
+				}
+			}
+			use() // fills pools and logs what is logged once
+			// The least of some tries: a collection, or the race detector, may empty the pools in between.
+			bytes, allocations := uint64(math.MaxUint64), uint64(math.MaxUint64)
+			for range 5 {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				use()
+				runtime.ReadMemStats(&after)
+				bytes = min(bytes, after.TotalAlloc-before.TotalAlloc)
+				allocations = min(allocations, after.Mallocs-before.Mallocs)
+			}
+			if bytes > test.bytes {
+				t.Errorf("allocated %d bytes for a header of %d, want at most %d", bytes, len(test.header), test.bytes)
+			}
+			if allocations > test.allocations {
+				t.Errorf("%d allocations, want at most %d", allocations, test.allocations)
+			}
+		})
+	}
 }

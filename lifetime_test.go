@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -399,4 +400,20 @@ func TestClockSkew(t *testing.T) {
 			}
 		}
 	})
+}
+
+// fiber CVE-2024-38513: an ID that the visitor chose becomes the session's.
+func TestIDsAreOurs(t *testing.T) {
+	m := newManager(t, nil)
+	seen := map[string]bool{}
+	for _, header := range []string{"", defaultName + "=0123456789abcdef0123456789abcdef", defaultName + "=1" + random(100), defaultName + ".1=x"} {
+		for range 2 {
+			s := load(m, header)
+			s.Put("v", 1)
+			if id := s.ID(); len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" || seen[id] || strings.Contains(header, id) {
+				t.Errorf("ID %s for a visitor with %.20q", id, header)
+			}
+			seen[s.ID()] = true
+		}
+	}
 }
