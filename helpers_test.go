@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,12 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
 )
+
+// raceDetector is whether the tests run under it, which makes them ten times slower.
+var raceDetector = func() bool {
+	build, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}()
 
 var site = &url.URL{Scheme: "https", Host: "shop.example", Path: "/"}
 

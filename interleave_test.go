@@ -2,6 +2,7 @@ package cookiesession_test
 
 import (
 	"encoding/hex"
+	"flag"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -243,9 +244,11 @@ func (r *request) check() violation {
 	return ""
 }
 
-// TestInterleavings plays every order in which up to four requests can be sent and answered. Requests are numbered as
-// they are sent, so that no order is played twice under other numbers. Under the race detector and -short, plays have
-// one request fewer.
+var full = flag.Bool("full", false, "play interleavings of four requests, half a minute, if without -race and -short")
+
+// TestInterleavings plays every order in which the requests of one browser can be sent and answered: up to four with
+// -full, else up to three, which finds most mistakes in a second. Requests are numbered as they are sent, so that no
+// order is played twice under other numbers.
 func TestInterleavings(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	plays, requests := 0, 0
@@ -266,8 +269,8 @@ func TestInterleavings(t *testing.T) {
 	} {
 		t.Run(e.name, func(t *testing.T) {
 			began, before := time.Now(), plays
-			if testing.Short() || raceDetector {
-				e.most--
+			if !*full || testing.Short() || raceDetector {
+				e.most-- // -full takes minutes under the race detector
 			}
 			for _, start := range e.starts {
 				for _, large := range e.larges {
