@@ -14,42 +14,6 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// A pair is one cookie of a Cookie header.
-type pair struct{ name, value string }
-
-// join returns a Cookie header.
-func join(pairs ...pair) string {
-	var all []string
-	for _, p := range pairs {
-		all = append(all, p.name+"="+p.value)
-	}
-	return strings.Join(all, "; ")
-}
-
-// pairsOf returns the pairs of what join made.
-func pairsOf(header string) []pair {
-	var pairs []pair
-	for part := range strings.SplitSeq(header, "; ") {
-		name, value, _ := strings.Cut(part, "=")
-		pairs = append(pairs, pair{name, value})
-	}
-	return pairs
-}
-
-// with returns pairs with some replaced, by name, or without them where the new value is "-".
-func with(pairs []pair, changes ...pair) []pair {
-	var changed []pair
-	for _, p := range pairs {
-		if i := slices.IndexFunc(changes, func(c pair) bool { return c.name == p.name }); i >= 0 {
-			p = changes[i]
-		}
-		if p.value != "-" {
-			changed = append(changed, p)
-		}
-	}
-	return changed
-}
-
 // joiner is what the tests of joining share.
 type joiner struct {
 	*cookiesession.Manager

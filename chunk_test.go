@@ -13,59 +13,6 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// capacity is what FORMAT.md says of how many characters of text fit into k cookies of a Manager, worked out anew.
-type capacity struct {
-	name        string
-	head, other int
-}
-
-// newCapacity takes the cookie's name and the longest attributes that a line may have.
-func newCapacity(name, attributes string) capacity {
-	wholeGroups := func(n int) int { return n / 4 * 4 }
-	return capacity{
-		name:  name,
-		head:  wholeGroups(3900 - len(name+"="+"1"+attributes)),
-		other: wholeGroups(3900 - len(name+".1="+"tag4"+attributes)),
-	}
-}
-
-// payload returns the most bytes of payload that fit into k cookies.
-func (c capacity) payload(k int) int {
-	const overhead = 1 + 16 + 24 + 16 // version, key ID, nonce, authentication
-	return (c.head+(k-1)*c.other)/4*3 - overhead
-}
-
-// size returns what k full cookies add to the Cookie header.
-func (c capacity) size(k int) int {
-	n := len(c.name+"=1; ") + c.head
-	return n + (k-1)*(len(c.name+".1=tag4; ")+c.other)
-}
-
-const (
-	defaultName       = "__Host-session"
-	defaultAttributes = "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax"
-)
-
-var defaultCapacity = newCapacity(defaultName, defaultAttributes)
-
-// filler returns a string with which a session that holds nothing else has a payload of n bytes.
-func filler(t testing.TB, m *cookiesession.Manager, n int) string {
-	t.Helper()
-	s := load(m)
-	s.Put("v", random(1000))
-	length := 1000 + n - len(m.PayloadOf(s, s.CreatedAt()))
-	s.Put("v", random(length))
-	if got := len(m.PayloadOf(s, s.CreatedAt())); got != n {
-		t.Fatalf("payload has %d bytes, want %d", got, n)
-	}
-	return random(length)
-}
-
-// fill is a change for visit: the payload then has n bytes.
-func fill(t testing.TB, m *cookiesession.Manager, n int) func(*cookiesession.Session) {
-	return put("v", filler(t, m, n))
-}
-
 // A token takes exactly as many cookies as FORMAT.md says, whatever the attributes, and one byte more takes one more.
 func TestSplitAtTheBorders(t *testing.T) {
 	longName := strings.Repeat("n", 64)
@@ -148,26 +95,6 @@ func TestLinesAreFull(t *testing.T) {
 			t.Errorf("line %d has %d bytes, want 3897 to 3900", i, len(line))
 		}
 	}
-}
-
-// response returns the Set-Cookie lines of a response to a visitor without cookies.
-func response(m *cookiesession.Manager, fn func(*cookiesession.Session)) ([]string, error) {
-	s := load(m)
-	fn(s)
-	h := http.Header{}
-	err := m.Save(h, s)
-	return h["Set-Cookie"], err
-}
-
-// cookieHeader returns the Cookie header that Set-Cookie lines lead to, whatever their attributes.
-func cookieHeader(t testing.TB, lines []string) string {
-	t.Helper()
-	var pairs []string
-	for _, line := range lines {
-		pair, _, _ := strings.Cut(line, ";")
-		pairs = append(pairs, pair)
-	}
-	return strings.Join(pairs, "; ")
 }
 
 // From every number of cookies to every other, at the least and at the most that they hold. No other library tests it,
@@ -413,16 +340,6 @@ func endedMarkers(v *visitor) (n int) {
 		}
 	}
 	return n
-}
-
-// flash is a change for visit.
-func flash(key string, value any) func(*cookiesession.Session) {
-	return func(s *cookiesession.Session) { s.Flash(key, value) }
-}
-
-// both is a change for visit: a value, and a flash message.
-func both(value, message any) func(*cookiesession.Session) {
-	return func(s *cookiesession.Session) { s.Put("v", value); s.Flash("f", message) }
 }
 
 // What Destroy has deleted leaves its room to the message that says so.

@@ -231,13 +231,6 @@ func wantSaved(t *testing.T, err error) {
 	}
 }
 
-// discard is a response writer that costs nothing.
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) Write(b []byte) (int, error) { return len(b), nil }
-func (d discard) WriteHeader(int)             {}
-
 // A request that doesn't touch its session opens nothing and pays next to nothing, however large the session.
 func TestUntouchedSessionCostsNothing(t *testing.T) {
 	m := newManager(t, func(c *cookiesession.Config) { c.MaxSize, c.IdleTimeout = defaultCapacity.size(9), time.Hour })

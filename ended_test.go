@@ -2,7 +2,6 @@ package cookiesession_test
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,22 +14,6 @@ import (
 
 	"github.com/seed-50e21e88/cookiesession"
 )
-
-// endedSuffix returns what follows the session cookie's name in that of the marker for a session.
-func endedSuffix(t testing.TB, id string) string {
-	t.Helper()
-	origin, err := hex.DecodeString(id[:16])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ".ended." + textEncoding.EncodeToString(origin)
-}
-
-// in is a change for visit: a login.
-func in(s *cookiesession.Session) {
-	s.Put("user", "ada")
-	s.Regenerate()
-}
 
 func TestDestroyWritesMarker(t *testing.T) {
 	for _, test := range []struct {
@@ -398,16 +381,6 @@ func TestDestroyWithoutKey(t *testing.T) {
 			}
 		}
 	})
-}
-
-// markers returns the tags of the markers in the jar.
-func (v *visitor) markers() (tags []string) {
-	for _, name := range v.names() {
-		if tag, ok := strings.CutPrefix(name, ".ended."); ok {
-			tags = append(tags, tag)
-		}
-	}
-	return tags
 }
 
 // What a marker says is only about its age; a name that isn't exactly one is none.

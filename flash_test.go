@@ -16,8 +16,6 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-const flashName = cookieName + ".flash"
-
 // messages returns what a request that reads all messages would get, without having it read them.
 func (v *visitor) messages() string {
 	all := v.load().Flashes()
@@ -34,9 +32,6 @@ func (v *visitor) wantMessages(want string) {
 		v.t.Errorf("got messages %q, want %q", got, want)
 	}
 }
-
-// asked is a request that reads all messages.
-func asked(s *cookiesession.Session) { s.Flashes() }
 
 // Each case is one request, to which "old" and "other" came. What it leaves costs as many lines as it must.
 func TestFlash(t *testing.T) {

@@ -608,3 +608,180 @@ func packLease(sessionID string, seen int64) []byte {
 	}
 	return pack(packArray(2), packBytes(data), packTimes(seen))
 }
+
+const cookieName = "__Host-session"
+
+const flashName = cookieName + ".flash"
+
+// asked is a request that reads all messages.
+func asked(s *cookiesession.Session) { s.Flashes() }
+
+const leaseName = cookieName + ".lease"
+
+func withIdle(d time.Duration) func(*cookiesession.Config) {
+	return func(c *cookiesession.Config) { c.IdleTimeout = d }
+}
+
+// touched is a request that only uses the session.
+func touched(s *cookiesession.Session) { s.IsEmpty() }
+
+const day = 24 * time.Hour
+
+// endedSuffix returns what follows the session cookie's name in that of the marker for a session.
+func endedSuffix(t testing.TB, id string) string {
+	t.Helper()
+	origin, err := hex.DecodeString(id[:16])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ".ended." + textEncoding.EncodeToString(origin)
+}
+
+// in is a change for visit: a login.
+func in(s *cookiesession.Session) {
+	s.Put("user", "ada")
+	s.Regenerate()
+}
+
+// markers returns the tags of the markers in the jar.
+func (v *visitor) markers() (tags []string) {
+	for _, name := range v.names() {
+		if tag, ok := strings.CutPrefix(name, ".ended."); ok {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
+}
+
+// capacity is what FORMAT.md says of how many characters of text fit into k cookies of a Manager, worked out anew.
+type capacity struct {
+	name        string
+	head, other int
+}
+
+// newCapacity takes the cookie's name and the longest attributes that a line may have.
+func newCapacity(name, attributes string) capacity {
+	wholeGroups := func(n int) int { return n / 4 * 4 }
+	return capacity{
+		name:  name,
+		head:  wholeGroups(3900 - len(name+"="+"1"+attributes)),
+		other: wholeGroups(3900 - len(name+".1="+"tag4"+attributes)),
+	}
+}
+
+// payload returns the most bytes of payload that fit into k cookies.
+func (c capacity) payload(k int) int {
+	const overhead = 1 + 16 + 24 + 16 // version, key ID, nonce, authentication
+	return (c.head+(k-1)*c.other)/4*3 - overhead
+}
+
+// size returns what k full cookies add to the Cookie header.
+func (c capacity) size(k int) int {
+	n := len(c.name+"=1; ") + c.head
+	return n + (k-1)*(len(c.name+".1=tag4; ")+c.other)
+}
+
+const (
+	defaultName       = "__Host-session"
+	defaultAttributes = "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax"
+)
+
+var defaultCapacity = newCapacity(defaultName, defaultAttributes)
+
+// filler returns a string with which a session that holds nothing else has a payload of n bytes.
+func filler(t testing.TB, m *cookiesession.Manager, n int) string {
+	t.Helper()
+	s := load(m)
+	s.Put("v", random(1000))
+	length := 1000 + n - len(m.PayloadOf(s, s.CreatedAt()))
+	s.Put("v", random(length))
+	if got := len(m.PayloadOf(s, s.CreatedAt())); got != n {
+		t.Fatalf("payload has %d bytes, want %d", got, n)
+	}
+	return random(length)
+}
+
+// fill is a change for visit: the payload then has n bytes.
+func fill(t testing.TB, m *cookiesession.Manager, n int) func(*cookiesession.Session) {
+	return put("v", filler(t, m, n))
+}
+
+// response returns the Set-Cookie lines of a response to a visitor without cookies.
+func response(m *cookiesession.Manager, fn func(*cookiesession.Session)) ([]string, error) {
+	s := load(m)
+	fn(s)
+	h := http.Header{}
+	err := m.Save(h, s)
+	return h["Set-Cookie"], err
+}
+
+// cookieHeader returns the Cookie header that Set-Cookie lines lead to, whatever their attributes.
+func cookieHeader(t testing.TB, lines []string) string {
+	t.Helper()
+	var pairs []string
+	for _, line := range lines {
+		pair, _, _ := strings.Cut(line, ";")
+		pairs = append(pairs, pair)
+	}
+	return strings.Join(pairs, "; ")
+}
+
+// flash is a change for visit.
+func flash(key string, value any) func(*cookiesession.Session) {
+	return func(s *cookiesession.Session) { s.Flash(key, value) }
+}
+
+// both is a change for visit: a value, and a flash message.
+func both(value, message any) func(*cookiesession.Session) {
+	return func(s *cookiesession.Session) { s.Put("v", value); s.Flash("f", message) }
+}
+
+// A pair is one cookie of a Cookie header.
+type pair struct{ name, value string }
+
+// join returns a Cookie header.
+func join(pairs ...pair) string {
+	var all []string
+	for _, p := range pairs {
+		all = append(all, p.name+"="+p.value)
+	}
+	return strings.Join(all, "; ")
+}
+
+// pairsOf returns the pairs of what join made.
+func pairsOf(header string) []pair {
+	var pairs []pair
+	for part := range strings.SplitSeq(header, "; ") {
+		name, value, _ := strings.Cut(part, "=")
+		pairs = append(pairs, pair{name, value})
+	}
+	return pairs
+}
+
+// with returns pairs with some replaced, by name, or without them where the new value is "-".
+func with(pairs []pair, changes ...pair) []pair {
+	var changed []pair
+	for _, p := range pairs {
+		if i := slices.IndexFunc(changes, func(c pair) bool { return c.name == p.name }); i >= 0 {
+			p = changes[i]
+		}
+		if p.value != "-" {
+			changed = append(changed, p)
+		}
+	}
+	return changed
+}
+
+// discard is a response writer that costs nothing.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
+
+// inHandler calls fn as a handler inside m's.
+func inHandler(m *web, r *http.Request, fn func(r *http.Request)) http.Header {
+	w := httptest.NewRecorder()
+	m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { fn(r) })).ServeHTTP(w, r)
+	return w.Result().Header
+}

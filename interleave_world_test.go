@@ -57,8 +57,6 @@ func (w *world) newNode(keys *cookiesession.Keyring) *node {
 	return n
 }
 
-const cookieName = "__Host-session"
-
 // answer has n answer r at the given time.
 func (w *world) answer(n *node, r *request, at time.Time) {
 	w.now, r.large = at, w.large

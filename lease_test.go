@@ -13,8 +13,6 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-const leaseName = cookieName + ".lease"
-
 // A lease is refreshed once it is older than min(IdleTimeout/10, a minute), by whatever request uses the session.
 func TestLeaseIsRefreshed(t *testing.T) {
 	for _, test := range []struct {
@@ -362,13 +360,6 @@ func TestLeaseWithoutKey(t *testing.T) {
 		}
 	})
 }
-
-func withIdle(d time.Duration) func(*cookiesession.Config) {
-	return func(c *cookiesession.Config) { c.IdleTimeout = d }
-}
-
-// touched is a request that only uses the session.
-func touched(s *cookiesession.Session) { s.IsEmpty() }
 
 // A session ends that wasn't used for longer than IdleTimeout. What a browser may have deleted by then, the server
 // refuses.

@@ -13,8 +13,6 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-const day = 24 * time.Hour
-
 var maxAgePattern = regexp.MustCompile(`; Max-Age=(\d+)`)
 
 // sessionMaxAge returns the Max-Age of the session cookie among Set-Cookie lines, "none" if it has none, "" if it isn't

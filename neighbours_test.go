@@ -39,13 +39,6 @@ func TestOutsideHandler(t *testing.T) {
 	}
 }
 
-// inHandler calls fn as a handler inside m's.
-func inHandler(m *web, r *http.Request, fn func(r *http.Request)) http.Header {
-	w := httptest.NewRecorder()
-	m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { fn(r) })).ServeHTTP(w, r)
-	return w.Result().Header
-}
-
 func TestSessionOfRequest(t *testing.T) {
 	m := newWeb(t, nil)
 	inHandler(m, httptest.NewRequest(http.MethodGet, "/", nil), func(r *http.Request) {
