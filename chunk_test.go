@@ -23,13 +23,13 @@ func TestSplitAtTheBorders(t *testing.T) {
 		attributes string
 		most       int // cookies
 	}{
-		{cookiesession.Config{}, defaultName, defaultAttributes, 9},
-		{cookiesession.Config{Persistent: true}, defaultName, defaultAttributes, 9},
+		{cookiesession.Config{}, cookieName, defaultAttributes, 9},
+		{cookiesession.Config{Persistent: true}, cookieName, defaultAttributes, 9},
 		{cookiesession.Config{Insecure: true}, "session", "; Path=/; Max-Age=34560000; HttpOnly; SameSite=Lax", 9},
 		{cookiesession.Config{Domain: site.Host}, "__Secure-session", "; Path=/; Domain=shop.example; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax", 9},
-		{cookiesession.Config{SameSite: http.SameSiteStrictMode}, defaultName, "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Strict", 9},
+		{cookiesession.Config{SameSite: http.SameSiteStrictMode}, cookieName, "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Strict", 9},
 		{cookiesession.Config{Name: longName}, "__Host-" + longName, defaultAttributes, 9},
-		{cookiesession.Config{SameSite: http.SameSiteNoneMode, Partitioned: true}, defaultName, "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=None; Partitioned", 2},
+		{cookiesession.Config{SameSite: http.SameSiteNoneMode, Partitioned: true}, cookieName, "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=None; Partitioned", 2},
 		{cookiesession.Config{Name: longName, Path: longPath}, "__Secure-" + longName, "; Path=" + longPath + "; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax", 9},
 	}
 	for i, test := range tests {
@@ -41,7 +41,7 @@ func TestSplitAtTheBorders(t *testing.T) {
 			}
 			newManager := func(size int) (*cookiesession.Manager, error) {
 				config := test.config
-				config.Keys, config.MaxSize, config.Logger = fixedRing(t), size, slog.New(slog.DiscardHandler)
+				config.Keys, config.MaxSize, config.Logger = newRing(t), size, slog.New(slog.DiscardHandler)
 				return cookiesession.New(config)
 			}
 			if _, err := newManager(largest + 1); err == nil {
@@ -72,7 +72,7 @@ func TestSplitAtTheBorders(t *testing.T) {
 					if len(lines) != want {
 						t.Errorf("%d%+d bytes take %d cookies, want %d", c.payload(k), add, len(lines), want)
 					}
-					if got, want := load(m, cookieHeader(t, lines)).Get("v"), filler(t, m, c.payload(k)+add); got != want {
+					if got, want := load(m, cookieHeader(lines)).Get("v"), filler(t, m, c.payload(k)+add); got != want {
 						t.Errorf("%d%+d bytes come back as %.20q…", c.payload(k), add, got)
 					}
 				}
@@ -170,7 +170,7 @@ func TestOnlyWritersDeleteStaleChunks(t *testing.T) {
 	before := v.jar.All()
 	v.visit(fill(t, m, defaultCapacity.payload(2)))
 	for _, c := range before { // as if a late response had brought the others back
-		if c.Name > defaultName+".1" {
+		if c.Name > cookieName+".1" {
 			v.jar.SetCookies(site, []*http.Cookie{{Name: c.Name, Value: c.Value, Path: "/", Secure: true}})
 		}
 	}
@@ -462,7 +462,7 @@ func TestNineCookiesAreTheLimit(t *testing.T) {
 		if err != nil || len(lines) != 9 {
 			t.Errorf("path %s: the largest flash message takes %d cookies, error %v, want 9", path, len(lines), err)
 		}
-		if got := load(m, cookieHeader(t, lines)).Flashed("f"); got != random(most) {
+		if got := load(m, cookieHeader(lines)).Flashed("f"); got != random(most) {
 			t.Errorf("path %s: the largest flash message doesn't come back", path)
 		}
 		var tooLarge *cookiesession.SizeError

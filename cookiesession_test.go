@@ -37,7 +37,7 @@ func TestLoadWithoutAnything(t *testing.T) {
 }
 
 func inAnotherHandler(t *testing.T) (inner *http.Request) {
-	inHandler(newWeb(t, nil), httptest.NewRequest(http.MethodGet, "/", nil), func(r *http.Request) { inner = r })
+	inHandler(newManager(t, nil), httptest.NewRequest(http.MethodGet, "/", nil), func(_ http.ResponseWriter, r *http.Request) { inner = r })
 	return inner
 }
 
@@ -83,7 +83,7 @@ func TestSaveTwice(t *testing.T) {
 	v := newVisitor(t, m)
 	v.visit(put("n", 0))
 	s := v.load()
-	ended := endedMarker(t, "__Host-session", s.ID()[:16])
+	ended := cookieName + endedSuffix(t, s.ID())
 	h := http.Header{"Set-Cookie": {"theme=dark", "__Host-session2=x"}}
 	const others = "theme __Host-session2"
 	for _, step := range []struct {

@@ -174,7 +174,7 @@ func TestDestroyOfRefusedSessions(t *testing.T) {
 			c.Revoked = func(_ context.Context, _ *cookiesession.Session) (bool, error) { return true, nil }
 		}, func(*visitor) {}, "revoked", 1},
 		{"not before", nil, func(v *visitor) {
-			ring := fixedRing(v.t)
+			ring := newRing(v.t)
 			ring.RefuseBefore(time.Now().Add(time.Second))
 			v.m = newManager(v.t, func(c *cookiesession.Config) { c.Keys = ring })
 		}, "revoked", 1},
@@ -189,8 +189,7 @@ func TestDestroyOfRefusedSessions(t *testing.T) {
 		{"torn", nil, func(v *visitor) { v.setCookie("", "2"+v.cookie("")[1:61]) }, "torn", 0},
 		{"part of one", nil, func(v *visitor) { v.jar.Restart(); v.setCookie(".1", "AAAAxyz") }, "new", 0},
 		{"unknown key", nil, func(v *visitor) {
-			ring, _ := cookiesession.NewKeyring(cookiesession.GenerateKey("new"))
-			v.m = newManager(v.t, func(c *cookiesession.Config) { c.Keys = ring })
+			v.m = newManager(v.t, func(c *cookiesession.Config) { c.Keys = newRing(v.t, cookiesession.GenerateKey("new")) })
 		}, "unknown-key", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -362,11 +361,7 @@ func TestDestroyWithoutKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := cookiesession.GenerateKey("old")
 		key.RetireAt = time.Now().Add(time.Hour)
-		ring, err := cookiesession.NewKeyring(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = ring }))
+		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, key) }))
 		v.visit(put("n", 1))
 		ended := endedSuffix(t, v.load().ID())
 		alone, started := v.load(), v.load()

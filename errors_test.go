@@ -47,13 +47,13 @@ func TestRejectError(t *testing.T) {
 	if !errors.As(err, &refused) || !errors.Is(err, cause) || s == nil || s.Rejected() != refused {
 		t.Fatalf("Load gave %v and session %v, want a RejectError that wraps the cause", err, s)
 	}
-	if refused.Reason != cookiesession.ReasonRevoked || refused.Cookie != defaultName || refused.KeyLabel != "test" {
+	if refused.Reason != cookiesession.ReasonRevoked || refused.Cookie != cookieName || refused.KeyLabel != "test" {
 		t.Errorf("got %+v", refused)
 	}
 	if got, want := err.Error(), "cookiesession: cookie __Host-session refused: revoked (key test): database is down"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	_, err = m.Load(requestWith(defaultName + "=junk"))
+	_, err = m.Load(requestWith(cookieName + "=junk"))
 	if got, want := fmt.Sprint(err), "cookiesession: cookie __Host-session refused: malformed"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -101,10 +101,7 @@ func refusals(t *testing.T, m *web) map[string]string {
 		return cookie
 	}
 	n := func(s *cookiesession.Session) { s.Put("n", 1) }
-	foreign, err := cookiesession.NewKeyring(cookiesession.GenerateKey("foreign"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	foreign := newRing(t, cookiesession.GenerateKey("foreign"))
 	good := sealed(m.ring, now, n)
 	last := "A"
 	if strings.HasSuffix(good, last) {
@@ -123,7 +120,7 @@ func refusals(t *testing.T, m *web) map[string]string {
 		"ambiguous":   stale + good + "; " + sealed(m.ring, now, n),
 		"expired":     stale + sealed(m.ring, now.Add(-25*time.Hour), n),
 		"idle":        stale + sealed(m.ring, now.Add(-2*time.Hour), n),
-		"ended":       stale + good + "; " + endedMarker(t, "__Host-session", ended.ID()[:16]) + "=" + fmt.Sprint(now.Unix()),
+		"ended":       stale + good + "; " + cookieName + endedSuffix(t, ended.ID()) + "=" + fmt.Sprint(now.Unix()),
 		"revoked":     stale + sealed(m.ring, now, func(s *cookiesession.Session) { s.Put("revoked", 1) }),
 		"future":      stale + sealed(m.ring, now.Add(time.Hour), n),
 		"":            stale, // nothing to refuse

@@ -209,7 +209,7 @@ func TestFlashWaits(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("f", "saved") })
 	for range 3 {
-		if h := inManagersHandler(v.m, requestWith(v.header()), func(http.ResponseWriter, *http.Request) {}); len(h) > 0 {
+		if h := inHandler(v.m, requestWith(v.header()), func(http.ResponseWriter, *http.Request) {}); len(h) > 0 {
 			t.Errorf("a request that doesn't use the session got %v", h)
 		}
 		if lines := v.visit(touched); len(lines) > 0 {
@@ -459,7 +459,7 @@ func TestFlashAfterCommit(t *testing.T) {
 		},
 		"keeping nothing": func(s *cookiesession.Session) bool { s.Keep("nothing"); return true },
 	} {
-		h := inManagersHandler(v.m, requestWith(v.header()), func(w http.ResponseWriter, r *http.Request) {
+		h := inHandler(v.m, requestWith(v.header()), func(w http.ResponseWriter, r *http.Request) {
 			s := v.m.Get(r)
 			s.IsEmpty()
 			w.WriteHeader(http.StatusOK)
@@ -481,7 +481,7 @@ func TestFlashReadAfterCommit(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	v.visit(flash("f", 1))
 	for name, header := range map[string]string{"shown before": v.header(), "none came": "", "refused": v.m.CookieName() + ".flash=1forged"} {
-		inManagersHandler(v.m, requestWith(header), func(w http.ResponseWriter, r *http.Request) {
+		inHandler(v.m, requestWith(header), func(w http.ResponseWriter, r *http.Request) {
 			s := v.m.Get(r)
 			if name == "shown before" {
 				s.Flashed("f")

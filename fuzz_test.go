@@ -53,11 +53,11 @@ func FuzzOpen(f *testing.F) {
 	}
 	small := pairsOf(headers[0])
 	for _, header := range []string{
-		"", ";", "=", "; =; ", defaultName, defaultName + "=", defaultName + "=1", defaultName + "=9", defaultName + ".1=AAAA",
-		defaultName + "=10; " + defaultName + "=2; " + defaultName + ".1=", headers[1] + "; " + headers[0], headers[0] + "; " + headers[0],
-		join(small[0]) + "\x00", "\"" + headers[0] + "\"", defaultName + ".ended.AAAAAAAAAAA=1; " + headers[0], defaultName + ".lease=" + small[0].value + "; " + headers[0],
-		defaultName + ".flash=" + small[0].value, strings.Replace(headers[3], "=3", "=2", 1), strings.Replace(headers[3], "=3", "=9", 1),
-		strings.Repeat(defaultName+"=1AAAA; ", 10), strings.Repeat(defaultName+".8=AAAAAAAA; ", 40),
+		"", ";", "=", "; =; ", cookieName, cookieName + "=", cookieName + "=1", cookieName + "=9", cookieName + ".1=AAAA",
+		cookieName + "=10; " + cookieName + "=2; " + cookieName + ".1=", headers[1] + "; " + headers[0], headers[0] + "; " + headers[0],
+		join(small[0]) + "\x00", "\"" + headers[0] + "\"", cookieName + ".ended.AAAAAAAAAAA=1; " + headers[0], cookieName + ".lease=" + small[0].value + "; " + headers[0],
+		cookieName + ".flash=" + small[0].value, strings.Replace(headers[3], "=3", "=2", 1), strings.Replace(headers[3], "=3", "=9", 1),
+		strings.Repeat(cookieName+"=1AAAA; ", 10), strings.Repeat(cookieName+".8=AAAAAAAA; ", 40),
 	} {
 		f.Add(header)
 	}
@@ -117,9 +117,9 @@ func FuzzMalleability(f *testing.F) {
 			other := headers[int(b)%len(headers)]
 			changed = header[:from] + other[min(from, len(other)):]
 		}
-		came := cookiesession.OwnCookies([]string{changed}, defaultName)
+		came := cookiesession.OwnCookies([]string{changed}, cookieName)
 		whole := func(flash bool) bool { // the cookies that were changed are all still there, with what they held
-			for _, own := range cookiesession.OwnCookies([]string{header}, defaultName) {
+			for _, own := range cookiesession.OwnCookies([]string{header}, cookieName) {
 				if strings.HasPrefix(own[0], ".flash") == flash && !slices.Contains(came, own) {
 					return false
 				}
@@ -235,7 +235,7 @@ func FuzzCookieHeader(f *testing.F) {
 	} {
 		f.Add(line, "x=y; "+line+"; n=3", "n")
 	}
-	f.Add("__Host-session=1AQ; __Host-session.1=x", "__Host-session.flash=2", defaultName)
+	f.Add("__Host-session=1AQ; __Host-session.1=x", "__Host-session.flash=2", cookieName)
 	f.Fuzz(func(t *testing.T, first, second, name string) {
 		if (&http.Cookie{Name: name}).Valid() != nil || strings.Count(first+second, ";") > 2900 { // net/http stops at 3,000
 			return

@@ -24,32 +24,30 @@ import (
 	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
 )
 
-// raceDetector is whether the tests run under it, which makes them ten times slower.
-var raceDetector = func() bool {
-	build, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
-}()
+// Keys, managers and what changes their Config.
 
-var site = &url.URL{Scheme: "https", Host: "shop.example", Path: "/"}
-
-// fixedRing returns a Keyring that is the same in every process: fuzzing needs one.
-func fixedRing(t testing.TB) *cookiesession.Keyring {
+// newRing returns a Keyring with the given keys. Without any it has one called "test", the same in every process, since
+// fuzzing needs that.
+func newRing(t testing.TB, keys ...cookiesession.Key) *cookiesession.Keyring {
 	t.Helper()
-	secret := make([]byte, 32)
-	for i := range secret {
-		secret[i] = byte(i)
+	if len(keys) == 0 {
+		secret := make([]byte, 32)
+		for i := range secret {
+			secret[i] = byte(i)
+		}
+		keys = []cookiesession.Key{{Label: "test", Secret: secret}}
 	}
-	ring, err := cookiesession.NewKeyring(cookiesession.Key{Label: "test", Secret: secret})
+	ring, err := cookiesession.NewKeyring(keys...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ring
 }
 
-// newManager returns a Manager with fixedRing's keys, unless change sets others.
+// newManager returns a Manager with the key "test" and no log, as changed by change unless that is nil.
 func newManager(t testing.TB, change func(*cookiesession.Config)) *cookiesession.Manager {
 	t.Helper()
-	c := cookiesession.Config{Keys: fixedRing(t), Logger: slog.New(slog.DiscardHandler)}
+	c := cookiesession.Config{Keys: newRing(t), Logger: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&c)
 	}
@@ -65,6 +63,29 @@ func withMaxSize(n int) func(*cookiesession.Config) {
 	return func(c *cookiesession.Config) { c.MaxSize = n }
 }
 
+func withIdle(d time.Duration) func(*cookiesession.Config) {
+	return func(c *cookiesession.Config) { c.IdleTimeout = d }
+}
+
+// raceDetector is whether the tests run under it, which makes them ten times slower.
+var raceDetector = func() bool {
+	build, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}()
+
+const day = 24 * time.Hour
+
+// Visitors, whose requests a Manager answers without a server.
+
+// The cookies' names under the zero Config.
+const (
+	cookieName = "__Host-session"
+	flashName  = cookieName + ".flash"
+	leaseName  = cookieName + ".lease"
+)
+
+var site = &url.URL{Scheme: "https", Host: "shop.example", Path: "/"}
+
 // A visitor is a strict browser whose requests m answers.
 type visitor struct {
 	t   testing.TB
@@ -74,51 +95,6 @@ type visitor struct {
 
 func newVisitor(t testing.TB, m *cookiesession.Manager) *visitor {
 	return &visitor{t, m, cookiesessiontest.NewJar()}
-}
-
-// header returns the Cookie header that the visitor would send now.
-func (v *visitor) header() string { return v.jar.Header(site) }
-
-// names returns the names of the cookies in the jar, sorted, without the Manager's prefix to all of them: "" is cookie
-// 0.
-func (v *visitor) names() []string {
-	var names []string
-	for _, c := range v.jar.All() {
-		names = append(names, strings.TrimPrefix(c.Name, v.m.CookieName()))
-	}
-	slices.Sort(names)
-	return names
-}
-
-// cookie returns the value of a cookie in the jar, by the name that names has.
-func (v *visitor) cookie(suffix string) string {
-	v.t.Helper()
-	for _, c := range v.jar.All() {
-		if c.Name == v.m.CookieName()+suffix {
-			return c.Value
-		}
-	}
-	v.t.Fatalf("no cookie %s%s among %q", v.m.CookieName(), suffix, v.names())
-	return ""
-}
-
-// chunks returns how many session cookies are in the jar, in which no number may be left out.
-func (v *visitor) chunks() int {
-	v.t.Helper()
-	n := 0
-	for _, name := range v.names() {
-		if name == "" || len(name) == 2 && name[0] == '.' {
-			want := ""
-			if n > 0 {
-				want = "." + string(rune('0'+n))
-			}
-			if name != want {
-				v.t.Fatalf("session cookies %q, cookie %d is missing", v.names(), n)
-			}
-			n++
-		}
-	}
-	return n
 }
 
 // visit answers one request: fn changes the session, and the browser gets the response. It returns the Set-Cookie
@@ -155,8 +131,186 @@ func (v *visitor) answer(s *cookiesession.Session) ([]string, error) {
 	return h["Set-Cookie"], err
 }
 
+// visitInto answers a request as visit does, and gives the response to another browser too.
+func (v *visitor) visitInto(other *visitor, fn func(s *cookiesession.Session)) {
+	v.t.Helper()
+	for _, line := range v.visit(fn) {
+		other.jar.SetHeader(site, http.Header{"Set-Cookie": {line}})
+	}
+}
+
 // get returns what a session that only reads holds under key.
 func (v *visitor) get(key string) any { return v.load().Get(key) }
+
+// state returns what the next request gets: "valid", "new" or the reason for which it is refused.
+func (v *visitor) state() string {
+	s := v.load()
+	switch {
+	case s.Rejected() != nil:
+		return s.Rejected().Reason.String()
+	case s.IsNew():
+		return "new"
+	}
+	return "valid"
+}
+
+func (v *visitor) wantState(want string) {
+	v.t.Helper()
+	if got := v.state(); got != want {
+		v.t.Errorf("the session is %s, want %s", got, want)
+	}
+}
+
+// clone returns the same browser at another server.
+func (v *visitor) clone(m *cookiesession.Manager) *visitor { return &visitor{v.t, m, v.jar.Clone()} }
+
+// header returns the Cookie header that the visitor would send now.
+func (v *visitor) header() string { return v.jar.Header(site) }
+
+// names returns the names of the cookies in the jar, sorted, without the Manager's prefix to all of them: "" is cookie
+// 0.
+func (v *visitor) names() []string {
+	var names []string
+	for _, c := range v.jar.All() {
+		names = append(names, strings.TrimPrefix(c.Name, v.m.CookieName()))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// cookie returns the value of a cookie in the jar, by the name that names has.
+func (v *visitor) cookie(suffix string) string {
+	v.t.Helper()
+	for _, c := range v.jar.All() {
+		if c.Name == v.m.CookieName()+suffix {
+			return c.Value
+		}
+	}
+	v.t.Fatalf("no cookie %s%s among %q", v.m.CookieName(), suffix, v.names())
+	return ""
+}
+
+// setCookie puts a cookie into the jar, by the name that names has.
+func (v *visitor) setCookie(suffix, value string) {
+	v.jar.SetCookies(site, []*http.Cookie{{Name: v.m.CookieName() + suffix, Value: value, Path: "/", Secure: true}})
+}
+
+// chunks returns how many session cookies are in the jar, in which no number may be left out.
+func (v *visitor) chunks() int {
+	v.t.Helper()
+	n := 0
+	for _, name := range v.names() {
+		if name == "" || len(name) == 2 && name[0] == '.' {
+			want := ""
+			if n > 0 {
+				want = "." + string(rune('0'+n))
+			}
+			if name != want {
+				v.t.Fatalf("session cookies %q, cookie %d is missing", v.names(), n)
+			}
+			n++
+		}
+	}
+	return n
+}
+
+// markers returns the tags of the markers in the jar.
+func (v *visitor) markers() (tags []string) {
+	for _, name := range v.names() {
+		if tag, ok := strings.CutPrefix(name, ".ended."); ok {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
+}
+
+// wrote returns the names that Set-Cookie lines set, sorted, without the Manager's prefix to all of them; those that
+// are deleted come with a minus sign.
+func (v *visitor) wrote(lines []string) string {
+	var names []string
+	for _, line := range lines {
+		name, _, _ := strings.Cut(line, "=")
+		name = "[" + strings.TrimPrefix(name, v.m.CookieName()) + "]"
+		if deletion.MatchString(line) {
+			name = "-" + name
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// What a request does with its session.
+
+// put is a change for visit.
+func put(key string, value any) func(*cookiesession.Session) {
+	return func(s *cookiesession.Session) { s.Put(key, value) }
+}
+
+// destroy is a change for visit.
+func destroy(s *cookiesession.Session) { s.Destroy() }
+
+// nothing is a change for visit.
+func nothing(*cookiesession.Session) {}
+
+// touched is a request that only uses the session.
+func touched(s *cookiesession.Session) { s.IsEmpty() }
+
+// in is a change for visit: a login.
+func in(s *cookiesession.Session) {
+	s.Put("user", "ada")
+	s.Regenerate()
+}
+
+// flash is a change for visit.
+func flash(key string, value any) func(*cookiesession.Session) {
+	return func(s *cookiesession.Session) { s.Flash(key, value) }
+}
+
+// both is a change for visit: a value, and a flash message.
+func both(value, message any) func(*cookiesession.Session) {
+	return func(s *cookiesession.Session) { s.Put("v", value); s.Flash("f", message) }
+}
+
+// asked is a request that reads all messages.
+func asked(s *cookiesession.Session) { s.Flashes() }
+
+// fill is a change for visit: the payload then has n bytes.
+func fill(t testing.TB, m *cookiesession.Manager, n int) func(*cookiesession.Session) {
+	return put("v", filler(t, m, n))
+}
+
+// filler returns a string with which a session that holds nothing else has a payload of n bytes.
+func filler(t testing.TB, m *cookiesession.Manager, n int) string {
+	t.Helper()
+	s := load(m)
+	s.Put("v", random(1000))
+	length := 1000 + n - len(m.PayloadOf(s, s.CreatedAt()))
+	s.Put("v", random(length))
+	if got := len(m.PayloadOf(s, s.CreatedAt())); got != n {
+		t.Fatalf("payload has %d bytes, want %d", got, n)
+	}
+	return random(length)
+}
+
+// tooLarge is a value that no session of the default size can hold, and that doesn't occur by chance.
+var tooLarge = strings.Repeat("large secret ", 1000)
+
+// random returns n characters that don't repeat themselves much, the same for every run.
+func random(n int) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	b := make([]byte, n)
+	x := uint64(n)*0x9e3779b97f4a7c15 + 1
+	for i := range b {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		b[i] = letters[x>>58]
+	}
+	return string(b)
+}
+
+// Requests and responses without a visitor.
 
 // load opens the session of a request with the given Cookie header lines.
 func load(m *cookiesession.Manager, cookies ...string) *cookiesession.Session {
@@ -178,6 +332,88 @@ func rejected(m *cookiesession.Manager, cookies ...string) string {
 		return err.Reason.String()
 	}
 	return ""
+}
+
+// response returns the Set-Cookie lines of a response to a visitor without cookies.
+func response(m *cookiesession.Manager, fn func(*cookiesession.Session)) ([]string, error) {
+	s := load(m)
+	fn(s)
+	h := http.Header{}
+	err := m.Save(h, s)
+	return h["Set-Cookie"], err
+}
+
+// inHandler answers r within m's Handler and returns the response's header.
+func inHandler(m *cookiesession.Manager, r *http.Request, fn http.HandlerFunc) http.Header {
+	rec := httptest.NewRecorder()
+	m.Handler(fn).ServeHTTP(rec, r)
+	return rec.Result().Header
+}
+
+// discard is a response writer that costs nothing.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
+
+func wantValues(t *testing.T, s *cookiesession.Session, want string) {
+	t.Helper()
+	var got []string
+	for _, key := range s.Keys() {
+		got = append(got, fmt.Sprintf("%s=%v", key, s.Get(key)))
+	}
+	if got := strings.Join(got, " "); got != want {
+		t.Errorf("got a session with %q, want %q", got, want)
+	}
+}
+
+// Cookie headers and Set-Cookie lines.
+
+// A pair is one cookie of a Cookie header.
+type pair struct{ name, value string }
+
+// join returns a Cookie header.
+func join(pairs ...pair) string {
+	var all []string
+	for _, p := range pairs {
+		all = append(all, p.name+"="+p.value)
+	}
+	return strings.Join(all, "; ")
+}
+
+// pairsOf returns the pairs of what join made.
+func pairsOf(header string) []pair {
+	var pairs []pair
+	for part := range strings.SplitSeq(header, "; ") {
+		name, value, _ := strings.Cut(part, "=")
+		pairs = append(pairs, pair{name, value})
+	}
+	return pairs
+}
+
+// with returns pairs with some replaced, by name, or without them where the new value is "-".
+func with(pairs []pair, changes ...pair) []pair {
+	var changed []pair
+	for _, p := range pairs {
+		if i := slices.IndexFunc(changes, func(c pair) bool { return c.name == p.name }); i >= 0 {
+			p = changes[i]
+		}
+		if p.value != "-" {
+			changed = append(changed, p)
+		}
+	}
+	return changed
+}
+
+// cookieHeader returns the Cookie header that Set-Cookie lines lead to, whatever their attributes.
+func cookieHeader(lines []string) string {
+	var pairs []string
+	for _, line := range lines {
+		pair, _, _ := strings.Cut(line, ";")
+		pairs = append(pairs, pair)
+	}
+	return strings.Join(pairs, "; ")
 }
 
 // checkLines holds Set-Cookie lines against what every browser takes.
@@ -214,88 +450,69 @@ func countLines(lines []string) (set, deleted int) {
 	return set, deleted
 }
 
-// put is a change for visit.
-func put(key string, value any) func(*cookiesession.Session) {
-	return func(s *cookiesession.Session) { s.Put(key, value) }
-}
-
-// destroy is a change for visit.
-func destroy(s *cookiesession.Session) { s.Destroy() }
-
-// nothing is a change for visit.
-func nothing(*cookiesession.Session) {}
-
-// random returns n characters that don't repeat themselves much, the same for every run.
-func random(n int) string {
-	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-	b := make([]byte, n)
-	x := uint64(n)*0x9e3779b97f4a7c15 + 1
-	for i := range b {
-		x ^= x << 13
-		x ^= x >> 7
-		x ^= x << 17
-		b[i] = letters[x>>58]
-	}
-	return string(b)
-}
-
-// wrote returns the names that Set-Cookie lines set, sorted, without the Manager's prefix to all of them; those that
-// are deleted come with a minus sign.
-func (v *visitor) wrote(lines []string) string {
+// cookieNames returns the names that a header's Set-Cookie lines set, and those that they delete with a minus sign.
+func cookieNames(h http.Header) string {
 	var names []string
-	for _, line := range lines {
-		name, _, _ := strings.Cut(line, "=")
-		name = "[" + strings.TrimPrefix(name, v.m.CookieName()) + "]"
-		if deletion.MatchString(line) {
+	for _, line := range h["Set-Cookie"] {
+		name, rest, _ := strings.Cut(line, "=")
+		if strings.Contains(rest, "Max-Age=0") {
 			name = "-" + name
 		}
 		names = append(names, name)
 	}
+	return strings.Join(names, " ")
+}
+
+// sortedNames returns what cookieNames has returned in an order of its own.
+func sortedNames(cookieNames string) string {
+	names := strings.Fields(cookieNames)
 	slices.Sort(names)
 	return strings.Join(names, " ")
 }
 
-// setCookie puts a cookie into the jar, by the name that names has.
-func (v *visitor) setCookie(suffix, value string) {
-	v.jar.SetCookies(site, []*http.Cookie{{Name: v.m.CookieName() + suffix, Value: value, Path: "/", Secure: true}})
-}
-
-// clone returns the same browser at another server.
-func (v *visitor) clone(m *cookiesession.Manager) *visitor { return &visitor{v.t, m, v.jar.Clone()} }
-
-// state returns what the next request gets: "valid", "new" or the reason for which it is refused.
-func (v *visitor) state() string {
-	s := v.load()
-	switch {
-	case s.Rejected() != nil:
-		return s.Rejected().Reason.String()
-	case s.IsNew():
-		return "new"
+// endedSuffix returns what follows the session cookie's name in that of the marker for a session.
+func endedSuffix(t testing.TB, id string) string {
+	t.Helper()
+	origin, err := hex.DecodeString(id[:16])
+	if err != nil {
+		t.Fatal(err)
 	}
-	return "valid"
+	return ".ended." + textEncoding.EncodeToString(origin)
 }
 
-func (v *visitor) wantState(want string) {
-	v.t.Helper()
-	if got := v.state(); got != want {
-		v.t.Errorf("the session is %s, want %s", got, want)
-	}
+// capacity is what FORMAT.md says of how many characters of text fit into k cookies of a Manager, worked out anew.
+type capacity struct {
+	name        string
+	head, other int
 }
 
-// visitInto answers a request as visit does, and gives the response to another browser too.
-func (v *visitor) visitInto(other *visitor, fn func(s *cookiesession.Session)) {
-	v.t.Helper()
-	for _, line := range v.visit(fn) {
-		other.jar.SetHeader(site, http.Header{"Set-Cookie": {line}})
+// newCapacity takes the cookie's name and the longest attributes that a line may have.
+func newCapacity(name, attributes string) capacity {
+	wholeGroups := func(n int) int { return n / 4 * 4 }
+	return capacity{
+		name:  name,
+		head:  wholeGroups(3900 - len(name+"="+"1"+attributes)),
+		other: wholeGroups(3900 - len(name+".1="+"tag4"+attributes)),
 	}
 }
 
-// inManagersHandler answers r within m's Handler and returns the response's header.
-func inManagersHandler(m *cookiesession.Manager, r *http.Request, fn http.HandlerFunc) http.Header {
-	rec := httptest.NewRecorder()
-	m.Handler(fn).ServeHTTP(rec, r)
-	return rec.Result().Header
+// payload returns the most bytes of payload that fit into k cookies.
+func (c capacity) payload(k int) int {
+	const overhead = 1 + 16 + 24 + 16 // version, key ID, nonce, authentication
+	return (c.head+(k-1)*c.other)/4*3 - overhead
 }
+
+// size returns what k full cookies add to the Cookie header.
+func (c capacity) size(k int) int {
+	n := len(c.name+"=1; ") + c.head
+	return n + (k-1)*(len(c.name+".1=tag4; ")+c.other)
+}
+
+const defaultAttributes = "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax"
+
+var defaultCapacity = newCapacity(cookieName, defaultAttributes)
+
+// Browsers, whose requests go to a server.
 
 // A web is a Manager, its log, and the servers on which a test tries it.
 type web struct {
@@ -307,28 +524,21 @@ type web struct {
 	returned  chan struct{}
 }
 
-const webKey = "web"
-
-// newWeb makes a Manager of the zero Config, as changed by change unless that is nil.
+// newWeb makes a Manager as newManager does.
 func newWeb(t *testing.T, change func(*cookiesession.Config)) *web {
 	t.Helper()
-	ring, err := cookiesession.NewKeyring(cookiesession.GenerateKey(webKey))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &web{t: t, ring: ring, returned: make(chan struct{}, 64)}
-	config := cookiesession.Config{Keys: ring, Logger: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
-	if change != nil {
-		change(&config)
-	}
-	if w.Manager, err = cookiesession.New(config); err != nil {
-		t.Fatal(err)
-	}
+	w := &web{t: t, ring: newRing(t), returned: make(chan struct{}, 64)}
+	w.Manager = newManager(t, func(c *cookiesession.Config) {
+		c.Keys, c.Logger = w.ring, w.log.logger()
+		if change != nil {
+			change(c)
+		}
+	})
 	return w
 }
 
 // sealed returns how many tokens have been sealed.
-func (w *web) sealed() uint64 { return w.Stats().Keys[webKey].Sealed }
+func (w *web) sealed() uint64 { return w.Stats().Keys["test"].Sealed }
 
 // wantStats checks the counters of responses.
 func (w *web) wantStats(saved, saveErrors, late uint64) {
@@ -336,21 +546,6 @@ func (w *web) wantStats(saved, saveErrors, late uint64) {
 	if s := w.Stats(); s.Saved != saved || s.SaveErrors != saveErrors || s.Late != late {
 		w.t.Errorf("got Saved %d, SaveErrors %d, Late %d; want %d, %d, %d", s.Saved, s.SaveErrors, s.Late, saved, saveErrors, late)
 	}
-}
-
-// onEachProtocol runs test over HTTP/1.1 and HTTP/2.
-func onEachProtocol(t *testing.T, test func(t *testing.T, proto string)) {
-	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
-		t.Run(proto, func(t *testing.T) { test(t, proto) })
-	}
-}
-
-// A browser visits a server and keeps its cookies.
-type browser struct {
-	*httptest.Server
-	t   *testing.T
-	web *web
-	jar *cookiesessiontest.Jar
 }
 
 // serve starts a TLS server for h, which is to contain the middleware, if any.
@@ -378,10 +573,46 @@ func (w *web) serve(t *testing.T, proto string, h http.Handler) *browser {
 	return v
 }
 
-// An answer is a response with its body.
-type answer struct {
-	*http.Response
-	body string
+func (w *web) sessionIn(jar *cookiesessiontest.Jar, address string) *cookiesession.Session {
+	w.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, address, nil)
+	if line := jar.Header(mustURL(w.t, address)); line != "" {
+		r.Header.Set("Cookie", line)
+	}
+	s, err := w.Load(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// onEachProtocol runs test over HTTP/1.1 and HTTP/2.
+func onEachProtocol(t *testing.T, test func(t *testing.T, proto string)) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) { test(t, proto) })
+	}
+}
+
+// A browser visits a server and keeps its cookies.
+type browser struct {
+	*httptest.Server
+	t   *testing.T
+	web *web
+	jar *cookiesessiontest.Jar
+}
+
+func (v *browser) get() answer {
+	v.t.Helper()
+	return v.do(v.request(http.MethodGet, ""))
+}
+
+func (v *browser) request(method, body string) *http.Request {
+	v.t.Helper()
+	r, err := http.NewRequest(method, v.URL, strings.NewReader(body))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return r
 }
 
 // do sends r and waits until the handler has returned.
@@ -406,37 +637,10 @@ func (v *browser) do(r *http.Request) answer {
 	return answer{resp, string(body)}
 }
 
-func (v *browser) get() answer {
-	v.t.Helper()
-	return v.do(v.request(http.MethodGet, ""))
-}
-
-func (v *browser) request(method, body string) *http.Request {
-	v.t.Helper()
-	r, err := http.NewRequest(method, v.URL, strings.NewReader(body))
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return r
-}
-
 // session returns the session that the browser's next request would bring.
 func (v *browser) session() *cookiesession.Session {
 	v.t.Helper()
 	return v.web.sessionIn(v.jar, v.URL)
-}
-
-func (w *web) sessionIn(jar *cookiesessiontest.Jar, address string) *cookiesession.Session {
-	w.t.Helper()
-	r := httptest.NewRequest(http.MethodGet, address, nil)
-	if line := jar.Header(mustURL(w.t, address)); line != "" {
-		r.Header.Set("Cookie", line)
-	}
-	s, err := w.Load(r)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return s
 }
 
 // wantValues checks what the browser's next request would bring, as "key=value key=value".
@@ -445,34 +649,38 @@ func (v *browser) wantValues(want string) {
 	wantValues(v.t, v.session(), want)
 }
 
-func wantValues(t *testing.T, s *cookiesession.Session, want string) {
-	t.Helper()
-	var got []string
-	for _, key := range s.Keys() {
-		got = append(got, fmt.Sprintf("%s=%v", key, s.Get(key)))
-	}
-	if got := strings.Join(got, " "); got != want {
-		t.Errorf("got a session with %q, want %q", got, want)
-	}
+// An answer is a response with its body.
+type answer struct {
+	*http.Response
+	body string
 }
 
-// cookieNames returns the names that a header's Set-Cookie lines set, and those that they delete with a minus sign.
-func cookieNames(h http.Header) string {
-	var names []string
-	for _, line := range h["Set-Cookie"] {
-		name, rest, _ := strings.Cut(line, "=")
-		if strings.Contains(rest, "Max-Age=0") {
-			name = "-" + name
-		}
-		names = append(names, name)
+func mustURL(t *testing.T, address string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return strings.Join(names, " ")
+	return u
+}
+
+// await waits for c, or for the end of the request, whose browser has given up.
+func await(r *http.Request, c <-chan struct{}) {
+	select {
+	case <-c:
+	case <-r.Context().Done():
+	}
 }
 
 // A logBuffer collects what is logged.
 type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
+}
+
+// logger returns one that writes everything to b.
+func (b *logBuffer) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func (b *logBuffer) Write(p []byte) (int, error) {
@@ -493,60 +701,6 @@ func (b *logBuffer) take() string {
 	defer b.mu.Unlock()
 	defer b.buf.Reset()
 	return b.buf.String()
-}
-
-// tooLarge is a value that no session of the default size can hold, and that doesn't occur by chance.
-var tooLarge = strings.Repeat("large secret ", 1000)
-
-func mustURL(t *testing.T, address string) *url.URL {
-	t.Helper()
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
-
-// cookiesFor returns the Cookie header lines, one for each cookie, of a visitor whose session fn has made.
-func cookiesFor(m *web, fn func(s *cookiesession.Session)) ([]string, error) {
-	s, err := m.Load(httptest.NewRequest(http.MethodGet, "/", nil))
-	if err != nil {
-		return nil, err
-	}
-	fn(s)
-	h := http.Header{}
-	err = m.Save(h, s)
-	var cookies []string
-	for _, line := range h["Set-Cookie"] {
-		cookie, _, _ := strings.Cut(line, ";")
-		cookies = append(cookies, cookie)
-	}
-	return cookies, err
-}
-
-// endedMarker returns the name of the marker for the origin, which is the first half of a session's ID.
-func endedMarker(t *testing.T, name, origin string) string {
-	t.Helper()
-	b, err := hex.DecodeString(origin)
-	if err != nil || len(b) != 8 {
-		t.Fatalf("got origin %q", origin)
-	}
-	return name + ".ended." + textEncoding.EncodeToString(b)
-}
-
-// await waits for c, or for the end of the request, whose browser has given up.
-func await(r *http.Request, c <-chan struct{}) {
-	select {
-	case <-c:
-	case <-r.Context().Done():
-	}
-}
-
-// sortedNames returns what cookieNames has returned in an order of its own.
-func sortedNames(cookieNames string) string {
-	names := strings.Fields(cookieNames)
-	slices.Sort(names)
-	return strings.Join(names, " ")
 }
 
 // Payloads are put together by hand here, so that they can be wrong.
@@ -607,181 +761,4 @@ func packLease(sessionID string, seen int64) []byte {
 		panic(err)
 	}
 	return pack(packArray(2), packBytes(data), packTimes(seen))
-}
-
-const cookieName = "__Host-session"
-
-const flashName = cookieName + ".flash"
-
-// asked is a request that reads all messages.
-func asked(s *cookiesession.Session) { s.Flashes() }
-
-const leaseName = cookieName + ".lease"
-
-func withIdle(d time.Duration) func(*cookiesession.Config) {
-	return func(c *cookiesession.Config) { c.IdleTimeout = d }
-}
-
-// touched is a request that only uses the session.
-func touched(s *cookiesession.Session) { s.IsEmpty() }
-
-const day = 24 * time.Hour
-
-// endedSuffix returns what follows the session cookie's name in that of the marker for a session.
-func endedSuffix(t testing.TB, id string) string {
-	t.Helper()
-	origin, err := hex.DecodeString(id[:16])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ".ended." + textEncoding.EncodeToString(origin)
-}
-
-// in is a change for visit: a login.
-func in(s *cookiesession.Session) {
-	s.Put("user", "ada")
-	s.Regenerate()
-}
-
-// markers returns the tags of the markers in the jar.
-func (v *visitor) markers() (tags []string) {
-	for _, name := range v.names() {
-		if tag, ok := strings.CutPrefix(name, ".ended."); ok {
-			tags = append(tags, tag)
-		}
-	}
-	return tags
-}
-
-// capacity is what FORMAT.md says of how many characters of text fit into k cookies of a Manager, worked out anew.
-type capacity struct {
-	name        string
-	head, other int
-}
-
-// newCapacity takes the cookie's name and the longest attributes that a line may have.
-func newCapacity(name, attributes string) capacity {
-	wholeGroups := func(n int) int { return n / 4 * 4 }
-	return capacity{
-		name:  name,
-		head:  wholeGroups(3900 - len(name+"="+"1"+attributes)),
-		other: wholeGroups(3900 - len(name+".1="+"tag4"+attributes)),
-	}
-}
-
-// payload returns the most bytes of payload that fit into k cookies.
-func (c capacity) payload(k int) int {
-	const overhead = 1 + 16 + 24 + 16 // version, key ID, nonce, authentication
-	return (c.head+(k-1)*c.other)/4*3 - overhead
-}
-
-// size returns what k full cookies add to the Cookie header.
-func (c capacity) size(k int) int {
-	n := len(c.name+"=1; ") + c.head
-	return n + (k-1)*(len(c.name+".1=tag4; ")+c.other)
-}
-
-const (
-	defaultName       = "__Host-session"
-	defaultAttributes = "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax"
-)
-
-var defaultCapacity = newCapacity(defaultName, defaultAttributes)
-
-// filler returns a string with which a session that holds nothing else has a payload of n bytes.
-func filler(t testing.TB, m *cookiesession.Manager, n int) string {
-	t.Helper()
-	s := load(m)
-	s.Put("v", random(1000))
-	length := 1000 + n - len(m.PayloadOf(s, s.CreatedAt()))
-	s.Put("v", random(length))
-	if got := len(m.PayloadOf(s, s.CreatedAt())); got != n {
-		t.Fatalf("payload has %d bytes, want %d", got, n)
-	}
-	return random(length)
-}
-
-// fill is a change for visit: the payload then has n bytes.
-func fill(t testing.TB, m *cookiesession.Manager, n int) func(*cookiesession.Session) {
-	return put("v", filler(t, m, n))
-}
-
-// response returns the Set-Cookie lines of a response to a visitor without cookies.
-func response(m *cookiesession.Manager, fn func(*cookiesession.Session)) ([]string, error) {
-	s := load(m)
-	fn(s)
-	h := http.Header{}
-	err := m.Save(h, s)
-	return h["Set-Cookie"], err
-}
-
-// cookieHeader returns the Cookie header that Set-Cookie lines lead to, whatever their attributes.
-func cookieHeader(t testing.TB, lines []string) string {
-	t.Helper()
-	var pairs []string
-	for _, line := range lines {
-		pair, _, _ := strings.Cut(line, ";")
-		pairs = append(pairs, pair)
-	}
-	return strings.Join(pairs, "; ")
-}
-
-// flash is a change for visit.
-func flash(key string, value any) func(*cookiesession.Session) {
-	return func(s *cookiesession.Session) { s.Flash(key, value) }
-}
-
-// both is a change for visit: a value, and a flash message.
-func both(value, message any) func(*cookiesession.Session) {
-	return func(s *cookiesession.Session) { s.Put("v", value); s.Flash("f", message) }
-}
-
-// A pair is one cookie of a Cookie header.
-type pair struct{ name, value string }
-
-// join returns a Cookie header.
-func join(pairs ...pair) string {
-	var all []string
-	for _, p := range pairs {
-		all = append(all, p.name+"="+p.value)
-	}
-	return strings.Join(all, "; ")
-}
-
-// pairsOf returns the pairs of what join made.
-func pairsOf(header string) []pair {
-	var pairs []pair
-	for part := range strings.SplitSeq(header, "; ") {
-		name, value, _ := strings.Cut(part, "=")
-		pairs = append(pairs, pair{name, value})
-	}
-	return pairs
-}
-
-// with returns pairs with some replaced, by name, or without them where the new value is "-".
-func with(pairs []pair, changes ...pair) []pair {
-	var changed []pair
-	for _, p := range pairs {
-		if i := slices.IndexFunc(changes, func(c pair) bool { return c.name == p.name }); i >= 0 {
-			p = changes[i]
-		}
-		if p.value != "-" {
-			changed = append(changed, p)
-		}
-	}
-	return changed
-}
-
-// discard is a response writer that costs nothing.
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) Write(b []byte) (int, error) { return len(b), nil }
-func (d discard) WriteHeader(int)             {}
-
-// inHandler calls fn as a handler inside m's.
-func inHandler(m *web, r *http.Request, fn func(r *http.Request)) http.Header {
-	w := httptest.NewRecorder()
-	m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { fn(r) })).ServeHTTP(w, r)
-	return w.Result().Header
 }

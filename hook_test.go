@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -220,7 +219,7 @@ func TestRevokedIsAskedOnce(t *testing.T) {
 					c.IdleTimeout = time.Hour
 					c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { asked.Add(1); return false, nil }
 				})
-				inManagersHandler(m, requestWith(v.header()), func(_ http.ResponseWriter, r *http.Request) { test.use(m.Get(r)) })
+				inHandler(m, requestWith(v.header()), func(_ http.ResponseWriter, r *http.Request) { test.use(m.Get(r)) })
 				if got := asked.Load(); got != test.want {
 					t.Errorf("asked %d times, want %d", got, test.want)
 				}
@@ -246,7 +245,7 @@ func TestRevoked(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var log logBuffer
 			v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
-				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				c.Logger = log.logger()
 				c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return test.revoked, test.err }
 			}))
 			v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.CSRFToken() })
@@ -295,7 +294,7 @@ func TestRevokedReadsSession(t *testing.T) {
 	})))
 	v.visit(func(s *cookiesession.Session) { s.Put("user", "ada"); s.Put("n", 1); s.Flash("f", 7) })
 	id := ""
-	h := inManagersHandler(v.m, requestWith(v.header()).WithContext(context.WithValue(context.Background(), key{}, "ctx")), func(_ http.ResponseWriter, r *http.Request) {
+	h := inHandler(v.m, requestWith(v.header()).WithContext(context.WithValue(context.Background(), key{}, "ctx")), func(_ http.ResponseWriter, r *http.Request) {
 		id = v.m.Get(r).ID()
 		wantValues(t, v.m.Get(r), "n=1 user=ada")
 	})
@@ -366,7 +365,7 @@ func TestRevokedPanics(t *testing.T) {
 	calls := 0
 	v := newVisitor(t, newManager(t, withRevoked(func(context.Context, *cookiesession.Session) (bool, error) { calls++; panic("oh") })))
 	v.visit(put("n", 1))
-	h := inManagersHandler(v.m, requestWith(v.header()), func(_ http.ResponseWriter, r *http.Request) {
+	h := inHandler(v.m, requestWith(v.header()), func(_ http.ResponseWriter, r *http.Request) {
 		defer func() {
 			if got := recover(); got != "oh" {
 				t.Errorf("recovered %v", got)
@@ -382,7 +381,7 @@ func TestRevokedPanics(t *testing.T) {
 // RefuseBefore refuses what was created earlier, to the second. Who logs in again, or regenerates, is let in.
 func TestRefuseBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ring := fixedRing(t)
+		ring := newRing(t)
 		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = ring; c.Lifetime = 10 * day }))
 		time.Sleep(time.Hour)
 		v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Remember(5 * day) })
@@ -424,7 +423,7 @@ func TestRefuseBefore(t *testing.T) {
 // it.
 func TestRefuseBeforeWithRequestUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ring := fixedRing(t)
+		ring := newRing(t)
 		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = ring }))
 		v.visit(put("n", 1))
 		time.Sleep(time.Minute)

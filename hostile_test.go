@@ -55,7 +55,7 @@ func TestEveryBit(t *testing.T) {
 		v.visit(func(s *cookiesession.Session) { s.Get("v") })
 		now = now.Add(59 * time.Minute)
 		opens := func(lease string) bool { return session(kept + "; " + lease) }
-		lease := defaultName + ".lease=" + v.cookie(".lease")
+		lease := cookieName + ".lease=" + v.cookie(".lease")
 		if opens("") || !opens(lease) {
 			t.Fatal("the session opens without its lease, or doesn't with it")
 		}
@@ -173,7 +173,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	m := newManager(t, func(c *cookiesession.Config) {
 		c.MaxSize, c.IdleTimeout = defaultCapacity.size(9), time.Hour
 	})
-	const n = defaultName
+	const n = cookieName
 	tag := j.a[1].value[:4]
 	middle := strings.Repeat("AAAA", 1<<20/4/8)
 	giants := func(count string, k int) string { // a text spread over k parts, with a's tag

@@ -3,7 +3,6 @@ package cookiesession_test
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
@@ -66,11 +65,11 @@ func TestImportIsAsked(t *testing.T) {
 		m := newManager(t, func(c *cookiesession.Config) {
 			c.Import = func(*http.Request) (map[string]any, error) { asked.Add(1); return map[string]any{"n": 1}, nil }
 		})
-		inManagersHandler(m, requestWith(test.cookies), func(http.ResponseWriter, *http.Request) {})
+		inHandler(m, requestWith(test.cookies), func(http.ResponseWriter, *http.Request) {})
 		if asked.Load() != 0 {
 			t.Errorf("%q: asked though the session wasn't used", test.cookies)
 		}
-		inManagersHandler(m, requestWith(test.cookies), func(_ http.ResponseWriter, r *http.Request) {
+		inHandler(m, requestWith(test.cookies), func(_ http.ResponseWriter, r *http.Request) {
 			var running sync.WaitGroup
 			for range 8 {
 				running.Go(func() { m.Get(r).Keys() })
@@ -162,7 +161,7 @@ func TestImportFails(t *testing.T) {
 			var log logBuffer
 			v := remembers(t, newManager(t, func(c *cookiesession.Config) {
 				withImport(c)
-				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				c.Logger = log.logger()
 				c.Import = func(*http.Request) (map[string]any, error) { return test.values, test.err }
 			}))
 			before := v.header()
@@ -254,7 +253,7 @@ func TestImportGetsRequest(t *testing.T) {
 	u.Path = "/page"
 	r.URL = &u
 	r.Header.Set("Authorization", "token")
-	inManagersHandler(v.m, r, func(_ http.ResponseWriter, r *http.Request) {
+	inHandler(v.m, r, func(_ http.ResponseWriter, r *http.Request) {
 		s := v.m.Get(r)
 		s.Keys()
 		list[0] = int64(2)

@@ -1,7 +1,6 @@
 package cookiesession_test
 
 import (
-	"encoding/hex"
 	"flag"
 	"net/http"
 	"runtime/debug"
@@ -276,7 +275,7 @@ func TestInterleavings(t *testing.T) {
 				for _, large := range e.larges {
 					for _, late := range e.lates {
 						for _, rotation := range e.rotations {
-							w := &world{moves: e.moves, large: large, late: late, now: time.Now()}
+							w := &world{t: t, moves: e.moves, large: large, late: late, now: time.Now()}
 							w.rotate(rotation)
 							w.begin(start)
 							for k := 1; k <= e.most; k++ {
@@ -323,9 +322,9 @@ func TestWeakened(t *testing.T) {
 			r.dropMarkers()
 		}, false},
 		{"logout only deletes: redistore #2", logoutUndone, func(_ *world, r *request) { r.dropMarkers() }, false},
-		{"a marker names the ID, which a login changes", logoutUndone, func(_ *world, r *request) {
+		{"a marker names the ID, which a login changes", logoutUndone, func(w *world, r *request) {
 			if r.login {
-				r.remove(endedName(r.left))
+				r.remove(cookieName + endedSuffix(w.t, r.left.id))
 			}
 		}, false},
 		{"markers are deleted at once", logoutUndone, func(_ *world, r *request) {
@@ -375,7 +374,7 @@ func TestWeakened(t *testing.T) {
 			for most := 1; most <= 3; most++ { // the shortest first
 				for _, start := range starts {
 					for _, large := range []bool{false, true} {
-						w := &world{moves: allMoves, large: large, weaken: weakness.weaken, broken: weakness.broken, now: time.Now()}
+						w := &world{t: t, moves: allMoves, large: large, weaken: weakness.weaken, broken: weakness.broken, now: time.Now()}
 						w.rotate("before each event")
 						if weakness.forget {
 							w.forgetfulServers()
@@ -397,7 +396,7 @@ func TestWeakened(t *testing.T) {
 
 // forgetfulServers know one key at a time.
 func (w *world) forgetfulServers() {
-	first, second := w.newNode(playRing(playKey(0))), w.newNode(playRing(playKey(1)))
+	first, second := w.newNode(newRing(w.t, playKey(0))), w.newNode(newRing(w.t, playKey(1)))
 	w.node = func(event int) *node {
 		if event == 0 {
 			return first
@@ -411,15 +410,6 @@ func sessionCookies(name string) bool {
 }
 
 func flashCookies(name string) bool { return name == cookieName+".flash" }
-
-// endedName returns the name of the marker for a session.
-func endedName(v view) string {
-	origin, err := hex.DecodeString(v.id[:16])
-	if err != nil {
-		panic(err)
-	}
-	return cookieName + ".ended." + textEncoding.EncodeToString(origin)
-}
 
 // came returns the cookies that the request brought, of those whose names will do.
 func (r *request) came(which func(name string) bool) (cookies []*http.Cookie) {

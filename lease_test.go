@@ -2,7 +2,6 @@ package cookiesession_test
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -146,7 +145,7 @@ func TestNoLease(t *testing.T) {
 			v := newVisitor(t, newManager(t, withIdle(time.Hour)))
 			v.visit(put("n", 1))
 			time.Sleep(5 * time.Minute)
-			h := inManagersHandler(v.m, requestWith(v.header()), func(http.ResponseWriter, *http.Request) {})
+			h := inHandler(v.m, requestWith(v.header()), func(http.ResponseWriter, *http.Request) {})
 			if len(h) > 0 {
 				t.Errorf("got %v, want no header", h)
 			}
@@ -339,14 +338,10 @@ func TestLeaseWithoutKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := cookiesession.GenerateKey("old")
 		key.RetireAt = time.Now().Add(time.Hour)
-		ring, err := cookiesession.NewKeyring(key)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var log logBuffer
 		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
-			c.Keys, c.IdleTimeout = ring, 2*time.Hour
-			c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			c.Keys, c.IdleTimeout = newRing(t, key), 2*time.Hour
+			c.Logger = log.logger()
 		}))
 		v.visit(put("n", 1))
 		s := v.load() // just before the key retires

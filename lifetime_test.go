@@ -404,7 +404,7 @@ func TestClockSkew(t *testing.T) {
 func TestIDsAreOurs(t *testing.T) {
 	m := newManager(t, nil)
 	seen := map[string]bool{}
-	for _, header := range []string{"", defaultName + "=0123456789abcdef0123456789abcdef", defaultName + "=1" + random(100), defaultName + ".1=x"} {
+	for _, header := range []string{"", cookieName + "=0123456789abcdef0123456789abcdef", cookieName + "=1" + random(100), cookieName + ".1=x"} {
 		for range 2 {
 			s := load(m, header)
 			s.Put("v", 1)

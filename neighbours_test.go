@@ -24,7 +24,7 @@ func TestOutsideHandler(t *testing.T) {
 		"Get":                                  func() { m.Get(r) },
 		"FromContext":                          func() { cookiesession.FromContext(r.Context()) },
 		"FromContext of a background":          func() { cookiesession.FromContext(context.Background()) },
-		"Get inside another Manager's Handler": func() { inHandler(other, r, func(r *http.Request) { m.Get(r) }) },
+		"Get inside another Manager's Handler": func() { inHandler(other.Manager, r, func(_ http.ResponseWriter, r *http.Request) { m.Get(r) }) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
@@ -41,7 +41,7 @@ func TestOutsideHandler(t *testing.T) {
 
 func TestSessionOfRequest(t *testing.T) {
 	m := newWeb(t, nil)
-	inHandler(m, httptest.NewRequest(http.MethodGet, "/", nil), func(r *http.Request) {
+	inHandler(m.Manager, httptest.NewRequest(http.MethodGet, "/", nil), func(_ http.ResponseWriter, r *http.Request) {
 		s := m.Get(r)
 		loaded, err := m.Load(r)
 		type key struct{}
@@ -165,7 +165,7 @@ func TestCookieHeaderTakenAtArrival(t *testing.T) {
 					c.Import = func(r *http.Request) (map[string]any, error) { hook(r); return nil, nil }
 					c.ErrorHandler = func(_ http.ResponseWriter, r *http.Request, _ error) { hook(r) }
 				})
-				sealed := inHandler(m, httptest.NewRequest(http.MethodGet, "/", nil), func(r *http.Request) {
+				sealed := inHandler(m.Manager, httptest.NewRequest(http.MethodGet, "/", nil), func(_ http.ResponseWriter, r *http.Request) {
 					m.Get(r).Put("n", 1)
 					m.Get(r).Flash("note", "hello")
 				})
@@ -180,7 +180,7 @@ func TestCookieHeaderTakenAtArrival(t *testing.T) {
 						r.Header["Cookie"] = []string{session, note}
 					}
 					came = strings.Join(r.Header["Cookie"], "|")
-					inHandler(m, r, func(r *http.Request) {
+					inHandler(m.Manager, r, func(_ http.ResponseWriter, r *http.Request) {
 						mutate(r.Header)
 						then(m.Get(r))
 					})

@@ -378,10 +378,7 @@ func TestSaveOfAnotherManagersSession(t *testing.T) {
 func TestNothingPrintsSecrets(t *testing.T) {
 	const plaintext, message = "the plaintext of a value", "the text of a message"
 	key := cookiesession.GenerateKey("main")
-	ring, err := cookiesession.NewKeyring(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := newRing(t, key)
 	config := cookiesession.Config{Keys: ring, Logger: slog.New(slog.DiscardHandler), MaxSize: 2000}
 	m, err := cookiesession.New(config)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"reflect"
@@ -21,10 +20,7 @@ import (
 // gin-contrib and echo swallow what goes wrong with a cookie; here it is counted, by reason and by key.
 func TestStats(t *testing.T) {
 	first, second := cookiesession.GenerateKey("first"), cookiesession.GenerateKey("second")
-	ring, err := cookiesession.NewKeyring(first)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := newRing(t, first)
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
 	ring.SetClock(clock)
@@ -56,10 +52,10 @@ func TestStats(t *testing.T) {
 	})
 
 	for range 3 {
-		load(m, defaultName+"=junk")
+		load(m, cookieName+"=junk")
 	}
-	load(m, defaultName+"=2"+v.cookie("")[1:])
-	load(m, defaultName+"="+v.cookie("")[:61]+"AAAA"+v.cookie("")[65:])
+	load(m, cookieName+"=2"+v.cookie("")[1:])
+	load(m, cookieName+"="+v.cookie("")[:61]+"AAAA"+v.cookie("")[65:])
 	if _, err := v.try(put("bad", make(chan int))); err == nil {
 		t.Error("a channel was saved")
 	}
@@ -102,8 +98,8 @@ func TestStatsAreExactAmongGoroutines(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			for range 50 {
-				load(m, header, defaultName+"=junk")
-				load(m, defaultName+"=junk")
+				load(m, header, cookieName+"=junk")
+				load(m, cookieName+"=junk")
 				m.Stats()
 			}
 		})
@@ -122,8 +118,8 @@ var waysToReasons = []struct {
 }{
 	{cookiesession.ReasonMalformed, "", func(v *visitor) string { return cookieName + "=not a token" }},
 	{cookiesession.ReasonUnknownKey, "", func(v *visitor) string {
-		ring, _ := cookiesession.NewKeyring(cookiesession.GenerateKey("elsewhere"))
-		v.clone(newManager(v.t, func(c *cookiesession.Config) { c.Keys = ring })).visitInto(v, in)
+		elsewhere := newManager(v.t, func(c *cookiesession.Config) { c.Keys = newRing(v.t, cookiesession.GenerateKey("elsewhere")) })
+		v.clone(elsewhere).visitInto(v, in)
 		return v.header()
 	}},
 	{cookiesession.ReasonForged, "test", func(v *visitor) string { return v.header()[:len(v.header())-8] + "AAAAAAAA" }},
@@ -159,7 +155,7 @@ func TestRefusalIsObserved(t *testing.T) {
 				var observed []*cookiesession.RejectError
 				m := newManager(t, func(c *cookiesession.Config) {
 					c.IdleTimeout, c.Revoked = time.Hour, revokesMarked
-					c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+					c.Logger = log.logger()
 					c.OnReject = func(r *http.Request, err *cookiesession.RejectError) {
 						if r.URL.Path != site.Path {
 							t.Errorf("OnReject got a request for %s", r.URL)
@@ -175,7 +171,7 @@ func TestRefusalIsObserved(t *testing.T) {
 				observed = nil
 
 				var rejected, loaded error
-				inManagersHandler(m, requestWith(header), func(_ http.ResponseWriter, r *http.Request) {
+				inHandler(m, requestWith(header), func(_ http.ResponseWriter, r *http.Request) {
 					_, loaded = m.Load(r)
 					rejected = m.Get(r).Rejected()
 				})
@@ -227,11 +223,11 @@ func TestRefusalIsReportedOnce(t *testing.T) {
 		c.OnReject = func(*http.Request, *cookiesession.RejectError) { reports++ }
 	})
 	r := requestWith(cookieName + "=1AAAA")
-	inManagersHandler(m, r, func(http.ResponseWriter, *http.Request) {})
+	inHandler(m, r, func(http.ResponseWriter, *http.Request) {})
 	if reports != 0 {
 		t.Errorf("got %d reports of a session that wasn't used", reports)
 	}
-	inManagersHandler(m, r, func(_ http.ResponseWriter, r *http.Request) {
+	inHandler(m, r, func(_ http.ResponseWriter, r *http.Request) {
 		s := m.Get(r)
 		s.Get("n")
 		s.Put("n", 1)

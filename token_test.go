@@ -117,12 +117,12 @@ func TestNothingUnsealedOpens(t *testing.T) {
 		{"without a byte of the nonce", changed(func(b []byte) []byte { return append(b[:20], b[21:]...) }), "forged"},
 	}
 	for _, test := range tests {
-		if got := rejected(m, defaultName+"=1"+textEncoding.EncodeToString(test.token)); got != test.want {
+		if got := rejected(m, cookieName+"=1"+textEncoding.EncodeToString(test.token)); got != test.want {
 			t.Errorf("%s: rejected as %q, want %q", test.name, got, test.want)
 		}
 	}
 	for _, text := range []string{"user=root", `{"user":"root"}`, "1" + string(plain), "1user", "1" + base64.StdEncoding.EncodeToString(plain)} {
-		if s := load(m, defaultName+"="+text); !s.IsNew() || s.Get("user") != nil {
+		if s := load(m, cookieName+"="+text); !s.IsNew() || s.Get("user") != nil {
 			t.Errorf("%q opens", text)
 		}
 	}
@@ -157,7 +157,7 @@ func TestOneTextForEachToken(t *testing.T) {
 			others["a bit left over"] = text[1:len(text)-1] + alphabet[last+1:last+2]
 		}
 		for name, other := range others {
-			if got := rejected(m, defaultName+"=1"+other); got != "malformed" && got != "forged" {
+			if got := rejected(m, cookieName+"=1"+other); got != "malformed" && got != "forged" {
 				t.Errorf("%s, %d bytes over: rejected as %q", name, len(token)%3, got)
 			}
 		}
@@ -176,7 +176,7 @@ func TestEverySealDiffers(t *testing.T) {
 			t.Fatal(err)
 		}
 		line := h["Set-Cookie"][0]
-		if nonce := line[len(defaultName+"=1")+24:][:32]; seen[nonce] {
+		if nonce := line[len(cookieName+"=1")+24:][:32]; seen[nonce] {
 			t.Fatal("a nonce comes twice")
 		} else {
 			seen[nonce] = true

@@ -264,7 +264,7 @@ func TestChanged(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wrote := strings.Contains(strings.Join(lines, "\n")+"=", defaultName+"=")
+			wrote := strings.Contains(strings.Join(lines, "\n")+"=", cookieName+"=")
 			if wrote != test.want {
 				t.Errorf("wrote the session's cookie: %t, want %t", wrote, test.want)
 			}
