@@ -18,8 +18,8 @@ import (
 
 // Each benchmark of a size has the floor beside it: the least that an honest implementation must do, which is one
 // XChaCha20-Poly1305 open, or open and seal with a fresh random nonce, package base64 one way or both, and the header
-// string, all in reused buffers, without making any Go value. The metric x-floor is the median ratio of rounds in which the two took
-// turns, so that what else the machine does hits both.
+// string, all in reused buffers, without making any Go value. The metric x-floor is the median ratio of rounds in which
+// the two took turns, so that what else the machine does hits both.
 
 var benchSizes = []struct {
 	name  string
@@ -40,9 +40,9 @@ func mixedValues(s *cookiesession.Session, n int) {
 	base := s.Size()
 	for i := 0; (s.Size()-base)*3/4 < n-100; i++ {
 		key := fmt.Sprintf("item-%03d", i)
-		switch room := n - 100 - (s.Size()-base)*3/4; {
-		case room < 60:
-			s.Put(key, strings.Repeat("x", max(room-14, 1)))
+		switch rest := n - 100 - (s.Size()-base)*3/4; {
+		case rest < 60:
+			s.Put(key, strings.Repeat("x", max(rest-14, 1)))
 		case i%3 == 0:
 			s.Put(key, map[string]any{"sku": "A-17", "count": i, "price": 12.5, "tags": []any{"new", "blue"}})
 		case i%3 == 1:
@@ -232,7 +232,7 @@ func BenchmarkOpen(b *testing.B) {
 }
 
 // BenchmarkTouch is a request that reads a session and has its lease renewed. The metric ns/touch is what it takes more
-// than to read the same session without an idle timeout: to open the lease that came, and to seal and write the next.
+// than to read the same session without an idle timeout: to open the received lease, and to seal and write the next.
 func BenchmarkTouch(b *testing.B) {
 	for _, size := range benchSizes {
 		b.Run("size="+size.name, func(b *testing.B) {

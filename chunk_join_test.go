@@ -212,8 +212,8 @@ func TestSimilarNames(t *testing.T) {
 	}
 }
 
-// TestOtherCompartments puts names together from pieces: whatever looks like a cookie of ours, or nearly does, the cookies
-// of another compartment are found however one looks for them, and never go unnoticed.
+// TestOtherCompartments puts names together from pieces: whatever looks like a cookie of ours, or nearly does, the
+// cookies of another compartment are found however one looks for them, and never go unnoticed.
 func TestOtherCompartments(t *testing.T) {
 	const name = "n"
 	pieces := []string{
@@ -231,20 +231,20 @@ func TestOtherCompartments(t *testing.T) {
 	for range 20_000 {
 		lines := []string{line(), line()}
 		for _, flash := range []bool{false, true} {
-			got, want, came, noted := cookiesession.Collected(lines, name, flash)
-			if got != want || came && !noted {
+			got, want, received, noted := cookiesession.Collected(lines, name, flash)
+			if got != want || received && !noted {
 				t.Fatalf("of %q: found %s, want %s; noted %t", lines, got, want, noted)
 			}
-			if came {
+			if received {
 				found++
 			}
 		}
-		if came, noted := cookiesession.MarkersCame(lines, name); came && !noted {
+		if received, noted := cookiesession.MarkersCame(lines, name); received && !noted {
 			t.Fatalf("of %q, the marker isn't noted", lines)
 		}
 	}
 	if found < 1000 {
-		t.Errorf("cookies of other compartments came %d times only", found)
+		t.Errorf("cookies of other compartments were found %d times only", found)
 	}
 }
 

@@ -286,7 +286,7 @@ func TestOpenedOnce(t *testing.T) {
 }
 
 // Under the session's other methods too, a value that nobody reads isn't decoded: its bytes go from the request to the
-// response as they came.
+// response as received.
 func TestUnchangedValuesAreNotEncodedAgain(t *testing.T) {
 	m := newManager(t, withMaxSize(defaultCapacity.size(9)))
 	change := func(n int) float64 {

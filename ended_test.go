@@ -56,8 +56,9 @@ func TestDestroyWritesMarker(t *testing.T) {
 	}
 }
 
-// Destroy deletes all that came of the session and its lease, and touches nothing else. auth0/nextjs #2530 left parts.
-func TestDestroyDeletesWhatCame(t *testing.T) {
+// Destroy deletes every received cookie of the session and its lease, and touches nothing else. auth0/nextjs #2530 left
+// parts.
+func TestDestroyDeletesReceivedCookies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVisitor(t, newManager(t, withIdle(time.Hour)))
 		v.visit(func(s *cookiesession.Session) { s.Put("v", random(3500)); s.Flash("f", 1) })
@@ -91,9 +92,9 @@ func TestSlowResponsesAfterDestroy(t *testing.T) {
 		{"flash", func(s *cookiesession.Session) { s.Flash("f", 1) }, "new"},
 		{"change", put("n", 2), "ended"},
 		{"grow", put("v", random(3500)), "ended"},
-		{"login", in, "ended"},
-		{"login twice", func(s *cookiesession.Session) { in(s); in(s) }, "ended"},
-		{"remember", func(s *cookiesession.Session) { in(s); s.Remember(300 * 24 * time.Hour) }, "ended"},
+		{"login", login, "ended"},
+		{"login twice", func(s *cookiesession.Session) { login(s); login(s) }, "ended"},
+		{"remember", func(s *cookiesession.Session) { login(s); s.Remember(300 * 24 * time.Hour) }, "ended"},
 		{"CSRF token", func(s *cookiesession.Session) { s.CSRFToken() }, "ended"},
 		{"destroy", destroy, "new"},
 	} {
@@ -102,7 +103,7 @@ func TestSlowResponsesAfterDestroy(t *testing.T) {
 				v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
 					c.Persistent, c.Lifetime, c.IdleTimeout = true, 200*24*time.Hour, 200*24*time.Hour
 				}))
-				v.visit(in)
+				v.visit(login)
 				time.Sleep(5 * time.Minute)
 				slow := v.load()
 				test.slow(slow)
@@ -125,7 +126,7 @@ func TestSlowResponsesAfterDestroy(t *testing.T) {
 					v.wantState("ended")
 				}
 				// A login starts anew, and is another session.
-				v.visit(in)
+				v.visit(login)
 				v.wantState("valid")
 			})
 		})
@@ -137,11 +138,11 @@ func TestLoginUnderWayAtLogout(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	v.visit(put("cart", 1))
 	first := v.load()
-	in(first)
+	login(first)
 	other := v.clone(v.m)
 	other.answer(first)
 	second := other.load()
-	in(second)
+	login(second)
 	if first.ID()[:16] != second.ID()[:16] || first.ID() == second.ID() {
 		t.Errorf("got IDs %s and %s, want the same first half only", first.ID(), second.ID())
 	}
@@ -151,7 +152,7 @@ func TestLoginUnderWayAtLogout(t *testing.T) {
 	v.answer(second)
 	v.wantState("ended")
 
-	v.visit(in)
+	v.visit(login)
 	if v.state() != "valid" || v.load().ID()[:16] == first.ID()[:16] {
 		t.Errorf("a login afterwards is %s, with the origin of the session that was ended %v", v.state(), v.load().ID()[:16] == first.ID()[:16])
 	}
@@ -213,7 +214,7 @@ func TestDestroyOfRefusedSessions(t *testing.T) {
 	}
 }
 
-// Where several sessions came under one name, all of them end.
+// Where a request brought several sessions under one name, all of them end.
 func TestDestroyOfSeveral(t *testing.T) {
 	m := newManager(t, nil)
 	var header []string
@@ -237,7 +238,7 @@ func TestDestroyOfSeveral(t *testing.T) {
 	}
 }
 
-// Of the sessions that came, each that has time left is ended, once: those that are over need no marker.
+// Of the received sessions, each that has time left is ended, once: those that are over need no marker.
 func TestDestroyOfWritesAndRemains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, nil)
@@ -427,7 +428,7 @@ func TestManySessionsEnd(t *testing.T) {
 		v := newVisitor(t, newManager(t, nil))
 		var slow []*cookiesession.Session
 		for range n {
-			v.visit(in)
+			v.visit(login)
 			late := v.load()
 			late.Put("late", true)
 			slow = append(slow, late)
@@ -446,7 +447,7 @@ func TestManySessionsEnd(t *testing.T) {
 			}
 		}
 		// All are cleaned up, once somebody is logged in again and they are old.
-		v.visit(in)
+		v.visit(login)
 		for range n / 4 {
 			time.Sleep(time.Minute)
 			v.visit(touched)
@@ -500,11 +501,11 @@ func TestMarkersAreCleanedUp(t *testing.T) {
 					{"read", put("n", 1), touched, true},
 					{"change", put("n", 1), put("n", 2), true},
 					{"flash", put("n", 1), func(s *cookiesession.Session) { s.Flash("f", 1) }, true},
-					{"login", put("n", 1), in, true},
+					{"login", put("n", 1), login, true},
 					{"logout", put("n", 1), destroy, true},
 					{"failure", put("n", 1), put("n", func() {}), false},
 					{"nobody reads", nothing, touched, false},
-					{"nobody logs in", nothing, in, false},
+					{"nobody logs in", nothing, login, false},
 					{"nobody logs out", nothing, destroy, false},
 				} {
 					v := newVisitor(t, newManager(t, nil))
@@ -557,7 +558,7 @@ func TestMarkersDoNotPileUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVisitor(t, newManager(t, nil))
 		for range 100 {
-			v.visit(in)
+			v.visit(login)
 			time.Sleep(5 * time.Minute)
 			v.visit(destroy)
 			if n := len(v.markers()); n > 4 {
@@ -571,7 +572,7 @@ func TestMarkersDoNotPileUp(t *testing.T) {
 func TestRefusedSessionKeepsItsMarker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Lifetime = 100 * 24 * time.Hour }))
-		v.visit(in)
+		v.visit(login)
 		slow := v.load()
 		slow.Put("n", 1)
 		v.visit(destroy)

@@ -28,7 +28,7 @@ func OwnCookies(lines []string, name string) (own [][2]string) {
 
 // Collected returns what collect finds of the flash, or else the lease, compartment of the session cookie called name,
 // what it finds looking for the whole name at once, whether that is any, and whether looking for the session's cookies
-// noted that some came.
+// noted that there are some.
 func Collected(lines []string, name string, flash bool) (got, want string, came, noted bool) {
 	var session, byInfix, whole chunkSet
 	session.collect(lines, name, "")
@@ -42,17 +42,18 @@ func Collected(lines []string, name string, flash bool) (got, want string, came,
 	return fmt.Sprintf("%#v", byInfix), fmt.Sprintf("%#v", whole), whole.came != 0, noted
 }
 
-// MarkersCame returns whether markers came, and whether looking for the session's cookies noted that some may have.
+// MarkersCame returns whether there are markers, and whether looking for the session's cookies noted that some may
+// have.
 func MarkersCame(lines []string, name string) (came, noted bool) {
 	var session chunkSet
 	session.collect(lines, name, "")
 	return hasMarkers(lines, name), session.siblings.ended
 }
 
-// Split returns the cookies, name=value, over which a token is split if each Set-Cookie line has room bytes for
+// Split returns the cookies, name=value, over which a token is split if each Set-Cookie line has reserved bytes for
 // attributes, and what count says of their number and size.
-func Split(token []byte, name string, room int) (cookies []string, number, size int) {
-	s := newSplitter(name, room)
+func Split(token []byte, name string, reserved int) (cookies []string, number, size int) {
+	s := newSplitter(name, reserved)
 	number, size = s.count(len(token))
 	if number <= maxChunks {
 		for i := range number {

@@ -14,7 +14,7 @@ import (
 )
 
 // TestFailedCommitOnEveryPath has a session that can't be saved: the visitor gets an error page and not a byte of what
-// the handler writes then (scs: the 500 page was followed by the handler's body), and keeps the cookies that came.
+// the handler writes then (scs: the 500 page was followed by the handler's body), and keeps the received cookies.
 func TestFailedCommitOnEveryPath(t *testing.T) {
 	for _, p := range commitPaths {
 		t.Run(p.name, func(t *testing.T) {

@@ -33,7 +33,7 @@ func (v *visitor) wantMessages(want string) {
 	}
 }
 
-// Each case is one request, to which "old" and "other" came. What it leaves costs as many lines as it must.
+// Each case is one request, which brought "old" and "other". What it leaves costs as many lines as it must.
 func TestFlash(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -178,7 +178,7 @@ func withoutTags(wrote string) string {
 	return strings.Join(fields, " ")
 }
 
-// FlashNow leaves nothing at all with a visitor to whom nothing came.
+// FlashNow leaves nothing at all with a visitor who brought none.
 func TestFlashNowAlone(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	lines := v.visit(func(s *cookiesession.Session) {
@@ -232,7 +232,7 @@ func TestFlashWaits(t *testing.T) {
 func TestFlashOutlivesSession(t *testing.T) {
 	for name, end := range map[string]func(v *visitor){
 		"Destroy":   func(v *visitor) { v.visit(destroy) },
-		"login":     func(v *visitor) { v.visit(in) },
+		"login":     func(v *visitor) { v.visit(login) },
 		"expiry":    func(*visitor) { time.Sleep(24 * time.Hour) },
 		"idle":      func(*visitor) { time.Sleep(2 * time.Hour) },
 		"new key":   func(v *visitor) { v.setCookie("", "1AAAA") },
@@ -480,7 +480,7 @@ func TestFlashAfterCommit(t *testing.T) {
 func TestFlashReadAfterCommit(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	v.visit(flash("f", 1))
-	for name, header := range map[string]string{"shown before": v.header(), "none came": "", "refused": v.m.CookieName() + ".flash=1forged"} {
+	for name, header := range map[string]string{"shown before": v.header(), "none received": "", "refused": v.m.CookieName() + ".flash=1forged"} {
 		inHandler(v.m, requestWith(header), func(w http.ResponseWriter, r *http.Request) {
 			s := v.m.Get(r)
 			if name == "shown before" {

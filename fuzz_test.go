@@ -117,10 +117,10 @@ func FuzzMalleability(f *testing.F) {
 			other := headers[int(b)%len(headers)]
 			changed = header[:from] + other[min(from, len(other)):]
 		}
-		came := cookiesession.OwnCookies([]string{changed}, cookieName)
+		received := cookiesession.OwnCookies([]string{changed}, cookieName)
 		whole := func(flash bool) bool { // the cookies that were changed are all still there, with what they held
 			for _, own := range cookiesession.OwnCookies([]string{header}, cookieName) {
-				if strings.HasPrefix(own[0], ".flash") == flash && !slices.Contains(came, own) {
+				if strings.HasPrefix(own[0], ".flash") == flash && !slices.Contains(received, own) {
 					return false
 				}
 			}
@@ -178,17 +178,17 @@ func same(p, q cookiesession.Payload) bool {
 	return p.ID == q.ID && p.Times == q.Times && p.Mode == q.Mode && p.CSRF == q.CSRF && p.Encoded == q.Encoded
 }
 
-// A token of any length, split for lines with any room, joins to itself, whatever the order, and takes the cookies and
-// bytes that it was said to take, and no more than it needs.
+// A token of any length, split for lines with any space for attributes, joins to itself, whatever the order, and takes
+// the cookies and bytes that it was said to take, and no more than it needs.
 func FuzzJoinSplit(f *testing.F) {
 	for _, n := range []uint16{57, 58, 59, 60, 100, 2811, 2868, 2869, 2870, 5700, 8600, 25000, 25700, 40000} {
-		for _, room := range []uint16{0, 59, 2300} {
-			f.Add([]byte("seed"), n, room, byte(14))
+		for _, reserved := range []uint16{0, 59, 2300} {
+			f.Add([]byte("seed"), n, reserved, byte(14))
 		}
 	}
-	f.Fuzz(func(t *testing.T, seed []byte, length, room uint16, nameLength byte) {
+	f.Fuzz(func(t *testing.T, seed []byte, length, reserved uint16, nameLength byte) {
 		const leastToken = 57
-		room %= 2400
+		reserved %= 2400
 		name := strings.Repeat("n", int(nameLength)%80+1)
 		token := make([]byte, max(int(length), leastToken))
 		for i := range token {
@@ -196,7 +196,7 @@ func FuzzJoinSplit(f *testing.F) {
 		}
 		copy(token, seed)
 
-		cookies, number, size := cookiesession.Split(token, name, int(room))
+		cookies, number, size := cookiesession.Split(token, name, int(reserved))
 		if number > 9 {
 			return
 		}
@@ -205,7 +205,7 @@ func FuzzJoinSplit(f *testing.F) {
 		}
 		for i, cookie := range cookies {
 			size -= len(cookie) + len("; ")
-			if n := len(cookie) + int(room); n > 3900 || i < number-1 && n <= 3900-4 {
+			if n := len(cookie) + int(reserved); n > 3900 || i < number-1 && n <= 3900-4 {
 				t.Errorf("cookie %d of %d makes a line of %d bytes, want 3897 to 3900, or less for the last", i, number, n)
 			}
 		}

@@ -256,8 +256,8 @@ func nothing(*cookiesession.Session) {}
 // touched is a request that only uses the session.
 func touched(s *cookiesession.Session) { s.IsEmpty() }
 
-// in is a change for visit: a login.
-func in(s *cookiesession.Session) {
+// login is a change for visit: a login.
+func login(s *cookiesession.Session) {
 	s.Put("user", "ada")
 	s.Regenerate()
 }

@@ -378,7 +378,7 @@ func TestRevokedPanics(t *testing.T) {
 	}
 }
 
-// RefuseBefore refuses what was created earlier, to the second. Who logs in again, or regenerates, is let in.
+// RefuseBefore refuses what was created earlier, to the second. Whoever logs in again, or regenerates, is let in.
 func TestRefuseBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ring := newRing(t)
@@ -412,7 +412,7 @@ func TestRefuseBefore(t *testing.T) {
 			t.Fatal(err)
 		}
 		v.wantState("revoked") // Replace leaves it in force
-		v.visit(in)
+		v.visit(login)
 		v.wantState("valid")
 		ring.RefuseBefore(time.Now())
 		v.wantState("valid")

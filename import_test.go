@@ -32,7 +32,7 @@ func remembers(t *testing.T, m *cookiesession.Manager) *visitor {
 	return v
 }
 
-// Import is asked if the session is used and no cookie of one came. Flash messages and leases are none.
+// Import is asked if the session is used and the request brought no part of a session. Flash messages and leases are none.
 func TestImportIsAsked(t *testing.T) {
 	for _, test := range []struct {
 		cookies string
@@ -91,7 +91,7 @@ func TestImportIsAsked(t *testing.T) {
 }
 
 // An imported session is new and changed: the response to a request that only reads it saves it, and deletes what it
-// came from.
+// was imported from.
 func TestImport(t *testing.T) {
 	v := remembers(t, newManager(t, withImport))
 	before := v.clone(v.m)
@@ -113,13 +113,13 @@ func TestImport(t *testing.T) {
 	}
 
 	// A login at once, under a new ID.
-	before.visit(in)
+	before.visit(login)
 	if before.state() != "valid" || before.get("user") != "ada" {
 		t.Errorf("after a login: %s, user %v", before.state(), before.get("user"))
 	}
 }
 
-// Only what came is deleted, with the attributes of this Config.
+// Only received cookies are deleted, with the attributes of this Config.
 func TestImportCookiesDeleted(t *testing.T) {
 	m := newManager(t, func(c *cookiesession.Config) {
 		withImport(c)
@@ -235,7 +235,7 @@ func TestImportUnderWayAtLogout(t *testing.T) {
 	v.wantState("new")
 }
 
-// Import gets the request as it came, and what it returns is copied.
+// Import gets the original request, and what it returns is copied.
 func TestImportGetsRequest(t *testing.T) {
 	list := []any{int64(1)}
 	values := map[string]any{"list": list}

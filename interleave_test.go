@@ -329,17 +329,17 @@ func TestWeakened(t *testing.T) {
 		}, false},
 		{"markers are deleted at once", logoutUndone, func(_ *world, r *request) {
 			if !r.writes {
-				r.removeCame(func(name string) bool { return strings.HasPrefix(name, cookieName+".ended.") })
+				r.removeReceived(func(name string) bool { return strings.HasPrefix(name, cookieName+".ended.") })
 			}
 		}, false},
 		{"a refused cookie is deleted", sessionLost, func(_ *world, r *request) {
 			if r.rejected != nil && !r.writes {
-				r.removeCame(sessionCookies)
+				r.removeReceived(sessionCookies)
 			}
 		}, false},
 		{"what only read deletes stale cookies", sessionTorn, func(_ *world, r *request) {
 			if !r.writes && strings.Contains(r.cookies, cookieName+"=1") {
-				r.removeCame(func(name string) bool { return name == cookieName+".1" })
+				r.removeReceived(func(name string) bool { return name == cookieName+".1" })
 			}
 		}, false},
 		{"a response for one visitor is cached for all: Flask CVE-2023-30861", loginUnasked, func(w *world, r *request) {
@@ -350,12 +350,12 @@ func TestWeakened(t *testing.T) {
 		{"rotation drops the old key: oauth2-proxy", keyForgotten, nil, true},
 		{"any request eats the messages: laravel #17569", flashLost, func(_ *world, r *request) {
 			if !r.leaves && !r.asks {
-				r.removeCame(flashCookies)
+				r.removeReceived(flashCookies)
 			}
 		}, false},
 		{"messages end with the session", flashLost, func(_ *world, r *request) {
 			if r.ends {
-				r.removeCame(flashCookies)
+				r.removeReceived(flashCookies)
 			}
 		}, false},
 		{"a message that was shown stays", flashAgain, func(_ *world, r *request) {
@@ -411,8 +411,8 @@ func sessionCookies(name string) bool {
 
 func flashCookies(name string) bool { return name == cookieName+".flash" }
 
-// came returns the cookies that the request brought, of those whose names will do.
-func (r *request) came(which func(name string) bool) (cookies []*http.Cookie) {
+// received returns the cookies that the request brought, of those whose names will do.
+func (r *request) received(which func(name string) bool) (cookies []*http.Cookie) {
 	all, err := http.ParseCookie(r.cookies)
 	if r.cookies != "" && err != nil {
 		panic(err)
@@ -426,7 +426,7 @@ func (r *request) came(which func(name string) bool) (cookies []*http.Cookie) {
 }
 
 func (r *request) setAgain(which func(name string) bool) {
-	for _, c := range r.came(which) {
+	for _, c := range r.received(which) {
 		r.set = append(r.set, &http.Cookie{Name: c.Name, Value: c.Value, Path: "/", Secure: true})
 	}
 }
@@ -435,8 +435,8 @@ func (r *request) remove(name string) {
 	r.set = append(r.set, &http.Cookie{Name: name, Path: "/", Secure: true, MaxAge: -1})
 }
 
-func (r *request) removeCame(which func(name string) bool) {
-	for _, c := range r.came(which) {
+func (r *request) removeReceived(which func(name string) bool) {
+	for _, c := range r.received(which) {
 		r.remove(c.Name)
 	}
 }

@@ -268,15 +268,19 @@ func TestSeveralLeases(t *testing.T) {
 	})
 }
 
+// noteRefusals is an OnReject that notes cookies and reasons.
+func noteRefusals(refused *[]string) func(*http.Request, *cookiesession.RejectError) {
+	return func(_ *http.Request, err *cookiesession.RejectError) {
+		*refused = append(*refused, err.Cookie+" "+err.Reason.String())
+	}
+}
+
 // Nobody hears of a lease refused as ambiguous: of too many, the first four are looked at.
 func TestTooManyLeases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var refused []string
 		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
-			c.IdleTimeout = time.Hour
-			c.OnReject = func(_ *http.Request, err *cookiesession.RejectError) {
-				refused = append(refused, err.Cookie+" "+err.Reason.String())
-			}
+			c.IdleTimeout, c.OnReject = time.Hour, noteRefusals(&refused)
 		}))
 		v.visit(put("n", 1))
 		time.Sleep(50 * time.Minute)
@@ -311,10 +315,7 @@ func TestBrokenLeaseIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var refused []string
 		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
-			c.IdleTimeout = time.Hour
-			c.OnReject = func(_ *http.Request, err *cookiesession.RejectError) {
-				refused = append(refused, err.Cookie+" "+err.Reason.String())
-			}
+			c.IdleTimeout, c.OnReject = time.Hour, noteRefusals(&refused)
 		}))
 		v.visit(put("n", 1))
 		v.setCookie(".lease", "1AAAA")

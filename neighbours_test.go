@@ -173,18 +173,18 @@ func TestCookieHeaderTakenAtArrival(t *testing.T) {
 				note, _, _ := strings.Cut(sealed["Set-Cookie"][1], ";")
 				hooked = nil
 
-				visit := func(session, note string, then func(s *cookiesession.Session)) (came string) {
+				visit := func(session, note string, then func(s *cookiesession.Session)) (received string) {
 					r := httptest.NewRequest(http.MethodGet, "/", nil)
 					r.Header["Cookie"] = []string{session + "; " + note}
 					if lines == 2 {
 						r.Header["Cookie"] = []string{session, note}
 					}
-					came = strings.Join(r.Header["Cookie"], "|")
+					received = strings.Join(r.Header["Cookie"], "|")
 					inHandler(m.Manager, r, func(_ http.ResponseWriter, r *http.Request) {
 						mutate(r.Header)
 						then(m.Get(r))
 					})
-					return came
+					return received
 				}
 				visit(session, note, func(s *cookiesession.Session) {
 					wantValues(t, s, "n=1")
@@ -195,14 +195,14 @@ func TestCookieHeaderTakenAtArrival(t *testing.T) {
 				if len(hooked) != 0 {
 					t.Errorf("got a hook called with %q", hooked)
 				}
-				for what, came := range map[string]string{
+				for what, received := range map[string]string{
 					"OnReject":           visit("__Host-session=1BBBB", "a=b", func(s *cookiesession.Session) { s.Rejected() }),
 					"OnReject for flash": visit(session, "__Host-session.flash=1BBBB", func(s *cookiesession.Session) { s.Flashes() }),
 					"Import":             visit("legacy=1", "a=b", func(s *cookiesession.Session) { s.Keys() }),
 					"ErrorHandler":       visit(session, note, func(s *cookiesession.Session) { s.Put("large", tooLarge) }),
 				} {
-					if !strings.Contains(strings.Join(hooked, "\n"), came) {
-						t.Errorf("%s did not see the header of %d lines as it came", what, lines)
+					if !strings.Contains(strings.Join(hooked, "\n"), received) {
+						t.Errorf("%s did not see the header of %d lines as it was received", what, lines)
 					}
 				}
 			}

@@ -32,7 +32,7 @@ func checkSetCookie(t *testing.T, c cookiesession.Config) (accepted bool) {
 	if err := m.Save(h, s); err != nil {
 		t.Fatal(err)
 	}
-	var came []string
+	var received []string
 	for _, line := range h["Set-Cookie"] {
 		maxAge := 0
 		if c.Persistent {
@@ -44,13 +44,13 @@ func checkSetCookie(t *testing.T, c cookiesession.Config) (accepted bool) {
 		if strings.HasPrefix(line, m.CookieName()+".flash") {
 			maxAge = 600
 		}
-		came = append(came, checkLine(t, c, line, maxAge, time.Time{}))
+		received = append(received, checkLine(t, c, line, maxAge, time.Time{}))
 	}
-	if !strings.HasPrefix(came[1], m.CookieName()+".1=") || !strings.HasPrefix(came[len(came)-1], m.CookieName()+".flash=1") {
-		t.Fatalf("got %d cookies, want parts and a flash", len(came))
+	if !strings.HasPrefix(received[1], m.CookieName()+".1=") || !strings.HasPrefix(received[len(received)-1], m.CookieName()+".flash=1") {
+		t.Fatalf("got %d cookies, want parts and a flash", len(received))
 	}
 
-	s = load(m, strings.Join(came, "; "))
+	s = load(m, strings.Join(received, "; "))
 	if s.Get("v") != random(4000) || s.Flashed("note") != "x" {
 		t.Errorf("got a session that doesn't come back")
 	}
@@ -70,8 +70,8 @@ func checkSetCookie(t *testing.T, c cookiesession.Config) (accepted bool) {
 			t.Errorf("got a deletion with a value")
 		}
 	}
-	if deleted != len(came) {
-		t.Errorf("got %d deletions, want %d", deleted, len(came))
+	if deleted != len(received) {
+		t.Errorf("got %d deletions, want %d", deleted, len(received))
 	}
 	return true
 }
@@ -534,7 +534,7 @@ func TestDeletionLines(t *testing.T) {
 			}
 			see(visit(func(s *cookiesession.Session) { s.Put("v", random(5000)) }))
 			see(visit(func(s *cookiesession.Session) { s.Put("v", 1); s.Flash("note", random(3500)) }))
-			ended := m.CookieName() + endedInfix(v, &address)
+			ended := m.CookieName() + endedSuffixAt(v, &address)
 			see(visit(func(s *cookiesession.Session) { s.Flashes(); s.Destroy() }))
 			created["legacy"] = &http.Cookie{Name: "legacy", Path: created[ended].Path, Domain: created[ended].Domain, Secure: created[ended].Secure,
 				HttpOnly: true, SameSite: created[ended].SameSite, Partitioned: created[ended].Partitioned}
@@ -542,7 +542,7 @@ func TestDeletionLines(t *testing.T) {
 			see(visit(func(s *cookiesession.Session) { s.Put("v", 1) }))
 			now = now.Add(20 * time.Minute)
 			see(visit(func(s *cookiesession.Session) { s.Get("v") })) // a lease; the old marker goes
-			second := m.CookieName() + endedInfix(v, &address)
+			second := m.CookieName() + endedSuffixAt(v, &address)
 			see(visit(func(s *cookiesession.Session) { s.Destroy() }))
 			for _, suffix := range []string{"", ".1", ".flash", ".flash.1", ".lease"} {
 				if !deleted[m.CookieName()+suffix] {
@@ -561,8 +561,8 @@ func TestDeletionLines(t *testing.T) {
 	}
 }
 
-// endedInfix returns what the ended marker's name adds to the session's.
-func endedInfix(v *visitor, address interface{ String() string }) string {
+// endedSuffixAt returns endedSuffix of the session that v sends to address.
+func endedSuffixAt(v *visitor, address interface{ String() string }) string {
 	r := httptest.NewRequest(http.MethodGet, address.String(), nil)
 	for _, c := range v.jar.All() {
 		r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})

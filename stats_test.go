@@ -119,14 +119,14 @@ var waysToReasons = []struct {
 	{cookiesession.ReasonMalformed, "", func(v *visitor) string { return cookieName + "=not a token" }},
 	{cookiesession.ReasonUnknownKey, "", func(v *visitor) string {
 		elsewhere := newManager(v.t, func(c *cookiesession.Config) { c.Keys = newRing(v.t, cookiesession.GenerateKey("elsewhere")) })
-		v.clone(elsewhere).visitInto(v, in)
+		v.clone(elsewhere).visitInto(v, login)
 		return v.header()
 	}},
 	{cookiesession.ReasonForged, "test", func(v *visitor) string { return v.header()[:len(v.header())-8] + "AAAAAAAA" }},
 	{cookiesession.ReasonTorn, "", func(v *visitor) string { v.setCookie("", "2"+v.cookie("")[1:61]); return v.header() }},
 	{cookiesession.ReasonAmbiguous, "", func(v *visitor) string {
 		other := newVisitor(v.t, v.m)
-		other.visit(in)
+		other.visit(login)
 		return v.header() + "; " + other.header()
 	}},
 	{cookiesession.ReasonExpired, "test", func(v *visitor) string { h := v.header(); time.Sleep(day); return h }},
@@ -277,7 +277,7 @@ func TestBytesOnTheWire(t *testing.T) {
 				t.Errorf("%s: %d bytes, want %d", what, bytes(lines), want)
 			}
 		}
-		log("login, one short value", 209, v.visit(in))
+		log("login, one short value", 209, v.visit(login))
 		log("a read", 0, v.visit(touched))
 		time.Sleep(2 * time.Minute)
 		log("a touch", 198, v.visit(touched))
@@ -285,11 +285,11 @@ func TestBytesOnTheWire(t *testing.T) {
 		log("a flash of 18 bytes", 209, v.visit(flash("notice", "Your cart is empty")))
 		log("reading it", 125, v.visit(asked))
 		log("logout, with a lease", 358, v.visit(destroy))
-		log("a login afterwards", 209, v.visit(in))
+		log("a login afterwards", 209, v.visit(login))
 		time.Sleep(11 * time.Minute)
 		log("a touch that deletes the marker", 335, v.visit(touched))
 		plain := newVisitor(t, newManager(t, nil))
-		plain.visit(in)
+		plain.visit(login)
 		was = len(plain.header())
 		v = plain
 		log("logout, without a lease", 233, v.visit(destroy))

@@ -15,8 +15,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// A session does what a map of encoded values would, and has changed exactly if it differs from what came: random
-// changes, with few keys so that they meet, held against a map after each.
+// A session does what a map of encoded values would, and has changed exactly if it differs from what was received:
+// random changes, with few keys so that they meet, held against a map after each.
 func TestSessionIsAMap(t *testing.T) {
 	values := []any{nil, false, int64(0), int64(1), "", "x", random(40), []byte{}, []any{}, []any{int64(1)}, map[string]any{}, map[string]any{"a": int64(1), "b": "x"}}
 	for seed := range uint64(60) {
@@ -45,7 +45,7 @@ func TestSessionIsAMap(t *testing.T) {
 						t.Fatalf("seed %d: Pull gave %v, want %v", seed, got, want[key])
 					}
 					delete(want, key)
-				case 4: // put back what came
+				case 4: // put back what was received
 					if old, ok := saved[key]; ok {
 						s.Put(key, old)
 						want[key] = old
@@ -139,8 +139,9 @@ func TestReadingOneOfMany(t *testing.T) {
 	t.Logf("10 keys: %v to open, %v to read, %v to change; 300 keys: %v, %v, %v", openFew, readFew, changeFew, openMany, readMany, changeMany)
 }
 
-// A session has changed exactly if bytes differ from what came, and exactly then cookies are written. rack-session #52
-// compares ciphertext, which always differs; msgpack/v5 writes maps in random order, so equal values look changed.
+// A session has changed exactly if bytes differ from what was received, and exactly then cookies are written.
+// rack-session #52 compares ciphertext, which always differs; msgpack/v5 writes maps in random order, so equal values
+// look changed.
 func TestChanged(t *testing.T) {
 	type inner struct {
 		C int `msgpack:"c"`
