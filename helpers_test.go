@@ -63,6 +63,7 @@ func withMaxSize(n int) func(*cookiesession.Config) {
 	return func(c *cookiesession.Config) { c.MaxSize = n }
 }
 
+// withIdle is a change for newManager.
 func withIdle(d time.Duration) func(*cookiesession.Config) {
 	return func(c *cookiesession.Config) { c.IdleTimeout = d }
 }
@@ -84,6 +85,7 @@ const (
 	leaseName  = cookieName + ".lease"
 )
 
+// site is what visitors visit.
 var site = &url.URL{Scheme: "https", Host: "shop.example", Path: "/"}
 
 // A visitor is a strict browser whose requests m answers.
@@ -93,6 +95,7 @@ type visitor struct {
 	jar *cookiesessiontest.Jar
 }
 
+// newVisitor returns one without cookies.
 func newVisitor(t testing.TB, m *cookiesession.Manager) *visitor {
 	return &visitor{t, m, cookiesessiontest.NewJar()}
 }
@@ -154,6 +157,7 @@ func (v *visitor) state() string {
 	return "valid"
 }
 
+// wantState checks what state returns.
 func (v *visitor) wantState(want string) {
 	v.t.Helper()
 	if got := v.state(); got != want {
@@ -242,40 +246,40 @@ func (v *visitor) wrote(lines []string) string {
 
 // What a request does with its session.
 
-// put is a change for visit.
+// put is a change for visit, as what follows is.
 func put(key string, value any) func(*cookiesession.Session) {
 	return func(s *cookiesession.Session) { s.Put(key, value) }
 }
 
-// destroy is a change for visit.
+// destroy logs out.
 func destroy(s *cookiesession.Session) { s.Destroy() }
 
-// nothing is a change for visit.
+// nothing doesn't use the session.
 func nothing(*cookiesession.Session) {}
 
-// touched is a request that only uses the session.
+// touched opens the session, which counts as use, and changes nothing.
 func touched(s *cookiesession.Session) { s.IsEmpty() }
 
-// login is a change for visit: a login.
+// login logs in.
 func login(s *cookiesession.Session) {
 	s.Put("user", "ada")
 	s.Regenerate()
 }
 
-// flash is a change for visit.
+// flash leaves a message.
 func flash(key string, value any) func(*cookiesession.Session) {
 	return func(s *cookiesession.Session) { s.Flash(key, value) }
 }
 
-// both is a change for visit: a value, and a flash message.
+// both stores a value and leaves a message.
 func both(value, message any) func(*cookiesession.Session) {
 	return func(s *cookiesession.Session) { s.Put("v", value); s.Flash("f", message) }
 }
 
-// asked is a request that reads all messages.
+// asked reads all messages.
 func asked(s *cookiesession.Session) { s.Flashes() }
 
-// fill is a change for visit: the payload then has n bytes.
+// fill makes a session's payload n bytes long, if it holds nothing else.
 func fill(t testing.TB, m *cookiesession.Manager, n int) func(*cookiesession.Session) {
 	return put("v", filler(t, m, n))
 }
@@ -318,6 +322,7 @@ func load(m *cookiesession.Manager, cookies ...string) *cookiesession.Session {
 	return s
 }
 
+// requestWith returns a request with the given Cookie header lines.
 func requestWith(cookies ...string) *http.Request {
 	r := &http.Request{Method: http.MethodGet, URL: site, Host: site.Host, Header: http.Header{}}
 	if strings.Join(cookies, "") != "" {
@@ -357,6 +362,7 @@ func (d discard) Header() http.Header         { return d.header }
 func (d discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d discard) WriteHeader(int)             {}
 
+// wantValues checks what a session holds, as "key=value key=value".
 func wantValues(t *testing.T, s *cookiesession.Session, want string) {
 	t.Helper()
 	var got []string
@@ -436,6 +442,7 @@ func checkLines(t testing.TB, lines []string) {
 	}
 }
 
+// deletion matches a Set-Cookie line that deletes a cookie.
 var deletion = regexp.MustCompile(`^[^=;]+=; .*Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0`)
 
 // countLines returns how many Set-Cookie lines set a cookie and how many delete one.
@@ -512,7 +519,7 @@ const defaultAttributes = "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSit
 
 var defaultCapacity = newCapacity(cookieName, defaultAttributes)
 
-// Browsers, whose requests go to a server.
+// Browsers, whose requests go over a connection to a server.
 
 // A web is a Manager, its log, and the servers on which a test tries it.
 type web struct {
@@ -573,6 +580,7 @@ func (w *web) serve(t *testing.T, proto string, h http.Handler) *browser {
 	return v
 }
 
+// sessionIn returns the session that a jar holds for an address.
 func (w *web) sessionIn(jar *cookiesessiontest.Jar, address string) *cookiesession.Session {
 	w.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, address, nil)
@@ -601,11 +609,13 @@ type browser struct {
 	jar *cookiesessiontest.Jar
 }
 
+// get sends a GET as do does.
 func (v *browser) get() answer {
 	v.t.Helper()
 	return v.do(v.request(http.MethodGet, ""))
 }
 
+// request returns a request to the server.
 func (v *browser) request(method, body string) *http.Request {
 	v.t.Helper()
 	r, err := http.NewRequest(method, v.URL, strings.NewReader(body))
@@ -655,6 +665,7 @@ type answer struct {
 	body string
 }
 
+// mustURL parses an address.
 func mustURL(t *testing.T, address string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(address)

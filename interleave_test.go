@@ -411,7 +411,7 @@ func sessionCookies(name string) bool {
 
 func flashCookies(name string) bool { return name == cookieName+".flash" }
 
-// received returns the cookies that the request brought, of those whose names will do.
+// received returns the cookies that the request brought, whose names which accepts.
 func (r *request) received(which func(name string) bool) (cookies []*http.Cookie) {
 	all, err := http.ParseCookie(r.cookies)
 	if r.cookies != "" && err != nil {

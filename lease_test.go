@@ -105,7 +105,7 @@ func TestLeaseLine(t *testing.T) {
 	}
 }
 
-// What the browser needn't be told, or mustn't.
+// No lease is written where it would say nothing new, or would be wrong.
 func TestNoLease(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -195,7 +195,7 @@ var controls = []struct {
 }
 
 // TestResponseController has it find what the writer underneath can do, however deep that is wrapped, with the same
-// outcome as without the middleware, past no commit.
+// outcome as without the middleware, and can't get past the commit.
 func TestResponseController(t *testing.T) {
 	kinds := func(s *spy) map[string]http.ResponseWriter {
 		all := writers(s)
