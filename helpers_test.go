@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -67,6 +68,11 @@ func withMaxSize(n int) func(*cookiesession.Config) {
 func withIdle(d time.Duration) func(*cookiesession.Config) {
 	return func(c *cookiesession.Config) { c.IdleTimeout = d }
 }
+
+var full = flag.Bool("full", false, "try as much as in continuous integration, for most of a minute")
+
+// fullDepth returns whether tests that take long try everything. With -race or -short they don't, whatever -full says.
+func fullDepth() bool { return *full && !testing.Short() && !raceDetector }
 
 // raceDetector is whether the tests run under it, which makes them ten times slower.
 var raceDetector = func() bool {

@@ -1,7 +1,6 @@
 package cookiesession_test
 
 import (
-	"flag"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -243,8 +242,6 @@ func (r *request) check() violation {
 	return ""
 }
 
-var full = flag.Bool("full", false, "play interleavings of four requests, half a minute, if without -race and -short")
-
 // TestInterleavings plays every order in which the requests of one browser can be sent and answered: up to four with
 // -full, else up to three, which finds most mistakes in a second. Requests are numbered as they are sent, so that no
 // order is played twice under other numbers.
@@ -268,8 +265,8 @@ func TestInterleavings(t *testing.T) {
 	} {
 		t.Run(e.name, func(t *testing.T) {
 			began, before := time.Now(), plays
-			if !*full || testing.Short() || raceDetector {
-				e.most-- // -full takes minutes under the race detector
+			if !fullDepth() {
+				e.most--
 			}
 			for _, start := range e.starts {
 				for _, large := range e.larges {
