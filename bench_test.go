@@ -4,7 +4,6 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -19,8 +18,8 @@ import (
 
 // Each benchmark of a size has the floor beside it: the least that an honest implementation must do, which is one
 // XChaCha20-Poly1305 open, or open and seal with a fresh random nonce, package base64 one way or both, and the header
-// string, all in reused buffers, without making any Go value. The metric x-floor is the median ratio of rounds in which the two took
-// turns, so that what else the machine does hits both.
+// string, all in reused buffers, without making any Go value. The metric x-floor is the median ratio of rounds in which
+// the two took turns, so that what else the machine does hits both.
 
 var benchSizes = []struct {
 	name  string
@@ -41,9 +40,9 @@ func mixedValues(s *cookiesession.Session, n int) {
 	base := s.Size()
 	for i := 0; (s.Size()-base)*3/4 < n-100; i++ {
 		key := fmt.Sprintf("item-%03d", i)
-		switch room := n - 100 - (s.Size()-base)*3/4; {
-		case room < 60:
-			s.Put(key, strings.Repeat("x", max(room-14, 1)))
+		switch rest := n - 100 - (s.Size()-base)*3/4; {
+		case rest < 60:
+			s.Put(key, strings.Repeat("x", max(rest-14, 1)))
 		case i%3 == 0:
 			s.Put(key, map[string]any{"sku": "A-17", "count": i, "price": 12.5, "tags": []any{"new", "blue"}})
 		case i%3 == 1:
@@ -54,51 +53,18 @@ func mixedValues(s *cookiesession.Session, n int) {
 	}
 }
 
-func newBenchManager(tb testing.TB, change func(*cookiesession.Config)) *cookiesession.Manager {
-	tb.Helper()
-	ring, err := cookiesession.NewKeyring(cookiesession.GenerateKey("bench"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	c := cookiesession.Config{Keys: ring, MaxSize: 32 << 10}
-	if change != nil {
-		change(&c)
-	}
-	m, err := cookiesession.New(c)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return m
-}
+// benchConfig has room for the largest of benchSizes.
+func benchConfig(c *cookiesession.Config) { c.MaxSize = 32 << 10 }
 
 // sealedRequest returns a request with the cookies of a session that fill has filled.
 func sealedRequest(tb testing.TB, m *cookiesession.Manager, fill func(*cookiesession.Session)) *http.Request {
 	tb.Helper()
+	v := newVisitor(tb, m)
+	v.visit(fill)
 	r := httptest.NewRequest("GET", "https://example.com/", nil)
-	s, err := m.Load(r)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	fill(s)
-	h := http.Header{}
-	if err := m.Save(h, s); err != nil {
-		tb.Fatal(err)
-	}
-	var pairs []string
-	for _, line := range h["Set-Cookie"] {
-		pair, _, _ := strings.Cut(line, ";")
-		pairs = append(pairs, pair)
-	}
-	r.Header.Set("Cookie", strings.Join(pairs, "; "))
+	r.Header.Set("Cookie", v.header())
 	return r
 }
-
-// A nullWriter is a response writer that keeps its header and nothing else.
-type nullWriter struct{ h http.Header }
-
-func (w *nullWriter) Header() http.Header         { return w.h }
-func (w *nullWriter) WriteHeader(int)             {}
-func (w *nullWriter) Write(b []byte) (int, error) { return len(b), nil }
 
 // serve returns a function that sends r through m once.
 func serve(m *cookiesession.Manager, r *http.Request, handle func(*cookiesession.Session)) func() {
@@ -106,9 +72,9 @@ func serve(m *cookiesession.Manager, r *http.Request, handle func(*cookiesession
 		handle(m.Get(r))
 		w.WriteHeader(http.StatusNoContent)
 	}))
-	w := &nullWriter{http.Header{}}
+	w := discard{http.Header{}}
 	return func() {
-		clear(w.h)
+		clear(w.header)
 		h.ServeHTTP(w, r)
 	}
 }
@@ -196,7 +162,7 @@ func turns(one, other func()) (ones, others []float64) {
 func median(all []float64) float64 { return slices.Sorted(slices.Values(all))[len(all)/2] }
 
 func BenchmarkIgnored(b *testing.B) {
-	m := newBenchManager(b, nil)
+	m := newManager(b, benchConfig)
 	b.Run("cookie=none", func(b *testing.B) {
 		run := serve(m, httptest.NewRequest("GET", "https://example.com/", nil), func(*cookiesession.Session) {})
 		b.ReportAllocs()
@@ -217,7 +183,7 @@ func BenchmarkIgnored(b *testing.B) {
 }
 
 func BenchmarkRead(b *testing.B) {
-	m := newBenchManager(b, nil)
+	m := newManager(b, benchConfig)
 	for _, size := range benchSizes {
 		b.Run("size="+size.name, func(b *testing.B) {
 			r := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, size.bytes) })
@@ -238,7 +204,7 @@ const (
 )
 
 func BenchmarkChange(b *testing.B) {
-	m := newBenchManager(b, nil)
+	m := newManager(b, benchConfig)
 	for _, size := range benchSizes {
 		b.Run("size="+size.name, func(b *testing.B) {
 			r := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, size.bytes) })
@@ -254,16 +220,8 @@ func BenchmarkOpen(b *testing.B) {
 		for i := range 16 {
 			keys = append(keys, cookiesession.GenerateKey(fmt.Sprint("k", i)))
 		}
-		one, err := cookiesession.NewKeyring(keys[15])
-		if err != nil {
-			b.Fatal(err)
-		}
-		all, err := cookiesession.NewKeyring(keys...)
-		if err != nil {
-			b.Fatal(err)
-		}
-		m := newBenchManager(b, func(c *cookiesession.Config) { c.Keys = one })
-		m16 := newBenchManager(b, func(c *cookiesession.Config) { c.Keys = all })
+		m := newManager(b, func(c *cookiesession.Config) { benchConfig(c); c.Keys = newRing(b, keys[15]) })
+		m16 := newManager(b, func(c *cookiesession.Config) { benchConfig(c); c.Keys = newRing(b, keys...) })
 		r := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, size.bytes) })
 		read := func(s *cookiesession.Session) { user.Get(s) }
 		b.Run("keys=16/size="+size.name, func(b *testing.B) {
@@ -274,16 +232,15 @@ func BenchmarkOpen(b *testing.B) {
 }
 
 // BenchmarkTouch is a request that reads a session and has its lease renewed. The metric ns/touch is what it takes more
-// than to read the same session without an idle timeout: to open the lease that came, and to seal and write the next.
+// than to read the same session without an idle timeout: to open the received lease, and to seal and write the next.
 func BenchmarkTouch(b *testing.B) {
 	for _, size := range benchSizes {
 		b.Run("size="+size.name, func(b *testing.B) {
 			now := time.Now()
-			var ring *cookiesession.Keyring
-			m := newBenchManager(b, func(c *cookiesession.Config) { ring, c.IdleTimeout = c.Keys, time.Hour })
+			m := newManager(b, func(c *cookiesession.Config) { benchConfig(c); c.IdleTimeout = time.Hour })
 			m.SetClock(func() time.Time { return now })
 			r := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, size.bytes) })
-			without := newBenchManager(b, func(c *cookiesession.Config) { c.Keys = ring })
+			without := newManager(b, benchConfig)
 			without.SetClock(func() time.Time { return now })
 			read := func(s *cookiesession.Session) { user.Get(s) }
 			base := serve(without, r.Clone(b.Context()), read)
@@ -315,7 +272,7 @@ func BenchmarkTouch(b *testing.B) {
 
 // BenchmarkParallel shows whether requests share a lock: compare with -cpu 1,2.
 func BenchmarkParallel(b *testing.B) {
-	m := newBenchManager(b, nil)
+	m := newManager(b, benchConfig)
 	r := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, 1<<10) })
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
@@ -330,7 +287,7 @@ func BenchmarkParallel(b *testing.B) {
 // weren't to give up at 3,000 cookies. A refusal is logged, which costs what the logger costs; here that is little.
 func BenchmarkHostile(b *testing.B) {
 	b.Setenv("GODEBUG", "httpcookiemaxnum=0")
-	m := newBenchManager(b, func(c *cookiesession.Config) { c.Logger = slog.New(slog.DiscardHandler) })
+	m := newManager(b, benchConfig)
 	name := m.CookieName()
 	forged := func(bytes, cookies int) string {
 		good := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, bytes) }).Header.Get("Cookie")

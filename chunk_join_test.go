@@ -13,42 +13,6 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// A pair is one cookie of a Cookie header.
-type pair struct{ name, value string }
-
-// join returns a Cookie header.
-func join(pairs ...pair) string {
-	var all []string
-	for _, p := range pairs {
-		all = append(all, p.name+"="+p.value)
-	}
-	return strings.Join(all, "; ")
-}
-
-// pairsOf returns the pairs of what join made.
-func pairsOf(header string) []pair {
-	var pairs []pair
-	for part := range strings.SplitSeq(header, "; ") {
-		name, value, _ := strings.Cut(part, "=")
-		pairs = append(pairs, pair{name, value})
-	}
-	return pairs
-}
-
-// with returns pairs with some replaced, by name, or without them where the new value is "-".
-func with(pairs []pair, changes ...pair) []pair {
-	var changed []pair
-	for _, p := range pairs {
-		if i := slices.IndexFunc(changes, func(c pair) bool { return c.name == p.name }); i >= 0 {
-			p = changes[i]
-		}
-		if p.value != "-" {
-			changed = append(changed, p)
-		}
-	}
-	return changed
-}
-
 // joiner is what the tests of joining share.
 type joiner struct {
 	*cookiesession.Manager
@@ -95,7 +59,7 @@ func (j *joiner) reads(lines ...string) string {
 
 func TestJoin(t *testing.T) {
 	j := newJoiner(t)
-	const n0, n1, n2 = defaultName, defaultName + ".1", defaultName + ".2"
+	const n0, n1, n2 = cookieName, cookieName + ".1", cookieName + ".2"
 	v0, v1, v2 := j.a[0].value, j.a[1].value, j.a[2].value
 	tag := v1[:4]
 	a := func(changes ...pair) string { return join(with(j.a, changes...)...) }
@@ -224,10 +188,10 @@ func TestSimilarNames(t *testing.T) {
 	j := newJoiner(t)
 	tag := j.a[1].value[:4]
 	for _, name := range []string{
-		defaultName + "-other", defaultName + "x", defaultName + "_", defaultName + "1", defaultName + "..1", defaultName + ".",
-		defaultName + ".0", defaultName + ".9", defaultName + ".00", defaultName + ".01", defaultName + ".10", defaultName + ".1.1",
-		defaultName + ".1x", defaultName + ".x", defaultName + ".-1", defaultName + ".+1", defaultName + ".１", defaultName + ".ended.x", defaultName + " .1", defaultName + "\t.flash",
-		"x" + defaultName, "x" + defaultName + ".1", "__host-session", "__HOST-SESSION", "__Host-Session", "__Host-SESSION.1",
+		cookieName + "-other", cookieName + "x", cookieName + "_", cookieName + "1", cookieName + "..1", cookieName + ".",
+		cookieName + ".0", cookieName + ".9", cookieName + ".00", cookieName + ".01", cookieName + ".10", cookieName + ".1.1",
+		cookieName + ".1x", cookieName + ".x", cookieName + ".-1", cookieName + ".+1", cookieName + ".１", cookieName + ".ended.x", cookieName + " .1", cookieName + "\t.flash",
+		"x" + cookieName, "x" + cookieName + ".1", "__host-session", "__HOST-SESSION", "__Host-Session", "__Host-SESSION.1",
 		"session", "__Secure-session", "__Host-", "",
 	} {
 		for _, value := range []string{"", "1", j.b[0].value, j.small[0].value, j.b[1].value, tag + j.b[1].value[4:]} {
@@ -260,7 +224,7 @@ func TestSmallWrites(t *testing.T) {
 		})
 		writes = append(writes, pairsOf(v.header())...)
 	}
-	forged := pair{defaultName, swapLetter(j.small[0].value, 60)}
+	forged := pair{cookieName, swapLetter(j.small[0].value, 60)}
 	for _, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
 		sent := []pair{writes[order[0]], writes[order[1]], writes[order[2]]}
 		for _, header := range []string{join(sent...), join(append([]pair{forged}, sent...)...), join(append(sent, forged)...)} {
@@ -274,7 +238,7 @@ func TestSmallWrites(t *testing.T) {
 
 func TestCandidates(t *testing.T) {
 	j := newJoiner(t)
-	const n0, n1 = defaultName, defaultName + ".1"
+	const n0, n1 = cookieName, cookieName + ".1"
 	junk := func(n int, first string) (pairs []pair) {
 		for i := range n {
 			pairs = append(pairs, pair{n0, fmt.Sprintf("%sjunk%d", first, i)})
@@ -313,17 +277,17 @@ func TestCandidates(t *testing.T) {
 		{"two writes and another session", cat(j.a, j.a2, j.small), "ambiguous"},
 		{"two writes and a forged one", cat(j.a, j.a2, forged), "a2"},
 
-		{"two of cookie 1 and two of cookie 2", cat(parts(n1, 1), parts(defaultName+".2", 1), j.a), "a"},
+		{"two of cookie 1 and two of cookie 2", cat(parts(n1, 1), parts(cookieName+".2", 1), j.a), "a"},
 		{"four of cookie 1", cat(parts(n1, 3), j.a), "a"},
 		{"five of cookie 1", cat(parts(n1, 4), j.a), "ambiguous"},
 		{"ten of cookie 1", cat(parts(n1, 9), j.a), "ambiguous"},
-		{"ten of cookie 1 and of cookie 2", cat(parts(n1, 9), parts(defaultName+".2", 9), j.a), "ambiguous"},
+		{"ten of cookie 1 and of cookie 2", cat(parts(n1, 9), parts(cookieName+".2", 9), j.a), "ambiguous"},
 		{"five of cookie 1 after", cat(j.a, parts(n1, 4)), "ambiguous"},
-		{"three of cookie 1 and two of cookie 2", cat(parts(n1, 2), parts(defaultName+".2", 1), j.a), "ambiguous"},
-		{"twelve of cookie 3", cat(parts(defaultName+".3", 12), j.a), "a"},
-		{"thousands of cookie 3", cat(parts(defaultName+".3", 5000), j.a), "ambiguous"},
-		{"thousands of cookie 3 and nothing else", cat(parts(defaultName+".3", 5000)), "ambiguous"},
-		{"thousands of what has no place", cat(parts(defaultName+".0", 999), parts(defaultName+".9", 999), parts(defaultName+".10", 999), j.a), "a"},
+		{"three of cookie 1 and two of cookie 2", cat(parts(n1, 2), parts(cookieName+".2", 1), j.a), "ambiguous"},
+		{"twelve of cookie 3", cat(parts(cookieName+".3", 12), j.a), "a"},
+		{"thousands of cookie 3", cat(parts(cookieName+".3", 5000), j.a), "ambiguous"},
+		{"thousands of cookie 3 and nothing else", cat(parts(cookieName+".3", 5000)), "ambiguous"},
+		{"thousands of what has no place", cat(parts(cookieName+".0", 999), parts(cookieName+".9", 999), parts(cookieName+".10", 999), j.a), "a"},
 		{"nothing that opens", cat(junk(1, ""), forged), "malformed"},
 		{"nothing that opens, otherwise", cat(forged, junk(1, "")), "forged"},
 	}

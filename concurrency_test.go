@@ -115,10 +115,8 @@ func TestGoroutineOutlivesHandler(t *testing.T) {
 // refused.
 func TestFirstUseAtTheEnd(t *testing.T) {
 	m := newWeb(t, nil)
-	cookies, err := cookiesFor(m, func(s *cookiesession.Session) { s.Put("n", 1) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	sender := newVisitor(t, m.Manager)
+	sender.visit(put("n", 1))
 	for range 200 {
 		w := httptest.NewRecorder()
 		var wg sync.WaitGroup
@@ -129,7 +127,7 @@ func TestFirstUseAtTheEnd(t *testing.T) {
 				s.Put("n", 2)
 				changeErr = s.Err()
 			})
-		})).ServeHTTP(w, requestWith(cookies...))
+		})).ServeHTTP(w, requestWith(sender.header()))
 		wg.Wait()
 		sent := cookieNames(w.Header())
 		if refused := errors.Is(changeErr, cookiesession.ErrCommitted); refused != (sent == "") {

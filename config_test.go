@@ -123,7 +123,7 @@ func TestConfigErrors(t *testing.T) {
 		{"two mistakes", func(c *config) { c.Name, c.Lifetime = "a.b", -1 }, "Config.Name has a dot; dots separate the session's own cookies\ncookiesession: Config.Lifetime"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := config{Keys: fixedRing(t), Logger: slog.New(slog.DiscardHandler)}
+			c := config{Keys: newRing(t), Logger: slog.New(slog.DiscardHandler)}
 			test.change(&c)
 			m, err := cookiesession.New(c)
 			if test.want != "" {

@@ -100,7 +100,7 @@ func TestNoCSRFSecret(t *testing.T) {
 	check("without a session")
 	v.visit(put("n", 1))
 	check("with one")
-	inManagersHandler(v.m, requestWith(v.header()), func(w http.ResponseWriter, r *http.Request) {
+	inHandler(v.m, requestWith(v.header()), func(w http.ResponseWriter, r *http.Request) {
 		s := v.m.Get(r)
 		s.IsEmpty()
 		w.WriteHeader(http.StatusOK)

@@ -53,11 +53,11 @@ func FuzzOpen(f *testing.F) {
 	}
 	small := pairsOf(headers[0])
 	for _, header := range []string{
-		"", ";", "=", "; =; ", defaultName, defaultName + "=", defaultName + "=1", defaultName + "=9", defaultName + ".1=AAAA",
-		defaultName + "=10; " + defaultName + "=2; " + defaultName + ".1=", headers[1] + "; " + headers[0], headers[0] + "; " + headers[0],
-		join(small[0]) + "\x00", "\"" + headers[0] + "\"", defaultName + ".ended.AAAAAAAAAAA=1; " + headers[0], defaultName + ".lease=" + small[0].value + "; " + headers[0],
-		defaultName + ".flash=" + small[0].value, strings.Replace(headers[3], "=3", "=2", 1), strings.Replace(headers[3], "=3", "=9", 1),
-		strings.Repeat(defaultName+"=1AAAA; ", 10), strings.Repeat(defaultName+".8=AAAAAAAA; ", 40),
+		"", ";", "=", "; =; ", cookieName, cookieName + "=", cookieName + "=1", cookieName + "=9", cookieName + ".1=AAAA",
+		cookieName + "=10; " + cookieName + "=2; " + cookieName + ".1=", headers[1] + "; " + headers[0], headers[0] + "; " + headers[0],
+		join(small[0]) + "\x00", "\"" + headers[0] + "\"", cookieName + ".ended.AAAAAAAAAAA=1; " + headers[0], cookieName + ".lease=" + small[0].value + "; " + headers[0],
+		cookieName + ".flash=" + small[0].value, strings.Replace(headers[3], "=3", "=2", 1), strings.Replace(headers[3], "=3", "=9", 1),
+		strings.Repeat(cookieName+"=1AAAA; ", 10), strings.Repeat(cookieName+".8=AAAAAAAA; ", 40),
 	} {
 		f.Add(header)
 	}
@@ -117,10 +117,10 @@ func FuzzMalleability(f *testing.F) {
 			other := headers[int(b)%len(headers)]
 			changed = header[:from] + other[min(from, len(other)):]
 		}
-		came := cookiesession.OwnCookies([]string{changed}, defaultName)
+		received := cookiesession.OwnCookies([]string{changed}, cookieName)
 		whole := func(flash bool) bool { // the cookies that were changed are all still there, with what they held
-			for _, own := range cookiesession.OwnCookies([]string{header}, defaultName) {
-				if strings.HasPrefix(own[0], ".flash") == flash && !slices.Contains(came, own) {
+			for _, own := range cookiesession.OwnCookies([]string{header}, cookieName) {
+				if strings.HasPrefix(own[0], ".flash") == flash && !slices.Contains(received, own) {
 					return false
 				}
 			}
@@ -178,17 +178,17 @@ func same(p, q cookiesession.Payload) bool {
 	return p.ID == q.ID && p.Times == q.Times && p.Mode == q.Mode && p.CSRF == q.CSRF && p.Encoded == q.Encoded
 }
 
-// A token of any length, split for lines with any room, joins to itself, whatever the order, and takes the cookies and
-// bytes that it was said to take, and no more than it needs.
+// A token of any length, split for lines with any space for attributes, joins to itself, whatever the order, and takes
+// the cookies and bytes that it was said to take, and no more than it needs.
 func FuzzJoinSplit(f *testing.F) {
 	for _, n := range []uint16{57, 58, 59, 60, 100, 2811, 2868, 2869, 2870, 5700, 8600, 25000, 25700, 40000} {
-		for _, room := range []uint16{0, 59, 2300} {
-			f.Add([]byte("seed"), n, room, byte(14))
+		for _, reserved := range []uint16{0, 59, 2300} {
+			f.Add([]byte("seed"), n, reserved, byte(14))
 		}
 	}
-	f.Fuzz(func(t *testing.T, seed []byte, length, room uint16, nameLength byte) {
+	f.Fuzz(func(t *testing.T, seed []byte, length, reserved uint16, nameLength byte) {
 		const leastToken = 57
-		room %= 2400
+		reserved %= 2400
 		name := strings.Repeat("n", int(nameLength)%80+1)
 		token := make([]byte, max(int(length), leastToken))
 		for i := range token {
@@ -196,7 +196,7 @@ func FuzzJoinSplit(f *testing.F) {
 		}
 		copy(token, seed)
 
-		cookies, number, size := cookiesession.Split(token, name, int(room))
+		cookies, number, size := cookiesession.Split(token, name, int(reserved))
 		if number > 9 {
 			return
 		}
@@ -205,7 +205,7 @@ func FuzzJoinSplit(f *testing.F) {
 		}
 		for i, cookie := range cookies {
 			size -= len(cookie) + len("; ")
-			if n := len(cookie) + int(room); n > 3900 || i < number-1 && n <= 3900-4 {
+			if n := len(cookie) + int(reserved); n > 3900 || i < number-1 && n <= 3900-4 {
 				t.Errorf("cookie %d of %d makes a line of %d bytes, want 3897 to 3900, or less for the last", i, number, n)
 			}
 		}
@@ -235,7 +235,7 @@ func FuzzCookieHeader(f *testing.F) {
 	} {
 		f.Add(line, "x=y; "+line+"; n=3", "n")
 	}
-	f.Add("__Host-session=1AQ; __Host-session.1=x", "__Host-session.flash=2", defaultName)
+	f.Add("__Host-session=1AQ; __Host-session.1=x", "__Host-session.flash=2", cookieName)
 	f.Fuzz(func(t *testing.T, first, second, name string) {
 		if (&http.Cookie{Name: name}).Valid() != nil || strings.Count(first+second, ";") > 2900 { // net/http stops at 3,000
 			return

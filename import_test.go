@@ -3,7 +3,6 @@ package cookiesession_test
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
@@ -33,7 +32,7 @@ func remembers(t *testing.T, m *cookiesession.Manager) *visitor {
 	return v
 }
 
-// Import is asked if the session is used and no cookie of one came. Flash messages and leases are none.
+// Import is asked if the session is used and the request brought no part of a session. Flash messages and leases are none.
 func TestImportIsAsked(t *testing.T) {
 	for _, test := range []struct {
 		cookies string
@@ -66,11 +65,11 @@ func TestImportIsAsked(t *testing.T) {
 		m := newManager(t, func(c *cookiesession.Config) {
 			c.Import = func(*http.Request) (map[string]any, error) { asked.Add(1); return map[string]any{"n": 1}, nil }
 		})
-		inManagersHandler(m, requestWith(test.cookies), func(http.ResponseWriter, *http.Request) {})
+		inHandler(m, requestWith(test.cookies), func(http.ResponseWriter, *http.Request) {})
 		if asked.Load() != 0 {
 			t.Errorf("%q: asked though the session wasn't used", test.cookies)
 		}
-		inManagersHandler(m, requestWith(test.cookies), func(_ http.ResponseWriter, r *http.Request) {
+		inHandler(m, requestWith(test.cookies), func(_ http.ResponseWriter, r *http.Request) {
 			var running sync.WaitGroup
 			for range 8 {
 				running.Go(func() { m.Get(r).Keys() })
@@ -92,7 +91,7 @@ func TestImportIsAsked(t *testing.T) {
 }
 
 // An imported session is new and changed: the response to a request that only reads it saves it, and deletes what it
-// came from.
+// was imported from.
 func TestImport(t *testing.T) {
 	v := remembers(t, newManager(t, withImport))
 	before := v.clone(v.m)
@@ -114,13 +113,13 @@ func TestImport(t *testing.T) {
 	}
 
 	// A login at once, under a new ID.
-	before.visit(in)
+	before.visit(login)
 	if before.state() != "valid" || before.get("user") != "ada" {
 		t.Errorf("after a login: %s, user %v", before.state(), before.get("user"))
 	}
 }
 
-// Only what came is deleted, with the attributes of this Config.
+// Only received cookies are deleted, with the attributes of this Config.
 func TestImportCookiesDeleted(t *testing.T) {
 	m := newManager(t, func(c *cookiesession.Config) {
 		withImport(c)
@@ -162,7 +161,7 @@ func TestImportFails(t *testing.T) {
 			var log logBuffer
 			v := remembers(t, newManager(t, func(c *cookiesession.Config) {
 				withImport(c)
-				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				c.Logger = log.logger()
 				c.Import = func(*http.Request) (map[string]any, error) { return test.values, test.err }
 			}))
 			before := v.header()
@@ -236,7 +235,7 @@ func TestImportUnderWayAtLogout(t *testing.T) {
 	v.wantState("new")
 }
 
-// Import gets the request as it came, and what it returns is copied.
+// Import gets the original request, and what it returns is copied.
 func TestImportGetsRequest(t *testing.T) {
 	list := []any{int64(1)}
 	values := map[string]any{"list": list}
@@ -254,7 +253,7 @@ func TestImportGetsRequest(t *testing.T) {
 	u.Path = "/page"
 	r.URL = &u
 	r.Header.Set("Authorization", "token")
-	inManagersHandler(v.m, r, func(_ http.ResponseWriter, r *http.Request) {
+	inHandler(v.m, r, func(_ http.ResponseWriter, r *http.Request) {
 		s := v.m.Get(r)
 		s.Keys()
 		list[0] = int64(2)

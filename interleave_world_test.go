@@ -3,11 +3,11 @@ package cookiesession_test
 import (
 	"crypto/sha256"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
@@ -16,6 +16,7 @@ import (
 
 // A world is what all plays of one enumeration have in common.
 type world struct {
+	t      testing.TB
 	moves  []*move
 	large  bool                       // sessions take two cookies
 	late   bool                       // handlers run when their response arrives, not when the request does
@@ -41,12 +42,9 @@ type node struct {
 
 // newNode returns a server.
 func (w *world) newNode(keys *cookiesession.Keyring) *node {
-	m, err := cookiesession.New(cookiesession.Config{
-		Keys: keys, IdleTimeout: time.Hour, FlashLifetime: time.Hour, MaxSize: 12 << 10, Logger: slog.New(slog.DiscardHandler),
+	m := newManager(w.t, func(c *cookiesession.Config) {
+		c.Keys, c.IdleTimeout, c.FlashLifetime, c.MaxSize = keys, time.Hour, time.Hour, 12<<10
 	})
-	if err != nil {
-		panic(err)
-	}
 	m.SetClock(func() time.Time { return w.now })
 	n := new(node)
 	n.handler = m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -56,8 +54,6 @@ func (w *world) newNode(keys *cookiesession.Keyring) *node {
 	}))
 	return n
 }
-
-const cookieName = "__Host-session"
 
 // answer has n answer r at the given time.
 func (w *world) answer(n *node, r *request, at time.Time) {
@@ -234,21 +230,13 @@ func playKey(i int) cookiesession.Key {
 	return cookiesession.Key{Label: fmt.Sprint("key-", i), Secret: secret[:]}
 }
 
-func playRing(keys ...cookiesession.Key) *cookiesession.Keyring {
-	ring, err := cookiesession.NewKeyring(keys...)
-	if err != nil {
-		panic(err)
-	}
-	return ring
-}
-
 // rings returns a ring for each event and one more, each of which seals with a new key and opens what the ones before
 // sealed.
-func rings(n int) (rings []*cookiesession.Keyring) {
+func (w *world) rings(n int) (rings []*cookiesession.Keyring) {
 	var keys []cookiesession.Key
 	for i := range n + 1 {
 		keys = append([]cookiesession.Key{playKey(i)}, keys...)
-		rings = append(rings, playRing(keys...))
+		rings = append(rings, newRing(w.t, keys...))
 	}
 	return rings
 }
@@ -259,7 +247,7 @@ var rotations = []string{"never", "before each event", "skewed clocks", "at 0", 
 // rotate sets up the servers.
 func (w *world) rotate(when string) {
 	var nodes []*node
-	for _, ring := range rings(8) {
+	for _, ring := range w.rings(8) {
 		nodes = append(nodes, w.newNode(ring))
 	}
 	position := strings.Index("0123456789", when[len(when)-1:])
@@ -271,7 +259,7 @@ func (w *world) rotate(when string) {
 	case "skewed clocks": // one of two servers has activated the new key, the other only knows it
 		pending := playKey(1)
 		pending.ActivateAt = w.now.Add(time.Hour)
-		nodes[0] = w.newNode(playRing(playKey(0), pending))
+		nodes[0] = w.newNode(newRing(w.t, playKey(0), pending))
 		w.node = func(event int) *node { return nodes[event%2] }
 	default:
 		w.node = func(event int) *node {

@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
 )
-
-const day = 24 * time.Hour
 
 var maxAgePattern = regexp.MustCompile(`; Max-Age=(\d+)`)
 
@@ -46,14 +45,14 @@ func TestMaxAge(t *testing.T) {
 		config func(*cookiesession.Config)
 		visits []visit
 	}{
-		{"of the browser", nil, []visit{{0, put("n", 1), "none"}, {time.Hour, put("n", 2), "none"}, {time.Hour, in, "none"}}},
+		{"of the browser", nil, []visit{{0, put("n", 1), "none"}, {time.Hour, put("n", 2), "none"}, {time.Hour, login, "none"}}},
 		{"persistent", persistent, []visit{
 			{0, put("n", 1), "86400"},
 			{time.Second, put("n", 2), "86399"},
 			{time.Hour, put("n", 3), "82799"},
 			{23*time.Hour - 2*time.Second, put("n", 4), "1"},
 		}},
-		{"persistent, Regenerate", persistent, []visit{{0, put("n", 1), "86400"}, {time.Hour, in, "86400"}, {time.Hour, put("n", 2), "82800"}}},
+		{"persistent, Regenerate", persistent, []visit{{0, put("n", 1), "86400"}, {time.Hour, login, "86400"}, {time.Hour, put("n", 2), "82800"}}},
 		{"persistent, Destroy and anew", persistent, []visit{
 			{0, put("n", 1), "86400"}, {time.Hour, func(s *cookiesession.Session) { s.Destroy(); s.Put("n", 1) }, "86400"},
 		}},
@@ -70,13 +69,13 @@ func TestMaxAge(t *testing.T) {
 		{"remembered later", nil, []visit{{0, put("n", 1), "none"}, {time.Hour, remember(2 * time.Hour), "7200"}}},
 		{"remembered twice", nil, []visit{{0, func(s *cookiesession.Session) { s.Put("n", 1); s.Remember(time.Hour); s.Remember(2 * time.Hour) }, "7200"}}},
 		{"remembered anew", nil, []visit{{0, remember(time.Hour), "3600"}, {30 * time.Minute, remember(time.Hour), "3600"}}},
-		{"remembered, then Regenerate later", nil, []visit{{0, remember(30 * day), "2592000"}, {day, in, "none"}, {time.Hour, put("n", 1), "none"}}},
-		{"remembered, then Regenerate later, persistent", persistent, []visit{{0, remember(30 * day), "2592000"}, {day, in, "86400"}}},
+		{"remembered, then Regenerate later", nil, []visit{{0, remember(30 * day), "2592000"}, {day, login, "none"}, {time.Hour, put("n", 1), "none"}}},
+		{"remembered, then Regenerate later, persistent", persistent, []visit{{0, remember(30 * day), "2592000"}, {day, login, "86400"}}},
 		{"remembered before Regenerate", nil, []visit{
-			{0, func(s *cookiesession.Session) { s.Remember(30 * day); in(s) }, "2592000"}, {time.Hour, put("n", 1), "2588400"},
+			{0, func(s *cookiesession.Session) { s.Remember(30 * day); login(s) }, "2592000"}, {time.Hour, put("n", 1), "2588400"},
 		}},
-		{"remembered after Regenerate", nil, []visit{{0, func(s *cookiesession.Session) { in(s); s.Remember(30 * day) }, "2592000"}}},
-		{"remembered again with Regenerate", nil, []visit{{0, remember(30 * day), "2592000"}, {day, func(s *cookiesession.Session) { s.Remember(60 * day); in(s) }, "5184000"}}},
+		{"remembered after Regenerate", nil, []visit{{0, func(s *cookiesession.Session) { login(s); s.Remember(30 * day) }, "2592000"}}},
+		{"remembered again with Regenerate", nil, []visit{{0, remember(30 * day), "2592000"}, {day, func(s *cookiesession.Session) { s.Remember(60 * day); login(s) }, "5184000"}}},
 		{"remembered before Destroy", nil, []visit{{0, func(s *cookiesession.Session) { s.Remember(30 * day); s.Destroy(); s.Put("n", 1) }, "none"}}},
 		{"remembered after Destroy", nil, []visit{{0, put("n", 1), "none"}, {0, func(s *cookiesession.Session) { s.Destroy(); s.Put("n", 1); s.Remember(30 * day) }, "2592000"}}},
 		{"remembered, of nobody", nil, []visit{{0, func(s *cookiesession.Session) { s.Remember(30 * day) }, ""}}},
@@ -187,7 +186,7 @@ func TestReplay(t *testing.T) {
 func TestReplayAfterDestroy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVisitor(t, newManager(t, nil))
-		v.visit(in)
+		v.visit(login)
 		copied := v.header()
 		v.visit(destroy)
 		marker := v.header()
@@ -225,7 +224,7 @@ func TestLifetime(t *testing.T) {
 		if v.load().ID() != id {
 			t.Error("the ID has changed")
 		}
-		v.visit(in)
+		v.visit(login)
 		check(began.Add(10*time.Hour), began.Add(22*time.Hour))
 		if now := v.load().ID(); now == id || now[:16] != id[:16] {
 			t.Errorf("Regenerate made %s of %s, want another second half", now, id)
@@ -318,7 +317,7 @@ func TestIDsAreRandom(t *testing.T) {
 	}
 }
 
-// A client can't choose an ID: fiber CVE-2024-38513 took what came.
+// A client can't choose an ID: fiber CVE-2024-38513 took what was sent.
 func TestIDsAreDrawn(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	v.visit(put("n", 1))
@@ -399,4 +398,20 @@ func TestClockSkew(t *testing.T) {
 			}
 		}
 	})
+}
+
+// fiber CVE-2024-38513: an ID that the visitor chose becomes the session's.
+func TestIDsAreOurs(t *testing.T) {
+	m := newManager(t, nil)
+	seen := map[string]bool{}
+	for _, header := range []string{"", cookieName + "=0123456789abcdef0123456789abcdef", cookieName + "=1" + random(100), cookieName + ".1=x"} {
+		for range 2 {
+			s := load(m, header)
+			s.Put("v", 1)
+			if id := s.ID(); len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" || seen[id] || strings.Contains(header, id) {
+				t.Errorf("ID %s for a visitor with %.20q", id, header)
+			}
+			seen[s.ID()] = true
+		}
+	}
 }

@@ -412,7 +412,7 @@ func TestSessionNotTouched(t *testing.T) {
 	if got := w.Result().Header; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got header %v, want %v", got, want)
 	}
-	if s := m.Stats(); len(s.Rejected) != 0 || s.Keys[webKey].Opened != 0 {
+	if s := m.Stats(); len(s.Rejected) != 0 || s.Keys["test"].Opened != 0 {
 		t.Errorf("got %+v, want a cookie that nobody looked at", s)
 	}
 }

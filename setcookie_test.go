@@ -1,8 +1,11 @@
 package cookiesession_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +17,7 @@ import (
 // create cookies and those that delete them. It does nothing if New refuses c.
 func checkSetCookie(t *testing.T, c cookiesession.Config) (accepted bool) {
 	t.Helper()
-	c.Keys, c.Logger = fixedRing(t), slog.New(slog.DiscardHandler)
+	c.Keys, c.Logger = newRing(t), slog.New(slog.DiscardHandler)
 	m, err := cookiesession.New(c)
 	if err != nil {
 		return false
@@ -29,7 +32,7 @@ func checkSetCookie(t *testing.T, c cookiesession.Config) (accepted bool) {
 	if err := m.Save(h, s); err != nil {
 		t.Fatal(err)
 	}
-	var came []string
+	var received []string
 	for _, line := range h["Set-Cookie"] {
 		maxAge := 0
 		if c.Persistent {
@@ -41,13 +44,13 @@ func checkSetCookie(t *testing.T, c cookiesession.Config) (accepted bool) {
 		if strings.HasPrefix(line, m.CookieName()+".flash") {
 			maxAge = 600
 		}
-		came = append(came, checkLine(t, c, line, maxAge, time.Time{}))
+		received = append(received, checkLine(t, c, line, maxAge, time.Time{}))
 	}
-	if !strings.HasPrefix(came[1], m.CookieName()+".1=") || !strings.HasPrefix(came[len(came)-1], m.CookieName()+".flash=1") {
-		t.Fatalf("got %d cookies, want parts and a flash", len(came))
+	if !strings.HasPrefix(received[1], m.CookieName()+".1=") || !strings.HasPrefix(received[len(received)-1], m.CookieName()+".flash=1") {
+		t.Fatalf("got %d cookies, want parts and a flash", len(received))
 	}
 
-	s = load(m, strings.Join(came, "; "))
+	s = load(m, strings.Join(received, "; "))
 	if s.Get("v") != random(4000) || s.Flashed("note") != "x" {
 		t.Errorf("got a session that doesn't come back")
 	}
@@ -67,8 +70,8 @@ func checkSetCookie(t *testing.T, c cookiesession.Config) (accepted bool) {
 			t.Errorf("got a deletion with a value")
 		}
 	}
-	if deleted != len(came) {
-		t.Errorf("got %d deletions, want %d", deleted, len(came))
+	if deleted != len(received) {
+		t.Errorf("got %d deletions, want %d", deleted, len(received))
 	}
 	return true
 }
@@ -155,4 +158,433 @@ func FuzzSetCookie(f *testing.F) {
 			Partitioned: flags&1 > 0, Insecure: flags&2 > 0, Persistent: flags&4 > 0,
 		})
 	})
+}
+
+// seshcookie deletes cookies with other attributes than it sets them with, which deletes nothing; rallly #2843 relies
+// on Max-Age alone.
+func TestAttributes(t *testing.T) {
+	tests := []struct {
+		config cookiesession.Config
+		name   string
+		set    string
+		delete string
+	}{
+		{cookiesession.Config{}, "__Host-session",
+			"; Path=/; HttpOnly; Secure; SameSite=Lax",
+			"; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
+		{cookiesession.Config{Name: "id", Domain: "example.org", Path: "/app", SameSite: http.SameSiteStrictMode}, "__Secure-id",
+			"; Path=/app; Domain=example.org; HttpOnly; Secure; SameSite=Strict",
+			"; Path=/app; Domain=example.org; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Strict"},
+		{cookiesession.Config{Persistent: true, Lifetime: 90 * time.Second, SameSite: http.SameSiteNoneMode, Partitioned: true}, "__Host-session",
+			"; Path=/; Max-Age=90; HttpOnly; Secure; SameSite=None; Partitioned",
+			"; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=None; Partitioned"},
+		{cookiesession.Config{Insecure: true, Persistent: true, SameSite: http.SameSiteDefaultMode}, "session",
+			"; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax",
+			"; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Lax"},
+	}
+	for _, test := range tests {
+		m := newManager(t, func(c *cookiesession.Config) {
+			keys, logger := c.Keys, c.Logger
+			*c = test.config
+			c.Keys, c.Logger = keys, logger
+		})
+		now := time.Now()
+		m.SetClock(func() time.Time { return now })
+		lines, err := response(m, put("v", 1))
+		if err != nil || len(lines) != 1 {
+			t.Fatalf("%d lines, error %v", len(lines), err)
+		}
+		value, attributes, _ := strings.Cut(lines[0], ";")
+		if !strings.HasPrefix(value, test.name+"=1") || ";"+attributes != test.set {
+			t.Errorf("set by    %.20s…;%s\nwant %s=1…%s", value, attributes, test.name, test.set)
+		}
+		s := load(m, value)
+		s.Destroy()
+		h := http.Header{}
+		if err := m.Save(h, s); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := h["Set-Cookie"][0], test.name+"="+test.delete; got != want {
+			t.Errorf("deleted by %s\nwant       %s", got, want)
+		}
+	}
+}
+
+// saveInto saves the session of an empty request, as changed, into h.
+func saveInto(t *testing.T, m *cookiesession.Manager, h http.Header, change func(s *cookiesession.Session)) {
+	t.Helper()
+	s := load(m)
+	change(s)
+	if err := m.Save(h, s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOwnLinesReplaceOwnLines has lines in the header before (gorilla/sessions: two Saves sent two Set-Cookie lines):
+// never are there two for one cookie of ours, and others' stay where they are, whatever they are called.
+func TestOwnLinesReplaceOwnLines(t *testing.T) {
+	import1 := "legacy=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Lax"
+	for _, test := range []struct {
+		line string
+		own  bool
+	}{
+		{"__Host-session=1AAAA; Path=/", true},
+		{"__Host-session=", true},
+		{"__Host-session", true},
+		{" __Host-session =1", true},
+		{"__Host-session.1=AAAA", true},
+		{"__Host-session.8=AAAA", true},
+		{"__Host-session.flash=1AAAA", true},
+		{"__Host-session.flash.1=1AAAA", true},
+		{"__Host-session.flash.8=1AAAA", true},
+		{"__Host-session.lease=1AAAA", true},
+		{"__Host-session.lease.1=1AAAA", true},
+		{"__Host-session.ended.AAAAAAAAAAA=1", true},
+		{"__Host-session.ended..........AA=1", true},
+		{import1, true},
+
+		{"__Host-session2=1", false},
+		{"__Host-sessionx=1", false},
+		{"__Host-session-=1", false},
+		{"__Host-session_flash=1", false},
+		{"__Host-session.other=1", false},
+		{"__Host-session.=1", false},
+		{"__Host-session.0=1", false},
+		{"__Host-session.9=1", false},
+		{"__Host-session.10=1", false},
+		{"__Host-session.1.1=1", false},
+		{"__Host-session..1=1", false},
+		{"__Host-session.flashy=1", false},
+		{"__Host-session.flash.9=1", false},
+		{"__Host-session.flash.flash=1", false},
+		{"__Host-session.flash.lease=1", false},
+		{"__Host-session.ended=1", false},
+		{"__Host-session.ended.=1", false},
+		{"__Host-session.ended.AAAAAAAAAA=1", false},
+		{"__Host-session.ended.AAAAAAAAAAAA=1", false},
+		{"__Host-session.ended.AAAAAAAAAAB=1", false}, // bits that no tag has
+		{"__Host-session.ended.AAAAAAAAA-A=1", false},
+		{"__host-session=1", false},
+		{"__Host-sessio=1", false},
+		{"__Secure-session=1", false},
+		{"session=1", false},
+		{"x__Host-session=1", false},
+		{"x=__Host-session=1", false},
+		{"legacy=1; Path=/", false},
+		{strings.Replace(import1, "legacy", "legacy2", 1), false},
+		{"=__Host-session", false},
+		{"", false},
+	} {
+		m := newManager(t, func(c *cookiesession.Config) { c.ImportCookies = []string{"legacy"} })
+		for name, change := range map[string]func(s *cookiesession.Session){
+			"write":   func(s *cookiesession.Session) { s.Put("n", 1) },
+			"nothing": func(*cookiesession.Session) {},
+		} {
+			for place, before := range map[string][]string{
+				"alone": {test.line},
+				"among": {"a=1", test.line, "b=2; Path=/"},
+				"twice": {test.line, "a=1", test.line},
+			} {
+				kept := slices.Clone(before)
+				if test.own {
+					kept = slices.DeleteFunc(kept, func(line string) bool { return line == test.line })
+				}
+				h := http.Header{"Set-Cookie": slices.Clone(before)}
+				passed := h["Set-Cookie"]
+				saveInto(t, m, h, change)
+				got := h["Set-Cookie"]
+				if name == "write" {
+					if len(got) != len(kept)+1 || !strings.HasPrefix(got[len(got)-1], "__Host-session=1") {
+						t.Errorf("%q %s, %s: got %d lines: %s", test.line, place, name, len(got), cookieNames(h))
+						continue
+					}
+					got = got[:len(got)-1]
+				}
+				if !slices.Equal(got, kept) {
+					t.Errorf("%q %s, %s: got %q, want %q", test.line, place, name, got, kept)
+				}
+				if _, there := h["Set-Cookie"]; there && name == "nothing" && len(kept) == 0 {
+					t.Errorf("%q: got an empty Set-Cookie", test.line)
+				}
+				if !slices.Equal(passed, before) {
+					t.Errorf("%q: Save wrote into a slice that isn't its own", test.line)
+				}
+			}
+		}
+	}
+}
+
+// TestVary has every way of saying it before (Flask CVE-2023-30861: without it, a cache hands one visitor's page to
+// another).
+func TestVary(t *testing.T) {
+	for _, test := range []struct{ before, want []string }{
+		{nil, []string{"Cookie"}},
+		{[]string{}, []string{"Cookie"}},
+		{[]string{""}, []string{"", "Cookie"}},
+		{[]string{"Cookie"}, nil},
+		{[]string{"cookie"}, nil},
+		{[]string{"COOKIE"}, nil},
+		{[]string{"*"}, nil},
+		{[]string{"Accept, *"}, nil},
+		{[]string{"Accept-Encoding"}, []string{"Accept-Encoding", "Cookie"}},
+		{[]string{"Accept-Encoding, Cookie"}, nil},
+		{[]string{"Accept-Encoding,cookie"}, nil},
+		{[]string{" Cookie\t,Accept"}, nil},
+		{[]string{"Accept", "Cookie"}, nil},
+		{[]string{"Accept", "Origin"}, []string{"Accept", "Origin", "Cookie"}},
+		{[]string{"Cookies"}, []string{"Cookies", "Cookie"}},
+		{[]string{"X-Cookie, Cookie-X"}, []string{"X-Cookie, Cookie-X", "Cookie"}},
+	} {
+		want := test.want
+		if want == nil {
+			want = test.before
+		}
+		h := http.Header{}
+		if test.before != nil {
+			h["Vary"] = test.before
+		}
+		m := newManager(t, nil)
+		saveInto(t, m, h, func(s *cookiesession.Session) { s.Get("n") })
+		saveInto(t, m, h, func(s *cookiesession.Session) { s.Put("n", 1) })
+		if !slices.Equal(h["Vary"], want) {
+			t.Errorf("after %q: got Vary %q, want %q", test.before, h["Vary"], want)
+		}
+	}
+}
+
+// TestCacheControl has every way in which a response that sets cookies might be kept for others (Flask CVE-2026-27205).
+func TestCacheControl(t *testing.T) {
+	for _, test := range []struct {
+		before []string
+		want   string
+	}{
+		{nil, "private"},
+		{[]string{}, "private"},
+		{[]string{""}, "private"},
+		{[]string{"private"}, "private"},
+		{[]string{"Private"}, "Private"},
+		{[]string{"no-store"}, "no-store"},
+		{[]string{"No-Store"}, "No-Store"},
+		{[]string{"no-cache"}, "no-cache, private"},
+		{[]string{"max-age=60"}, "max-age=60, private"},
+		{[]string{"public"}, "private"},
+		{[]string{"PUBLIC"}, "private"},
+		{[]string{"public, max-age=60"}, "max-age=60, private"},
+		{[]string{"max-age=60,public,immutable"}, "max-age=60, immutable, private"},
+		{[]string{"s-maxage=60"}, "private"},
+		{[]string{"S-MaxAge = 60, max-age=1"}, "max-age=1, private"},
+		{[]string{"public, no-store"}, "no-store"},
+		{[]string{"private, s-maxage=60"}, "private"},
+		{[]string{"public", "max-age=60", "s-maxage=5"}, "max-age=60, private"},
+		{[]string{"no-cache", "private"}, "no-cache, private"},
+		{[]string{`private="x"`}, `private="x", private`},
+		{[]string{`private="x", public`}, `private="x", private`},
+		{[]string{`private=x, private`}, `private=x, private`},
+		{[]string{`no-cache="a, b"`}, `no-cache="a, b", private`},
+		{[]string{`ext="a, private, public", public`}, `ext="a, private, public", private`},
+		{[]string{`ext="a\", private", public`}, `ext="a\", private", private`},
+		{[]string{`ext="a\\", public`}, `ext="a\\", private`},
+		{[]string{`ext="a`, `private"`, `public`}, `ext="a,private", private`},
+		{[]string{" , ,max-age=60, ,"}, "max-age=60, private"},
+		{[]string{"publicly, s-maxage2=1, xprivate"}, "publicly, s-maxage2=1, xprivate, private"},
+	} {
+		m := newManager(t, nil)
+		h := http.Header{}
+		if test.before != nil {
+			h["Cache-Control"] = slices.Clone(test.before)
+		}
+		saveInto(t, m, h, func(s *cookiesession.Session) { s.Get("n") })
+		if !slices.Equal(h["Cache-Control"], test.before) {
+			t.Errorf("a response that only read made %q of %q", h["Cache-Control"], test.before)
+		}
+		for range 2 {
+			saveInto(t, m, h, func(s *cookiesession.Session) { s.Put("n", 1) })
+			if got := h["Cache-Control"]; len(got) != 1 || got[0] != test.want {
+				t.Errorf("after %q: got Cache-Control %q, want %q", test.before, got, test.want)
+			}
+		}
+	}
+}
+
+// Whatever sets a cookie makes the response private: deletions and leases too.
+func TestCacheControlOfEveryWriter(t *testing.T) {
+	then := time.Now().Add(-5 * time.Minute)
+	old := newManager(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour })
+	old.SetClock(func() time.Time { return then })
+	v := newVisitor(t, old)
+	v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("note", "x") })
+	v.m = newManager(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour })
+	for name, test := range map[string]struct {
+		change func(s *cookiesession.Session)
+		names  string
+	}{
+		"lease":   {func(s *cookiesession.Session) { s.Get("n") }, "__Host-session.lease"},
+		"flash":   {func(s *cookiesession.Session) { s.Flashed("note") }, "-__Host-session.flash __Host-session.lease"},
+		"destroy": {func(s *cookiesession.Session) { s.Destroy() }, "-__Host-session " + cookieName + endedSuffix(t, v.load().ID())},
+	} {
+		h := http.Header{"Cache-Control": {"public"}}
+		s := v.load()
+		test.change(s)
+		if err := v.m.Save(h, s); err != nil {
+			t.Error(err)
+		}
+		if got := cookieNames(h); got != test.names || h.Get("Cache-Control") != "private" || h.Get("Vary") != "Cookie" {
+			t.Errorf("%s: got %q and %v, want %q and private", name, got, h["Cache-Control"], test.names)
+		}
+	}
+}
+
+// TestHeadersShareNothing writes one session into two headers, of which the first is changed in place.
+func TestHeadersShareNothing(t *testing.T) {
+	m := newManager(t, nil)
+	s := load(m)
+	s.Put("n", 1)
+	first, second := http.Header{}, http.Header{}
+	if err := m.Save(first, s); err != nil {
+		t.Fatal(err)
+	}
+	for name, values := range first {
+		for i := range values {
+			values[i] = "mine"
+		}
+		first[name] = append(values, "more")
+	}
+	if err := m.Save(second, s); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(first) != "map[Cache-Control:[mine more] Set-Cookie:[mine more] Vary:[mine more]]" {
+		t.Errorf("got the first header changed to %v", first)
+	}
+	if cookieNames(second) != "__Host-session" || second.Get("Vary") != "Cookie" || second.Get("Cache-Control") != "private" {
+		t.Errorf("got a second header %v %v with %s", second["Vary"], second["Cache-Control"], cookieNames(second))
+	}
+}
+
+// TestDeletionLines deletes every kind of cookie under every Config: a deletion has the creation's Path, Domain, Secure
+// and Partitioned (seshcookie: others, so that the cookie stayed), and both Max-Age=0 and Expires in 1970 (rallly:
+// Max-Age alone).
+func TestDeletionLines(t *testing.T) {
+	for name, change := range someConfigs {
+		t.Run(name, func(t *testing.T) {
+			full := func(c *cookiesession.Config) {
+				change(c)
+				c.IdleTimeout = time.Hour
+				c.ImportCookies = []string{"legacy"}
+				c.MaxSize = 9600
+			}
+			now := time.Now()
+			m := newManager(t, full)
+			m.SetClock(func() time.Time { return now })
+			v := newVisitor(t, m)
+			address := *site
+			if name == "Insecure" {
+				address.Scheme = "http"
+			}
+			address.Path = "/app/page"
+			visit := func(change func(s *cookiesession.Session)) []*http.Cookie {
+				t.Helper()
+				r := httptest.NewRequest(http.MethodGet, address.String(), nil)
+				if line := v.jar.Header(&address); line != "" {
+					r.Header.Set("Cookie", line)
+				}
+				s, err := m.Load(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				change(s)
+				h := http.Header{}
+				if err := m.Save(h, s); err != nil {
+					t.Fatal(err)
+				}
+				v.jar.SetHeader(&address, h)
+				var cookies []*http.Cookie
+				for _, line := range h["Set-Cookie"] {
+					c, err := http.ParseSetCookie(line)
+					if err != nil || len(c.Unparsed) > 0 {
+						t.Fatalf("%v in %s", err, cookieNames(h))
+					}
+					cookies = append(cookies, c)
+				}
+				return cookies
+			}
+			created := make(map[string]*http.Cookie)
+			deleted := make(map[string]bool)
+			see := func(cookies []*http.Cookie) {
+				t.Helper()
+				for _, c := range cookies {
+					if c.MaxAge >= 0 {
+						if !c.Expires.IsZero() {
+							t.Errorf("got a cookie with Expires %v beside Max-Age", c.Expires)
+						}
+						created[c.Name] = c
+						continue
+					}
+					deleted[c.Name] = true
+					if c.Value != "" || !strings.Contains(c.Raw, "; Max-Age=0;") || !strings.Contains(c.Raw, "; Expires=Thu, 01 Jan 1970 00:00:00 GMT;") {
+						t.Errorf("got deletion %q", c.Raw)
+					}
+					as := created[c.Name]
+					if as == nil {
+						t.Fatalf("got %s deleted, which was never set", c.Name)
+					}
+					if c.Path != as.Path || c.Domain != as.Domain || c.Secure != as.Secure || c.Partitioned != as.Partitioned ||
+						c.HttpOnly != as.HttpOnly || c.SameSite != as.SameSite {
+						t.Errorf("got deletion %q of %q", c.Raw, as.Raw)
+					}
+				}
+			}
+			see(visit(func(s *cookiesession.Session) { s.Put("v", random(5000)) }))
+			see(visit(func(s *cookiesession.Session) { s.Put("v", 1); s.Flash("note", random(3500)) }))
+			ended := m.CookieName() + endedSuffixAt(v, &address)
+			see(visit(func(s *cookiesession.Session) { s.Flashes(); s.Destroy() }))
+			created["legacy"] = &http.Cookie{Name: "legacy", Path: created[ended].Path, Domain: created[ended].Domain, Secure: created[ended].Secure,
+				HttpOnly: true, SameSite: created[ended].SameSite, Partitioned: created[ended].Partitioned}
+			v.jar.SetCookies(&address, []*http.Cookie{created["legacy"]})
+			see(visit(func(s *cookiesession.Session) { s.Put("v", 1) }))
+			now = now.Add(20 * time.Minute)
+			see(visit(func(s *cookiesession.Session) { s.Get("v") })) // a lease; the old marker goes
+			second := m.CookieName() + endedSuffixAt(v, &address)
+			see(visit(func(s *cookiesession.Session) { s.Destroy() }))
+			for _, suffix := range []string{"", ".1", ".flash", ".flash.1", ".lease"} {
+				if !deleted[m.CookieName()+suffix] {
+					t.Errorf("got %s never deleted", m.CookieName()+suffix)
+				}
+			}
+			if !deleted[ended] || !deleted["legacy"] {
+				t.Errorf("got the old marker and the imported cookie not both deleted")
+			}
+			for _, c := range v.jar.All() {
+				if c.Name != second {
+					t.Errorf("the browser still holds %s", c.Name)
+				}
+			}
+		})
+	}
+}
+
+// endedSuffixAt returns endedSuffix of the session that v sends to address.
+func endedSuffixAt(v *visitor, address interface{ String() string }) string {
+	r := httptest.NewRequest(http.MethodGet, address.String(), nil)
+	for _, c := range v.jar.All() {
+		r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+	}
+	s, err := v.m.Load(r)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return endedSuffix(v.t, s.ID())
+}
+
+// someConfigs are settings that change the attributes.
+var someConfigs = map[string]func(c *cookiesession.Config){
+	"zero":        func(*cookiesession.Config) {},
+	"Domain":      func(c *cookiesession.Config) { c.Domain = "shop.example" },
+	"Path":        func(c *cookiesession.Config) { c.Path = "/app" },
+	"Partitioned": func(c *cookiesession.Config) { c.Partitioned, c.SameSite = true, http.SameSiteNoneMode },
+	"Insecure":    func(c *cookiesession.Config) { c.Insecure = true },
+	"Persistent":  func(c *cookiesession.Config) { c.Persistent = true },
+	"Strict":      func(c *cookiesession.Config) { c.SameSite = http.SameSiteStrictMode },
+	"all": func(c *cookiesession.Config) {
+		c.Name, c.Domain, c.Path, c.SameSite, c.Partitioned, c.Persistent = "id", "shop.example", "/app/", http.SameSiteNoneMode, true, true
+	},
 }

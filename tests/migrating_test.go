@@ -1,4 +1,4 @@
-package cookiesession_test
+package tests
 
 import (
 	"cmp"
@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -73,7 +71,10 @@ func TestMigratingConfig(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := load(m)
+			s, err := m.Load(httptest.NewRequest("GET", "/", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
 			s.Put("user", "ada")
 			h := make(http.Header)
 			if err := m.Save(h, s); err != nil {
@@ -291,28 +292,13 @@ func Example_import() {
 	// session.sig deleted: true
 }
 
-func newRing() *cookiesession.Keyring {
-	keys, err := cookiesession.NewKeyring(cookiesession.GenerateKey("2026-11"))
-	if err != nil {
-		panic(err)
-	}
-	return keys
-}
-
 // TestMigratingCompiles checks that MIGRATING.md shows no code that isn't compiled.
 func TestMigratingCompiles(t *testing.T) {
-	read := func(name string) string {
-		data, err := os.ReadFile(filepath.FromSlash(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(data)
-	}
-	document := read("MIGRATING.md")
-	here := words(read("migrating_test.go"))
-	compiled := []string{here, words(read("migrating_import_test.go"))}
-	for _, name := range []string{"contrib/gorilla/example_test.go", "examples/import-scs/import.go"} {
-		compiled = append(compiled, words(read(name)))
+	document := readFile(t, "MIGRATING.md")
+	here := words(readFile(t, "tests/migrating_test.go"))
+	compiled := []string{here}
+	for _, name := range []string{"tests/migrating_import_test.go", "contrib/gorilla/example_test.go", "examples/import-scs/import.go"} {
+		compiled = append(compiled, words(readFile(t, name)))
 	}
 
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(document, -1)
@@ -347,6 +333,3 @@ func TestMigratingCompiles(t *testing.T) {
 		t.Errorf("found %d pieces of code in tables only", spans)
 	}
 }
-
-// words returns text with single spaces between words, so that indentation doesn't count.
-func words(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -1,4 +1,4 @@
-package cookiesession_test
+package tests
 
 import (
 	"context"

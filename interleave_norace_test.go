@@ -1,5 +1,0 @@
-//go:build !race
-
-package cookiesession_test
-
-const raceDetector = false
