@@ -21,7 +21,8 @@ const (
 )
 
 // ownCookies yields the cookies of a request whose name is name or starts with name and a dot: what follows name, and
-// the value. It reads the header as net/http does, but takes a quoted value as it is: no cookie of ours is quoted.
+// the value. It reads the header as net/http does: of a value in quotes, what stands between them (RFC 6265, 4.1.1), since
+// Java's CookieManager sends cookies that have Max-Age so.
 func ownCookies(lines []string, name string) iter.Seq2[string, string] {
 	return func(yield func(suffix, value string) bool) {
 		for _, line := range lines {
@@ -46,12 +47,19 @@ func ownCookies(lines []string, name string) iter.Seq2[string, string] {
 				if suffix != "" && rest[0] != '.' {
 					continue
 				}
-				if !yield(suffix, value) {
+				if !yield(suffix, unquote(value)) {
 					return
 				}
 			}
 		}
 	}
+}
+
+func unquote(value string) string {
+	if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
+		return value[1 : len(value)-1]
+	}
+	return value
 }
 
 // trimRight cuts what net/http cuts from the ends of cookies: textproto.TrimString does it at both.

@@ -42,6 +42,7 @@ func TestOwnLinesReplaceOwnLines(t *testing.T) {
 		{"__Host-session.lease=1AAAA", true},
 		{"__Host-session.lease.1=1AAAA", true},
 		{"__Host-session.ended.AAAAAAAAAAA=1", true},
+		{"__Host-session.ended..........AA=1", true},
 		{import1, true},
 
 		{"__Host-session2=1", false},
@@ -64,7 +65,7 @@ func TestOwnLinesReplaceOwnLines(t *testing.T) {
 		{"__Host-session.ended.AAAAAAAAAA=1", false},
 		{"__Host-session.ended.AAAAAAAAAAAA=1", false},
 		{"__Host-session.ended.AAAAAAAAAAB=1", false}, // bits that no tag has
-		{"__Host-session.ended.AAAAAAAAA.A=1", false},
+		{"__Host-session.ended.AAAAAAAAA-A=1", false},
 		{"__host-session=1", false},
 		{"__Host-sessio=1", false},
 		{"__Secure-session=1", false},
