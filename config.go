@@ -18,7 +18,8 @@ type Config struct {
 	// Name is the session cookie's name without prefix, "session" if empty: at most 64 characters that a cookie name
 	// may have (RFC 6265, 4.1.1), without a dot. It is sent as "__Host-session"; as "__Secure-session" if Domain or
 	// another Path than "/" is set; and as "session" if Insecure (RFC 6265bis, 4.1.3). The other cookies' names start
-	// with it and a dot.
+	// with it and a dot. Letters and digits are safest: web application firewalls refuse requests for "--" or a quote
+	// in a cookie's name, also where a minus at the beginning follows the prefix's.
 	Name string
 
 	// Scope tells applications and environments apart that share keys: a cookie of one scope doesn't open in another.

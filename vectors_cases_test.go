@@ -61,6 +61,23 @@ func cookieCases() []vectorCase {
 			m.add(m.v.Cookie[0])
 			m.opens(example(), oneDecoded)
 		}},
+		{"cookie-quoted", "Values in quotes, beside others that a client adds, as Java's CookieManager sends them.", func(m *vectorMaker) {
+			c := quoted(m.cookies(example(oneValue).encode(), 28, 40)...)
+			m.add(`$Version="1"`, c[0], `$Path="/"`, c[1], `$Path="/"`, c[2], `$Path="/"`)
+			m.opens(example(), oneDecoded)
+		}},
+		{"cookie-quoted-part", "One of three values is in quotes.", func(m *vectorMaker) {
+			c := m.cookies(example(oneValue).encode(), 28, 40)
+			m.add(c[0], quoted(c[1])[0], c[2])
+			m.opens(example(), oneDecoded)
+		}},
+		{"cookie-quoted-and-not", "The same value with and without quotes is one of four candidates, not two of five.", func(m *vectorMaker) {
+			c := m.cookies(example(oneValue).encode())
+			m.add(quoted(c...)...)
+			m.add(c...)
+			m.add(m.v.Name+"=1", m.v.Name+"=x", m.v.Name+`=""`)
+			m.opens(example(), oneDecoded)
+		}},
 		{"cookie-rivals-refused", "What doesn't open is no rival, wherever it stands.", func(m *vectorMaker) {
 			forged := m.cookies(example(oneValue).encode())[0]
 			m.add(m.v.Name+"=", forged[:60]+flip(forged[60])+forged[61:])
@@ -165,7 +182,15 @@ func cookieCases() []vectorCase {
 		malformedText("no-equals", "A name without a value.", func([]string) []string { return []string{"__Host-session"} }),
 		malformedText("count-0", "The count is 0.", func(c []string) []string { return replace(c, "=1", "=0") }),
 		malformedText("count-missing", "The text without a count.", func(c []string) []string { return replace(c, "=1", "=") }),
-		malformedText("quoted", "A quoted value.", func(c []string) []string { return []string{strings.Replace(c[0], "=", `="`, 1) + `"`} }),
+		malformedText("quote-before", "A quote at the beginning only.", func(c []string) []string { return replace(c, "=1", `="1`) }),
+		malformedText("quote-behind", "A quote at the end only.", func(c []string) []string { return []string{c[0] + `"`} }),
+		malformedText("quote-alone", "A quote and nothing else.", func([]string) []string { return []string{`__Host-session="`} }),
+		malformedText("quoted-empty", "Quotes around nothing.", func([]string) []string { return []string{`__Host-session=""`} }),
+		malformedText("quoted-twice", "Quotes within quotes.", func(c []string) []string { return quoted(quoted(c...)...) }),
+		malformedText("quoted-space", "A space within the quotes.", func(c []string) []string { return quoted(c[0] + " ") }),
+		malformedText("quoted-after-space", "A space before the quotes, so that the value doesn't begin with one.", func(c []string) []string {
+			return replace(quoted(c...), "=", "= ")
+		}),
 		{"malformed-text-base64url", "The text in base64url, with - in the place of the dot.", func(m *vectorMaker) {
 			cookie := m.cookies(example("81 a161 cd0080").encode())[0]
 			foreign := strings.ReplaceAll(cookie, ".", "-")
@@ -212,6 +237,15 @@ func malformedText(name, about string, spoil func(cookies []string) []string) ve
 		m.add(spoil(m.cookies(example("81 a161 cd0080").encode()))...) // 4n+2 characters of text
 		m.refused("malformed")
 	}}
+}
+
+// quoted puts the values in quotes.
+func quoted(cookies ...string) []string {
+	cookies = slices.Clone(cookies)
+	for i, c := range cookies {
+		cookies[i] = strings.Replace(c, "=", `="`, 1) + `"`
+	}
+	return cookies
 }
 
 func replace(cookies []string, old, text string) []string {
@@ -379,6 +413,7 @@ func validityCases() []vectorCase {
 			m.marker(origin, "1767225700")
 		}),
 		refusedAt("ended-empty", "A marker refuses whatever its value is.", "ended", func(m *vectorMaker, _ *sessionPayload) { m.marker(origin, "") }),
+		refusedAt("ended-quoted", "A marker with a value in quotes.", "ended", func(m *vectorMaker, _ *sessionPayload) { m.marker(origin, `"1767225700"`) }),
 		refusedAt("ended-no-value", "A marker without an equals sign.", "ended", func(m *vectorMaker, _ *sessionPayload) {
 			m.add(m.v.Name + ".ended." + textEncoding.EncodeToString(origin))
 		}),
@@ -429,6 +464,11 @@ func validityCases() []vectorCase {
 			m.add(m.v.Name + ".lease=1AAAA")
 			m.lease(exampleID, p.sealed+idle)
 			m.lease(exampleID, p.sealed+1)
+		}),
+		opensAt("lease-quoted", "A lease in quotes.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle
+			payload := slices.Concat([]byte{0x92}, packBin(exampleID), packTime(m.v.Now))
+			m.add(quoted(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)...)
 		}),
 		opensAt("lease-ahead", "A lease that is 60 s ahead.", func(m *vectorMaker, p *sessionPayload) {
 			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle

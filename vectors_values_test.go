@@ -40,6 +40,10 @@ func flashCases() []vectorCase {
 			m.flash(payload(exampleNow+1), 28)
 			m.v.Expect.Flash, m.v.Expect.FlashValues = "opens", messages
 		}},
+		{"flash-quoted", "Two flash cookies in quotes.", func(m *vectorMaker) {
+			m.add(quoted(splitToken(m.v.Name+".flash", m.token(currentKey, "flash", payload(exampleNow+1)), 28)...)...)
+			m.v.Expect.Flash, m.v.Expect.FlashValues = "opens", messages
+		}},
 		{"flash-rival-expired", "An expired flash payload is no rival.", func(m *vectorMaker) {
 			for _, p := range [][]byte{payload(exampleNow), payload(exampleNow + 1)} {
 				m.add(splitToken(m.v.Name+".flash", m.token(currentKey, "flash", p))...)

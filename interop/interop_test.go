@@ -1,5 +1,5 @@
-// Package interop holds the library against a second implementation of FORMAT.md, testdata/interop, which runs in
-// Node.js: what one seals the other opens, and both refuse the same for the same reasons.
+// Package interop holds the library against a second implementation of FORMAT.md, which is in JavaScript: what one seals
+// the other opens, and both refuse the same for the same reasons.
 package interop
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
 )
 
-const program = "../testdata/interop/main.mjs"
+const program = "main.mjs"
 
 // A request is a line that the program reads: main.mjs says what it does with one.
 type request struct {

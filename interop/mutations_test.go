@@ -137,7 +137,7 @@ func (g generator) mutate(v *visitor, rivals []octets) request {
 		}
 		i := g.IntN(len(pairs))
 		insert := func(pair string) { pairs = slices.Insert(pairs, g.IntN(len(pairs)+1), pair) }
-		switch g.IntN(18) {
+		switch g.IntN(19) {
 		case 0, 1:
 			pairs[i] = g.damage(pairs[i])
 		case 2:
@@ -197,6 +197,9 @@ func (g generator) mutate(v *visitor, rivals []octets) request {
 		case 14:
 			equals := pick(g, " =", "= ", "\t =", "=\t", "=", "==", "")
 			pairs[i] = pick(g, " ", "\t", "") + strings.Replace(pairs[i], "=", equals, 1) + pick(g, " ", "\t", "")
+		case 18: // in quotes, as some clients send them, or nearly
+			name, value, _ := strings.Cut(pairs[i], "=")
+			pairs[i] = name + pick(g, "=", "=", "=", "= ") + pick(g, `"`, `"`, `"`, `""`, "") + value + pick(g, `"`, `"`, `"`, `""`, "")
 		case 15:
 			insert(pick(g, "", "=", "a=b", r.Name+"x=1", "x"+r.Name+"=1", r.Name+pick(g, suffixes...)+pick(g, "", "=", " =", "=x")))
 		}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Holds the library against the second implementation of FORMAT.md (testdata/interop). Needs Go; installs Node.js from
+# Holds the library against the second implementation of FORMAT.md, in JavaScript. Needs Go; installs Node.js from
 # Debian's packages if it's missing. Arguments go to the tests: -seed=N for other random sessions, -seed=0 for new ones.
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -79,6 +79,15 @@ func pairs(value string) (cookies []cookie) {
 	return cookies
 }
 
+// unquote returns what stands between the quotes in which some clients send values (RFC 6265, 4.1.1), as the library
+// reads it.
+func unquote(value string) string {
+	if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
+		return value[1 : len(value)-1]
+	}
+	return value
+}
+
 // curlHeaders returns the header lines in a curl command as browsers copy it, for sh or for cmd.
 func curlHeaders(text string) (lines []string) {
 	words := shellWords(text)

@@ -141,12 +141,13 @@ func looksLikeOurs(c cookie) bool {
 		return len(tag) == 11
 	}
 	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._"
-	if len(c.value) < 29 || strings.Trim(c.value, characters) != "" {
+	value := unquote(c.value)
+	if len(value) < 29 || strings.Trim(value, characters) != "" {
 		return false
 	}
 	switch suffix {
 	case "", "flash", "lease":
-		return c.value[0] >= '1' && c.value[0] <= '9' && strings.HasPrefix(c.value[1:], "A") // version 1 is 0x01
+		return value[0] >= '1' && value[0] <= '9' && strings.HasPrefix(value[1:], "A") // version 1 is 0x01
 	}
 	return false
 }
@@ -161,7 +162,7 @@ func (in *inspector) session(from, name string, cookies []cookie) (*session, err
 		}
 		suffix := strings.TrimPrefix(c.name[len(name):], ".")
 		if tag, ok := strings.CutPrefix(suffix, "ended."); ok {
-			seconds, _ := strconv.ParseInt(c.value, 10, 64)
+			seconds, _ := strconv.ParseInt(unquote(c.value), 10, 64)
 			s.Ended = append(s.Ended, ended{tag, unix(seconds)})
 			continue
 		}

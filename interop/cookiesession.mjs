@@ -141,7 +141,7 @@ const trim = (text) => text.replace(/^[ \t]+/, "").replace(/(?<![ \t])[ \t]+$/, 
 export function parseCookies(lines) {
   return lines.flatMap((line) => line.split(";")).map((pair) => {
     const [name, ...value] = trim(pair).split("=");
-    return { name: trim(name), value: value.join("=") };
+    return { name: trim(name), value: value.join("=").replace(/^"(.*)"$/s, "$1") };
   });
 }
 
