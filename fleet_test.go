@@ -188,7 +188,7 @@ func (n *keyFleetNode) start() {
 	n.unread = false
 	n.ring.SetClock(n.clock)
 	if !f.reread {
-		n.ring.DisableLookAgain()
+		n.ring.DisableRereads()
 	}
 	config := cookiesession.Config{Keys: n.ring, Lifetime: f.lifetime, Logger: slog.New(slog.DiscardHandler)}
 	if n.manager, err = cookiesession.New(config); err != nil {

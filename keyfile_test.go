@@ -259,7 +259,7 @@ func TestReload(t *testing.T) {
 	if err := ring.Replace(cookiesession.GenerateKey("other")); err != nil {
 		t.Fatal(err)
 	}
-	if err := ring.LookAgain(); err != nil || labels(ring) != "other" {
+	if err := ring.RereadForUnknownKey(t.Context()); err != nil || labels(ring) != "other" {
 		t.Errorf("an unchanged file undid Replace: keys %s, error %v", labels(ring), err)
 	}
 	if err := ring.Reload(); err != nil || labels(ring) != "a" {
@@ -278,7 +278,7 @@ func TestReload(t *testing.T) {
 	if err := noFile.Reload(); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if err := noFile.LookAgain(); err != nil {
+	if err := noFile.RereadForUnknownKey(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -483,7 +483,7 @@ func TestWatch(t *testing.T) {
 
 		// What Reload or an unknown key found first is told too.
 		writeKeys(t, path, "e="+secretC)
-		if err := ring.LookAgain(); err != nil {
+		if err := ring.RereadForUnknownKey(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		expect("good: e")
@@ -634,7 +634,7 @@ func TestWatchAndReplaceWithRequestsInFlight(t *testing.T) {
 					t.Errorf("got %q, %v", got, refused)
 					return
 				}
-				_, _, _ = ring.Keys(), ring.Fingerprint(), ring.LookAgain()
+				_, _, _ = ring.Keys(), ring.Fingerprint(), ring.RereadForUnknownKey(t.Context())
 			}
 		})
 	}

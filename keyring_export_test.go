@@ -1,9 +1,12 @@
 package cookiesession
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// LookAgain is what opening a token does that names an unknown key.
-func (k *Keyring) LookAgain() error { return k.lookAgain() }
+// RereadForUnknownKey is what opening a token does that names an unknown key.
+func (k *Keyring) RereadForUnknownKey(ctx context.Context) error { return k.rereadForUnknownKey(ctx) }
 
 // OpenTestKeyFile returns a ring whose key file holds what read returns.
 func OpenTestKeyFile(read func(string) ([]byte, error)) (*Keyring, error) {
@@ -11,13 +14,12 @@ func OpenTestKeyFile(read func(string) ([]byte, error)) (*Keyring, error) {
 	return k, k.Reload()
 }
 
-// DisableLookAgain makes an unknown key just that.
-func (k *Keyring) DisableLookAgain() { k.file.looked = time.Unix(1<<40, 0) }
+// DisableRereads makes an unknown key just that.
+func (k *Keyring) DisableRereads() { k.file.rereadAt = time.Unix(1<<40, 0) }
 
 // Poll is what Watch does once.
 func (k *Keyring) Poll() error {
-	_, err := k.poll()
-	return err
+	return k.reread(context.Background(), byWatch).err
 }
 
 // A TestSealer seals and opens the bytes of one compartment, with the caller's clock.

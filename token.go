@@ -1,6 +1,7 @@
 package cookiesession
 
 import (
+	"context"
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/binary"
@@ -133,10 +134,10 @@ func (s *sealer) open(now time.Time, token []byte) (opened, *RejectError) {
 	id := keyID(token[1:])
 	key := s.current().named(id)
 	if key == nil || key.retired(now) {
-		lookErr := s.ring.lookAgain()
+		rereadErr := s.ring.rereadForUnknownKey(context.Background()) // to be the request's
 		key = s.current().named(id)
 		if key == nil || key.retired(now) {
-			refused := &RejectError{Reason: ReasonUnknownKey, Err: lookErr}
+			refused := &RejectError{Reason: ReasonUnknownKey, Err: rereadErr}
 			if key != nil {
 				refused.KeyLabel = key.Label
 			}
