@@ -1,6 +1,7 @@
 package cookiesession
 
 import (
+	"context"
 	"strings"
 	"time"
 )
@@ -72,7 +73,7 @@ candidates:
 				refuse(c.reject(reason))
 				continue
 			}
-			got, err := c.open(now, token)
+			got, err := c.openToken(context.Background(), now, token)
 			if err != nil {
 				err.Cookie = c.name
 				refuse(err)

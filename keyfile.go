@@ -149,8 +149,8 @@ type readCause int
 
 const (
 	byReload     readCause = iota // puts the file into force even if it hasn't changed, and returns the error, so logs none
-	byWatch                    // logs each change, and the same trouble once
-	byUnknownKey               // logs changes, and trouble each time
+	byWatch                       // logs each change, and the same trouble once
+	byUnknownKey                  // logs changes, and trouble each time
 )
 
 // OpenKeyFile returns a Keyring of the keys in the file at path, which may hold up to 1 MiB of what [ParseKeyring]

@@ -37,6 +37,11 @@ func (t TestSealer) Seal(now time.Time, payload string) ([]byte, error) {
 
 // Open returns what a token holds and the label of its key.
 func (t TestSealer) Open(now time.Time, token []byte) (payload, label string, refused *RejectError) {
-	o, refused := t.s.open(now, append([]byte(nil), token...))
+	return t.OpenFor(context.Background(), now, token)
+}
+
+// OpenFor is Open for a request with a context.
+func (t TestSealer) OpenFor(ctx context.Context, now time.Time, token []byte) (payload, label string, refused *RejectError) {
+	o, refused := t.s.openToken(ctx, now, append([]byte(nil), token...))
 	return string(o.payload), o.label, refused
 }

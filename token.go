@@ -125,16 +125,17 @@ func (s *sealer) seal(now time.Time, buf []byte) (token []byte, err error) {
 	return token, nil
 }
 
-// open returns what token holds, overwriting its bytes. It tries the one key that the token names. The error's
-// reason is ReasonMalformed, ReasonUnknownKey or ReasonForged.
-func (s *sealer) open(now time.Time, token []byte) (opened, *RejectError) {
+// openToken returns what token holds, overwriting its bytes. It tries the one key that the token names; if the ring
+// doesn't hold it, the key file may be read again, for which ctx bounds the wait. The error's reason is ReasonMalformed,
+// ReasonUnknownKey or ReasonForged.
+func (s *sealer) openToken(ctx context.Context, now time.Time, token []byte) (opened, *RejectError) {
 	if len(token) < overhead || token[0] != version {
 		return opened{}, &RejectError{Reason: ReasonMalformed}
 	}
 	id := keyID(token[1:])
 	key := s.current().named(id)
 	if key == nil || key.retired(now) {
-		rereadErr := s.ring.rereadForUnknownKey(context.Background()) // to be the request's
+		rereadErr := s.ring.rereadForUnknownKey(ctx)
 		key = s.current().named(id)
 		if key == nil || key.retired(now) {
 			refused := &RejectError{Reason: ReasonUnknownKey, Err: rereadErr}
