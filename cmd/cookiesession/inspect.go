@@ -17,8 +17,12 @@ import (
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
+	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
 	"github.com/seed-50e21e88/cookiesession/internal/inspect"
 )
+
+// maxInput bounds standard input, in bytes: a HAR holds the bodies of all responses.
+const maxInput = 64 << 20
 
 func (p *program) inspect(flags *flag.FlagSet, args []string) error {
 	from := keySource(flags)
@@ -29,7 +33,8 @@ func (p *program) inspect(flags *flag.FlagSet, args []string) error {
 	asJSON := flags.Bool("json", false, "print JSON")
 	err := p.parse(flags, args, `
 Reads cookies from standard input and says what they are: a Cookie or Set-Cookie header,
-several of them, what curl -v printed, or what a browser copies with "copy as cURL".
+several of them, what curl -v printed, what a browser copies as cURL, fetch (Node.js),
+PowerShell or HAR, or a cookies.txt.
 
 Without keys: which key sealed them, how many parts there are and whether they are
 whole. With -file or -env also what is in them, without the values, and whether a server
@@ -52,25 +57,23 @@ The exit status is 1 if a session, flash or lease cookie is torn, malformed or r
 			return err
 		}
 	}
-	text, err := io.ReadAll(io.LimitReader(p.stdin, 1<<20))
+	text, err := io.ReadAll(io.LimitReader(p.stdin, maxInput+1))
 	if err != nil {
 		return err
+	} else if len(text) > maxInput {
+		return fmt.Errorf("there are more than %d MiB on standard input; paste one request", maxInput>>20)
 	}
-	sent, set, err := readCookies(string(text))
+	messages, err := readMessages(string(text))
 	if err != nil {
 		return err
 	}
 	in := inspector{ring: ring, name: stripPrefix(*name), scope: *scope, idle: *idle, values: *values, now: time.Now()}
-	var found []*session
-	for _, source := range []struct {
-		name    string
-		cookies []cookie
-	}{{"Cookie", sent}, {"Set-Cookie", set}} {
-		sessions, err := in.sessions(source.name, source.cookies)
-		if err != nil {
-			return err
-		}
-		found = append(found, sessions...)
+	if err := in.check(); err != nil {
+		return err
+	}
+	found, err := in.sessions(messages)
+	if err != nil {
+		return err
 	}
 	if len(found) == 0 {
 		return errors.New("none of the cookies is this package's; the session's name is the one that Config.Name gives")
@@ -110,26 +113,35 @@ func stripPrefix(name string) string {
 	return name
 }
 
-// sessions returns what cookies come to, by name in the order in which the names come first.
-func (in *inspector) sessions(from string, cookies []cookie) (found []*session, err error) {
-	byName := make(map[string][]cookie)
-	var names []string
-	for _, c := range cookies {
-		name, _, _ := strings.Cut(c.name, ".")
-		if byName[name] == nil {
-			names = append(names, name)
+// sessions returns what the cookies of messages come to, by name in the order in which the names come first. Of equal
+// ones, as many requests of one visitor carry, the first is in it.
+func (in *inspector) sessions(messages []message) (found []*session, err error) {
+	known := make(map[string]bool)
+	for _, m := range messages {
+		byName := make(map[string][]cookie)
+		var names []string
+		for _, c := range m.cookies {
+			name, _, _ := strings.Cut(c.name, ".")
+			if byName[name] == nil {
+				names = append(names, name)
+			}
+			byName[name] = append(byName[name], c)
 		}
-		byName[name] = append(byName[name], c)
-	}
-	for _, name := range names {
-		if in.name != "" && stripPrefix(name) != in.name || in.name == "" && !slices.ContainsFunc(byName[name], looksLikeOurs) {
-			continue
+		for _, name := range names {
+			if in.name != "" && stripPrefix(name) != in.name || in.name == "" && !slices.ContainsFunc(byName[name], looksLikeOurs) {
+				continue
+			}
+			if same := fmt.Sprintf("%q", byName[name]); known[same] {
+				continue
+			} else {
+				known[same] = true
+			}
+			s, err := in.session(m.from, name, byName[name])
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, s)
 		}
-		s, err := in.session(from, name, byName[name])
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, s)
 	}
 	return found, nil
 }
@@ -140,16 +152,25 @@ func looksLikeOurs(c cookie) bool {
 	if tag, ok := strings.CutPrefix(suffix, "ended."); ok {
 		return len(tag) == 11
 	}
-	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._"
-	if len(c.value) < 29 || strings.Trim(c.value, characters) != "" {
-		return false
-	}
 	switch suffix {
 	case "", "flash", "lease":
-		return c.value[0] >= '1' && c.value[0] <= '9' && strings.HasPrefix(c.value[1:], "A") // version 1 is 0x01
+	default:
+		return false
 	}
-	return false
+	value := c.value
+	if len(value) > 2 && value[0] == '"' { // some clients send it so
+		value = strings.Trim(value, `"`)
+	}
+	if len(value) < 1+tokenStart || value[0] < '1' || value[0] > '9' {
+		return false
+	}
+	token, ok := base64dot.AppendDecode(nil, value[1:1+tokenStart])
+	return ok && token[0] == 1 // the version
 }
+
+// tokenStart is how many characters of text the first cookie has at least: the header of a token, in whole groups of
+// four (FORMAT.md, 5).
+const tokenStart = 28
 
 func (in *inspector) session(from, name string, cookies []cookie) (*session, error) {
 	s := &session{From: from, Name: name}
@@ -217,14 +238,28 @@ func (c *compartment) join(lines []string, name string) {
 	}
 }
 
+// config returns what a server must have whose sessions have this name.
+func (in *inspector) config(name string) cookiesession.Config {
+	return cookiesession.Config{
+		Keys: in.ring, Name: name, Scope: in.scope, IdleTimeout: in.idle, Lifetime: max(in.idle, 24*time.Hour),
+		Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+// check returns an error if no server can have these settings.
+func (in *inspector) check() error {
+	if in.ring == nil {
+		return nil
+	}
+	_, err := cookiesession.New(in.config("session"))
+	return err
+}
+
 // open looks at what the keys show. The verdict is the library's own.
 func (in *inspector) open(s *session, lines []string) error {
 	refused := make(map[string]*cookiesession.RejectError)
-	config := cookiesession.Config{
-		Keys: in.ring, Name: stripPrefix(s.Name), Scope: in.scope, IdleTimeout: in.idle, Lifetime: max(in.idle, 24*time.Hour),
-		Logger:   slog.New(slog.DiscardHandler),
-		OnReject: func(_ *http.Request, err *cookiesession.RejectError) { refused[err.Cookie] = err },
-	}
+	config := in.config(stripPrefix(s.Name))
+	config.OnReject = func(_ *http.Request, err *cookiesession.RejectError) { refused[err.Cookie] = err }
 	switch {
 	case strings.HasPrefix(s.Name, "__Secure-"):
 		config.Path = "/any" // that, or a Domain, is what gives this prefix
@@ -232,8 +267,11 @@ func (in *inspector) open(s *session, lines []string) error {
 		config.Insecure = true
 	}
 	manager, err := cookiesession.New(config)
-	if err != nil {
-		return err
+	if err != nil { // check has seen that it's the name
+		for _, c := range s.Compartments {
+			c.Verdict, c.Reason = "ignored", "no Config.Name gives the cookie this name"
+		}
+		return nil
 	}
 	r, err := http.NewRequest(http.MethodGet, "/", nil)
 	if err != nil {
