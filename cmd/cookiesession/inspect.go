@@ -122,6 +122,9 @@ func (in *inspector) sessions(messages []message) (found []*session, err error) 
 		var names []string
 		for _, c := range m.cookies {
 			name, _, _ := strings.Cut(c.name, ".")
+			if name == "" {
+				continue // browsers allow it; this package doesn't
+			}
 			if byName[name] == nil {
 				names = append(names, name)
 			}

@@ -472,3 +472,29 @@ func TestInspectCopies(t *testing.T) {
 		w.inspect(exitProblem, b.header()+strings.Repeat(" ", 64<<20), "cookiesession: there are more than 64 MiB on standard input; paste one request\n")
 	})
 }
+
+// Whatever is pasted, inspect ends, and prints nothing that acts on a terminal.
+func FuzzInspect(f *testing.F) {
+	for _, text := range []string{
+		"Cookie: a=1AQ; b=2", "Set-Cookie: a=1; Max-Age=0", "curl 'x' -b $'a=\\'1' ;\ncurl x", "curl ^\"x^\" -b ^\"a=1^\" &\r\ncurl",
+		`fetch("x", {"headers": {"cookie": "a=\u00e4\ud83d\x41\u{10ffff}\`, "Invoke-WebRequest `\n-Headers @{\"cookie\"=\"a=`\"1$([char]228)\"}",
+		"$s.Cookies.Add((New-Object System.Net.Cookie(\"a\", 'b''c')))\nInvoke-WebRequest", `{"log": {"entries": [{"request": {"headers": [{"name": "cookie", "value": "a=1"}]}}]}}`,
+		"#HttpOnly_a\tTRUE\t/\tTRUE\t0\ta\t1", "a.ended.AAAAAAAAAAA=1", "\x1b[31m=1AQaaaaaaaaaaaaaaaaaaaaaaaaaaa", "\xff\xfe",
+	} {
+		f.Add(text, "1AQaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+	}
+	f.Fuzz(func(t *testing.T, text, value string) {
+		for _, stdin := range []string{text, text + value, strings.ReplaceAll(text, "1", value)} {
+			for _, args := range []string{"inspect", "inspect -json", "inspect -env KEYS -values"} {
+				var out bytes.Buffer
+				p := program{strings.NewReader(stdin), &out, &out, func(string) (string, bool) { return keysA, true }}
+				if status := p.run(strings.Fields(args)); status == exitUsage || out.Len() == 0 {
+					t.Errorf("exit status %d, %q", status, out.String())
+				}
+				if strings.ContainsFunc(out.String(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+					t.Errorf("%q is printed", out.String())
+				}
+			}
+		}
+	})
+}
