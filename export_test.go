@@ -163,8 +163,8 @@ func TrackBuffers() (contents func() [][]byte, restore func()) {
 	return contents, func() { buffers = sync.Pool{New: func() any { return new(buffer) }} }
 }
 
-// LookAgain is what opening a token does that names an unknown key.
-func (k *Keyring) LookAgain() error { return k.lookAgain() }
+// RereadForUnknownKey is what opening a token does that names an unknown key.
+func (k *Keyring) RereadForUnknownKey(ctx context.Context) error { return k.rereadForUnknownKey(ctx) }
 
 // OpenTestKeyFile returns a ring whose key file holds what read returns.
 func OpenTestKeyFile(read func(string) ([]byte, error)) (*Keyring, error) {
@@ -172,13 +172,12 @@ func OpenTestKeyFile(read func(string) ([]byte, error)) (*Keyring, error) {
 	return k, k.Reload()
 }
 
-// DisableLookAgain makes an unknown key just that.
-func (k *Keyring) DisableLookAgain() { k.file.looked = time.Unix(1<<40, 0) }
+// DisableRereads makes an unknown key just that.
+func (k *Keyring) DisableRereads() { k.file.rereadAt = time.Unix(1<<40, 0) }
 
 // Poll is what Watch does once.
 func (k *Keyring) Poll() error {
-	_, err := k.poll()
-	return err
+	return k.reread(context.Background(), byWatch).err
 }
 
 // A TestSealer seals and opens the bytes of one compartment, with the caller's clock.
@@ -196,6 +195,11 @@ func (t TestSealer) Seal(now time.Time, payload string) ([]byte, error) {
 
 // Open returns what a token holds and the label of its key.
 func (t TestSealer) Open(now time.Time, token []byte) (payload, label string, refused *RejectError) {
-	o, refused := t.s.openToken(context.Background(), now, append([]byte(nil), token...))
+	return t.OpenFor(context.Background(), now, token)
+}
+
+// OpenFor is Open for a request with a context.
+func (t TestSealer) OpenFor(ctx context.Context, now time.Time, token []byte) (payload, label string, refused *RejectError) {
+	o, refused := t.s.openToken(ctx, now, append([]byte(nil), token...))
 	return string(o.payload), o.label, refused
 }

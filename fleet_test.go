@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
@@ -188,7 +189,7 @@ func (n *keyFleetNode) start() {
 	n.unread = false
 	n.ring.SetClock(n.clock)
 	if !f.reread {
-		n.ring.DisableLookAgain()
+		n.ring.DisableRereads()
 	}
 	config := cookiesession.Config{Keys: n.ring, Lifetime: f.lifetime, Logger: slog.New(slog.DiscardHandler)}
 	if n.manager, err = cookiesession.New(config); err != nil {
@@ -284,19 +285,23 @@ func (v *keyFleetVisitor) receive(h http.Header) {
 func simulateKeyFleets(t *testing.T, schedules int, plan keyFleetPlan) (total keyFleetCount) {
 	t.Helper()
 	for seed := range schedules {
-		f := newKeyFleet(t, uint64(seed), plan)
-		f.run()
-		total.add(f.keyFleetCount)
-		if t.Failed() {
-			t.FailNow()
-		}
-		if plan.late == 0 { // then all have the same ring in the end
-			for _, n := range f.nodes {
-				n.watch()
-				if got, want := n.ring.Fingerprint(), f.nodes[0].ring.Fingerprint(); got != want {
-					t.Fatalf("seed %d: rings %s and %s", seed, got, want)
+		// In a bubble no reading of the file takes time, so no request gives up waiting for it.
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Until(fleetBegin.AddDate(1, 0, 0)))
+			f := newKeyFleet(t, uint64(seed), plan)
+			f.run()
+			total.add(f.keyFleetCount)
+			if plan.late == 0 { // then all have the same ring in the end
+				for _, n := range f.nodes {
+					n.watch()
+					if got, want := n.ring.Fingerprint(), f.nodes[0].ring.Fingerprint(); got != want {
+						t.Fatalf("seed %d: rings %s and %s", seed, got, want)
+					}
 				}
 			}
+		})
+		if t.Failed() {
+			t.FailNow()
 		}
 	}
 	t.Logf("%d schedules of %d rotations, looking again for unknown keys %v: %d visits with a session, %d refused by clocks, %d by keys; %d sessions lost",

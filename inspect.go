@@ -34,28 +34,32 @@ func (m *Manager) Inspect(header string) (found []Inspection) {
 	for _, c := range []*compartment{m.session, m.flash, m.lease} {
 		for _, first := range r.cookies {
 			if first.kind == c.kind && first.part == 0 {
-				found = append(found, m.inspect(c, &r, first.value))
+				for which, choices := 0, 1; which < min(choices, maxCandidates); which++ {
+					var is Inspection
+					is, choices = m.inspect(c, &r, first.value, which)
+					found = append(found, is)
+				}
 			}
 		}
 	}
 	return found
 }
 
-func (m *Manager) inspect(c *compartment, r *received, first string) Inspection {
-	is := Inspection{Purpose: c.purpose, Cookies: chunksOf(first)}
-	token, _, reason := r.token(c.kind, first, 0, nil)
+func (m *Manager) inspect(c *compartment, r *received, first string, which int) (is Inspection, choices int) {
+	is = Inspection{Purpose: c.purpose, Cookies: chunksOf(first)}
+	token, choices, reason := r.token(c.kind, first, which, nil)
 	if is.Reason = reason; reason != 0 {
-		return is
+		return is, choices
 	}
 	if is.Reason = ReasonMalformed; len(token) < overhead || token[0] != version {
-		return is
+		return is, choices
 	}
 	is.Size = len(token)
 	is.KeyID, is.Nonce = hex.EncodeToString(token[1:headerLen]), hex.EncodeToString(token[headerLen:payloadStart])
 	opened, refused := c.openToken(context.Background(), m.now(), token)
 	if refused != nil {
 		is.Reason, is.KeyLabel = refused.Reason, refused.KeyLabel
-		return is
+		return is, choices
 	}
 	is.KeyLabel = opened.label
 	var v values
@@ -85,5 +89,5 @@ func (m *Manager) inspect(c *compartment, r *received, first string) Inspection 
 	if ok {
 		is.Reason = 0
 	}
-	return is
+	return is, choices
 }

@@ -12,6 +12,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/seed-50e21e88/cookiesession/internal/keyfile"
 )
 
 // Key is one secret of a [Keyring] and the time during which it serves.
@@ -47,6 +49,7 @@ const (
 	maxSecret      = 64
 	minDistinct    = 8
 	maxLabelLength = 64
+	maxShownLabel  = 32 // longer labels stay out of errors: a secret may stand in their place
 )
 
 // ParseSecret reads a secret of 32 to 64 bytes from text: "base64:…" (standard or URL alphabet, padded or not),
@@ -140,12 +143,26 @@ func (k Key) check() error {
 		return err
 	}
 	if err := checkSecret(k.Secret); err != nil {
-		return fmt.Errorf("cookiesession: key %s: %w", k.Label, unprefixed{err})
+		return fmt.Errorf("cookiesession: key %s: %w", k.shownLabel(), unprefixed{err})
 	}
 	if !k.RetireAt.IsZero() && !k.RetireAt.After(k.ActivateAt) {
-		return fmt.Errorf("cookiesession: key %s: retires before it activates", k.Label)
+		return fmt.Errorf("cookiesession: key %s: retires before it activates", k.shownLabel())
 	}
 	return nil
+}
+
+// shownLabel returns the label for errors, unless it may be a secret that stands in the label's place.
+func (k Key) shownLabel() string {
+	if len(k.Label) > maxShownLabel || mayBeSecret(k.Label) {
+		return "(label not shown, it may be a secret)"
+	}
+	return k.Label
+}
+
+// mayBeSecret reports whether text, which stands where a label or a path should, had better not be repeated.
+func mayBeSecret(text string) bool {
+	_, err := ParseSecret(text)
+	return err == nil || keyfile.MayBeSecret(text)
 }
 
 // fingerprint names a secret without revealing it: 64 bits that depend on the secret alone.

@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	maxKeyFile   = 1 << 20         // bytes
-	watchEvery   = 5 * time.Second // Watch's default
-	lookInterval = 5 * time.Second // between two re-reads for unknown keys
-	maxShown     = 32              // longer labels stay out of errors: a secret may stand in their place
+	maxKeyFile     = 1 << 20         // bytes
+	watchEvery     = 5 * time.Second // Watch's default
+	rereadInterval = 5 * time.Second // between two re-reads for unknown keys
+	readPatience   = time.Second     // how long a read may keep requests waiting
 )
 
 // ParseKeyring returns a Keyring of the keys in text, which is one of
@@ -36,10 +36,23 @@ const (
 // members, and all that [NewKeyring] refuses.
 func ParseKeyring(text string) (*Keyring, error) {
 	k := &Keyring{now: time.Now}
-	if err := k.load([]byte(text)); err != nil {
-		return nil, fmt.Errorf("cookiesession: keys: %w", err)
+	if err := k.ReplaceText(text); err != nil {
+		return nil, err
 	}
 	return k, nil
+}
+
+// ReplaceText is [Keyring.Replace] for keys that come as text, such as a secret manager's answer: it swaps all keys for
+// those in text, which is as [ParseKeyring] reads it. The text's not_before is put into force with them, and a text
+// without one takes back what an earlier text or the key file said; what [Keyring.RefuseBefore] said stays. On an
+// error, as from ParseKeyring and without any secret in it, the old keys and not-before stay in force.
+//
+// A file-backed Keyring goes back to its file's keys when that changes, or by [Keyring.Reload], as after Replace.
+func (k *Keyring) ReplaceText(text string) error {
+	if err := k.load([]byte(text)); err != nil {
+		return fmt.Errorf("cookiesession: keys: %w", err)
+	}
+	return nil
 }
 
 // load puts the keys in text into force. Its errors have no prefix.
@@ -78,7 +91,7 @@ func keysOf(file *keyfile.File) ([]Key, error) {
 			if _, err := ParseSecret(entry.Label); err == nil {
 				return nil, fmt.Errorf("%s: a secret stands where its label should", entry.LabelAt)
 			}
-			if len(entry.Label) <= maxShown {
+			if len(entry.Label) <= maxShownLabel && !mayBeSecret(entry.Label) {
 				name = ": key " + entry.Label
 			}
 		}
@@ -99,15 +112,30 @@ func keysOf(file *keyfile.File) ([]Key, error) {
 }
 
 // A keyFile is where a Keyring came from.
+//
+// On a network share a read can hang for minutes, so the file is never read under a lock, but by a goroutine, one at a
+// time. Whoever wants to know what a read comes to waits for it as long as suits: Reload to the end, Watch until its
+// context ends, requests a second at most. Loggers and Watch's report run when the read is over and no lock is held,
+// so they may take their time and use sessions themselves.
 type keyFile struct {
 	path string                       // absolute
 	read func(string) ([]byte, error) // readKeyFile, but in tests
 
-	mu       sync.Mutex // held while the file is read and put into force
-	state    fileState
-	err      error     // why it isn't in force
-	returned fileState // what OpenKeyFile or Reload last told its caller
-	looked   time.Time // when lookAgain last read the file
+	mu       sync.Mutex // guards what follows; held for moments, and no other lock is taken under it
+	reading  *fileRead  // under way; nil if none is
+	last     *fileRead  // the one that ended last; nil before the first
+	reported fileState  // what OpenKeyFile or Reload last returned, which Watch needn't report again
+	rereadAt time.Time  // when a cookie with an unknown key last had the file read
+}
+
+// A fileRead is one reading of the key file.
+type fileRead struct {
+	by        readCause
+	waitUntil time.Time     // requests wait no longer than that
+	done      chan struct{} // closed when the file is in force, or won't be, and what follows is set
+
+	state fileState
+	err   error // why the file isn't in force
 }
 
 // A fileState is what reading the file came to. Two equal ones are one event.
@@ -116,58 +144,193 @@ type fileState struct {
 	err string            // why it isn't in force; empty if it is
 }
 
+// A readCause is who has the file read.
+type readCause int
+
+const (
+	byReload     readCause = iota // puts the file into force even if it hasn't changed, and returns the error, so logs none
+	byWatch                       // logs each change, and the same trouble once
+	byUnknownKey                  // logs changes, and trouble each time
+)
+
 // OpenKeyFile returns a Keyring of the keys in the file at path, which may hold up to 1 MiB of what [ParseKeyring]
 // reads. The error satisfies errors.Is(err, fs.ErrNotExist) if there is no such file.
 //
 // The ring stays with its file: [Keyring.Watch] and [Keyring.Reload] read it again. So does a cookie that names a key
-// which the ring doesn't hold, before it is refused, at most once in 5 seconds however many such cookies come.
+// which the ring doesn't hold, before it is refused, at most once in 5 seconds however many such cookies come. If that
+// takes long, because the file is on a network share that hangs, its request goes on after a second, or when its
+// context ends, and the cookie is refused; later requests don't wait for a read that has taken a second.
 func OpenKeyFile(path string) (*Keyring, error) {
-	path, err := filepath.Abs(path)
+	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("cookiesession: key file: %w", err)
 	}
-	k := &Keyring{now: time.Now, file: &keyFile{path: path, read: readKeyFile}}
+	k := &Keyring{now: time.Now, file: &keyFile{path: absolute, read: readKeyFile}}
 	if err := k.Reload(); err != nil {
+		if isKeysNotPath(path) {
+			return nil, errors.New("cookiesession: key file: its path holds a secret, or looks so, and isn't repeated here; ParseKeyring reads keys themselves")
+		}
 		return nil, err
 	}
 	return k, nil
 }
 
-// Reload reads the key file again and puts it into force whether it has changed or not. On an error the old keys
-// stay. A Keyring that didn't come from [OpenKeyFile] has no file, which is an error too.
+// isKeysNotPath reports whether somebody seems to have passed keys in the place of the path of their file.
+func isKeysNotPath(path string) bool {
+	if _, err := os.Lstat(path); err == nil {
+		return false
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err == nil {
+		path = filepath.Base(path) // the rest is a directory's name
+	}
+	_, err := ParseKeyring(path)
+	return err == nil || mayBeSecret(path)
+}
+
+// Reload reads the key file again and puts it into force whether it has changed or not. It waits for the file system
+// as long as that takes. On an error the old keys stay. A Keyring that didn't come from [OpenKeyFile] has no file,
+// which is an error too.
 func (k *Keyring) Reload() error {
 	if k.file == nil {
 		return errNoFile
 	}
+	r := k.reread(context.Background(), byReload)
 	k.file.mu.Lock()
 	defer k.file.mu.Unlock()
-	_, err := k.reread(true)
-	k.file.returned = k.file.state
-	return err
+	k.file.reported = r.state
+	return r.err
 }
 
 var errNoFile = errors.New("cookiesession: this Keyring has no file to read; open it with OpenKeyFile")
 
-// reread reads the file and puts it into force unless it is in force already. It tells whether that came to something
-// new. The caller holds file.mu.
-func (k *Keyring) reread(always bool) (changed bool, err error) {
+// reread has the file read and returns what that came to, or nil if ctx ended first. A read that is under way already
+// may have begun before the file changed, so it waits for its end and starts another.
+func (k *Keyring) reread(ctx context.Context, by readCause) *fileRead {
 	f := k.file
-	var state fileState
-	text, err := f.read(f.path)
+	for {
+		f.mu.Lock()
+		r := f.reading
+		mine := r == nil
+		if mine {
+			r = k.startRead(by, time.Now().Add(readPatience))
+		}
+		f.mu.Unlock()
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return nil
+		}
+		if mine {
+			return r
+		}
+	}
+}
+
+// rereadForUnknownKey reads the key file again because a cookie names a key that the ring doesn't hold: another server
+// may have been given a new file a moment earlier. It does so at most once in rereadInterval, since visitors choose
+// what their cookies name, and other requests wait for the same read. The error is why the file isn't in force, or
+// that this can't be waited for: for longer than readPatience, or than ctx lasts.
+func (k *Keyring) rereadForUnknownKey(ctx context.Context) error {
+	f := k.file
+	if f == nil {
+		return nil
+	}
+	deadline := time.Now().Add(readPatience)
+	for {
+		f.mu.Lock()
+		r, now := f.reading, k.now()
+		ours := r != nil && r.by == byUnknownKey // another request's, which serves this one too
+		due := f.rereadAt.IsZero() || now.Sub(f.rereadAt) >= rereadInterval
+		if !ours && !due {
+			err := f.last.err
+			f.mu.Unlock()
+			return err
+		}
+		if r == nil {
+			f.rereadAt = now
+			r = k.startRead(byUnknownKey, deadline)
+		}
+		f.mu.Unlock()
+		if err := f.waitFor(ctx, r, deadline); err != nil {
+			return err
+		}
+	}
+}
+
+// waitFor waits until r has ended, but not beyond ctx, deadline and the time that r may keep requests waiting.
+func (f *keyFile) waitFor(ctx context.Context, r *fileRead, deadline time.Time) error {
+	if r.waitUntil.Before(deadline) {
+		deadline = r.waitUntil
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case <-r.done:
+		return nil
+	case <-timer.C:
+		return f.error(fmt.Errorf("reading it takes over %v", readPatience))
+	case <-ctx.Done():
+		return f.error(fmt.Errorf("the request ended before it had been read: %w", ctx.Err()))
+	}
+}
+
+// startRead starts to read the file. The caller holds mu and has seen that no read is under way.
+func (k *Keyring) startRead(by readCause, waitUntil time.Time) *fileRead {
+	f := k.file
+	r := &fileRead{by: by, waitUntil: waitUntil, done: make(chan struct{})}
+	f.reading = r
+	var before fileState
+	if f.last != nil {
+		before = f.last.state
+	}
+	go func() {
+		slow := time.AfterFunc(readPatience, func() {
+			slog.Warn("cookiesession: the key file is still being read; until then the keys in force stay", "file", f.path, "after", readPatience)
+		})
+		r.state, r.err = k.putIntoForce(before, by == byReload)
+		slow.Stop()
+		f.mu.Lock()
+		f.reading, f.last = nil, r
+		f.mu.Unlock()
+		close(r.done)
+		k.log(r, r.state != before)
+	}()
+	return r
+}
+
+// putIntoForce reads the file and puts it into force, unless it is in force already and that will do.
+func (k *Keyring) putIntoForce(before fileState, always bool) (state fileState, err error) {
+	text, err := k.file.read(k.file.path)
 	if err == nil {
 		state.sum = sha256.Sum256(text)
-		if state == f.state && !always {
-			return false, nil
+		if state == before && !always {
+			return state, nil
 		}
 		err = k.load(text)
 	}
 	if err != nil {
-		err = fmt.Errorf("cookiesession: key file %s: %w", f.path, err)
+		err = k.file.error(err)
 		state.err = err.Error()
 	}
-	changed = state != f.state
-	f.state, f.err = state, err
-	return changed, err
+	return state, err
+}
+
+func (f *keyFile) error(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cookiesession: key file %s: %w; make one with: cookiesession keys new -file %s", f.path, err, f.path)
+	}
+	return fmt.Errorf("cookiesession: key file %s: %w", f.path, err)
+}
+
+// log tells what a read came to. Nobody waits for it: a read has ended by then.
+func (k *Keyring) log(r *fileRead, changed bool) {
+	switch {
+	case r.by == byReload:
+	case r.err != nil && (changed || r.by == byUnknownKey):
+		slog.Warn("cookiesession: the keys in force stay", "error", r.err)
+	case changed:
+		slog.Info("cookiesession: key file in force", "file", k.file.path, "ring", k.Fingerprint())
+	}
 }
 
 func readKeyFile(path string) ([]byte, error) {
@@ -196,30 +359,10 @@ func cause(err error) error {
 	return err
 }
 
-// lookAgain reads the key file again because a cookie names a key that the ring doesn't hold: another server may have
-// been given a new file a moment earlier. It does so at most once in lookInterval, since visitors choose what their
-// cookies name; who comes while the file is being read waits. The error is why the file isn't in force.
-func (k *Keyring) lookAgain() error {
-	f := k.file
-	if f == nil {
-		return nil
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := k.now()
-	if f.looked.IsZero() || now.Sub(f.looked) >= lookInterval {
-		f.looked = now
-		if changed, err := k.reread(false); changed {
-			k.log(err)
-		}
-	}
-	return f.err
-}
-
 // Watch reads the key file every so often (0: every 5 seconds) and puts it into force when it has changed, until ctx
 // ends. While the file is broken, half-written or gone the last good keys stay. Each change is logged with
 // slog.Default and told to report, if that isn't nil: why the file can't be used, or nil once it is in force. The
-// same trouble is told once.
+// same trouble is told once. A read that takes over a second is logged.
 //
 // It compares contents, not modification times, so it misses no change: not one that keeps time and size, nor the
 // symbolic links that Kubernetes swaps. Several Watches of one Keyring do no harm. Without a file it reports that once,
@@ -229,7 +372,7 @@ func (k *Keyring) Watch(ctx context.Context, every time.Duration, report func(er
 		report = func(error) {}
 	}
 	if k.file == nil {
-		k.log(errNoFile)
+		slog.Warn("cookiesession: there is nothing to watch", "error", errNoFile)
 		report(errNoFile)
 		<-ctx.Done()
 		return
@@ -240,35 +383,17 @@ func (k *Keyring) Watch(ctx context.Context, every time.Duration, report func(er
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	k.file.mu.Lock()
-	told := k.file.returned
+	reported := k.file.reported
 	k.file.mu.Unlock()
 	for ctx.Err() == nil {
-		state, err := k.poll()
-		if state != told { // also if Reload or lookAgain came first
-			told = state
-			report(err)
+		r := k.reread(ctx, byWatch)
+		if r != nil && r.state != reported { // also if Reload or an unknown key had the change read first
+			reported = r.state
+			report(r.err)
 		}
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
 		}
 	}
-}
-
-func (k *Keyring) poll() (fileState, error) {
-	k.file.mu.Lock()
-	defer k.file.mu.Unlock()
-	changed, err := k.reread(false)
-	if changed {
-		k.log(err)
-	}
-	return k.file.state, err
-}
-
-func (k *Keyring) log(err error) {
-	if err != nil {
-		slog.Error("cookiesession: the keys in force stay", "error", err)
-		return
-	}
-	slog.Info("cookiesession: key file in force", "file", k.file.path, "ring", k.Fingerprint())
 }

@@ -136,6 +136,11 @@ func TestBrokenKeyFiles(t *testing.T) {
 		{"null secret", secret("null"), `line 3: "secret" is not a text in quotation marks`},
 		{"secret as a list", secret(`["` + secretA + `"]`), `line 3: "secret" is not a text in quotation marks`},
 		{"passphrase", secret(`"correct horse battery staple"`), "line 3: key a: " + noBase64},
+		{"short secret in the label's place", keys(`{"label": "` + secretA[:22] + `", "secret": "a"}`), "line 3: " + noBase64},
+		{"short secret as a member", keys(`{"` + secretA[:22] + `": "a"}`), "line 3: unknown member; a key has label, secret, activate_at and retire_at"},
+		{"list: cut in the middle", secretA[:22] + "=;" + secretB, "key 1: " + noBase64},
+		{"list: cut secrets that are equal", secretA[:22] + "=" + secretB + "," + secretA[:22] + "=" + secretA,
+			"key (label not shown, it may be a secret): its label is listed twice"},
 		{"passphrase under a long label", keys(`{"label": "` + strings.Repeat("x", 33) + `", "secret": "correct horse battery staple"}`), "line 3: " + noBase64},
 		{"broken hexadecimal", secret(`"hex:` + secretAHex[1:] + `"`), "line 3: key a: secret is not hexadecimal"},
 		{"31 bytes", secret(`"hex:` + secretAHex[2:] + `"`), "line 3: key a: secret has 31 bytes, want 32 to 64 random ones"},
@@ -202,12 +207,38 @@ func writeKeys(t *testing.T, path, text string) string {
 func TestOpenKeyFileThatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
 	_, err := cookiesession.OpenKeyFile(filepath.Join(dir, "none"))
-	if want := "cookiesession: key file " + dir + "/none: no such file or directory"; !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
+	if want := "cookiesession: key file " + dir + "/none: no such file or directory; make one with: cookiesession keys new -file " + dir + "/none"; !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	_, err = cookiesession.OpenKeyFile(dir)
 	if want := "cookiesession: key file " + dir + ": not a regular file"; fmt.Sprint(err) != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// Keys in the place of the path to them stay out of the error.
+func TestOpenKeyFileWithoutPath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	standard := strings.NewReplacer("-", "+", "_", "/").Replace(secretA)
+	const want = "cookiesession: key file: its path holds a secret, or looks so, and isn't repeated here; ParseKeyring reads keys themselves"
+	for _, path := range []string{
+		secretA, standard, "base64:" + secretA + "=", "hex:" + secretAHex, secretAHex, "new=" + secretB + ",old=" + secretA,
+		secretA[:24], "dir/" + secretA, "./" + secretB, `{"keys": [{"label": "a", "secret": "` + secretA + `"}]}`,
+		strings.Repeat(secretA+",", 100), // longer than a file's name may be
+	} {
+		_, err := cookiesession.OpenKeyFile(path)
+		if fmt.Sprint(err) != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	// What looks like one but is there is a path.
+	if err := os.Mkdir(secretA, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{secretA, secretA + "/keys.json"} {
+		if _, err := cookiesession.OpenKeyFile(path); err == nil || !strings.Contains(err.Error(), path+": ") {
+			t.Errorf("got %v, want an error that names %s", err, path)
+		}
 	}
 }
 
@@ -259,7 +290,7 @@ func TestReload(t *testing.T) {
 	if err := ring.Replace(cookiesession.GenerateKey("other")); err != nil {
 		t.Fatal(err)
 	}
-	if err := ring.LookAgain(); err != nil || labels(ring) != "other" {
+	if err := ring.RereadForUnknownKey(t.Context()); err != nil || labels(ring) != "other" {
 		t.Errorf("an unchanged file undid Replace: keys %s, error %v", labels(ring), err)
 	}
 	if err := ring.Reload(); err != nil || labels(ring) != "a" {
@@ -278,8 +309,98 @@ func TestReload(t *testing.T) {
 	if err := noFile.Reload(); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if err := noFile.LookAgain(); err != nil {
+	if err := noFile.RereadForUnknownKey(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Keys from a secret manager: text is put into a running ring, whole or not at all.
+func TestReplaceText(t *testing.T) {
+	ring, err := cookiesession.NewKeyring(parsedKey(t, "a", secretA))
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := cookiesession.NewTestSealer(ring)
+	token, err := node.Seal(time.Now(), "payload")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(notBefore string) string {
+		return `{` + notBefore + `"keys": [{"label": "c", "secret": "` + secretC + `"}, {"label": "a", "secret": "` + secretA + `"}]}`
+	}
+	for _, test := range []struct{ name, text, labels string }{
+		{"a list", "b=" + secretB + ",a=" + secretA, "b a"},
+		{"a key file's content", "\uFEFF" + file("") + "\r\n", "c a"},
+		{"with not_before", file(`"not_before": "2026-11-21T14:10:00Z", `), "c a"},
+	} {
+		if err := ring.ReplaceText(test.text); err != nil {
+			t.Fatalf("%s: %v", test.name, err)
+		}
+		want, err := cookiesession.ParseKeyring(test.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if labels(ring) != test.labels || ring.Fingerprint() != want.Fingerprint() {
+			t.Errorf("%s: got %s, ring %s; want %s, ring %s", test.name, labels(ring), ring.Fingerprint(), test.labels, want.Fingerprint())
+		}
+		if payload, label, refused := node.Open(time.Now(), token); refused != nil || payload != "payload" || label != "a" {
+			t.Errorf("%s: got %q by %s, %v", test.name, payload, label, refused)
+		}
+	}
+
+	before := ring.Fingerprint()
+	for _, text := range []string{"", "a=" + zeroSecret, secretA + "=" + secretB, file("")[:60], "a=" + secretA + ",a=" + secretB} {
+		err := ring.ReplaceText(text)
+		if err == nil || !strings.HasPrefix(err.Error(), "cookiesession: keys: ") || strings.Contains(err.Error(), secretA[:6]) {
+			t.Errorf("got %v, want an error without a secret", err)
+		}
+		if ring.Fingerprint() != before {
+			t.Fatalf("%v, but the ring changed", err)
+		}
+	}
+
+	// The text says all of not-before but what RefuseBefore says.
+	ring.RefuseBefore(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	if ring.Fingerprint() != before {
+		t.Error("an earlier RefuseBefore counts more than the text's not_before")
+	}
+	if err := ring.ReplaceText(file("")); err != nil {
+		t.Fatal(err)
+	}
+	same, err := cookiesession.ParseKeyring(file(`"not_before": "2026-01-01T00:00:00Z", `))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ring.Fingerprint() != same.Fingerprint() {
+		t.Error("ReplaceText left the not_before of an earlier text, or forgot RefuseBefore's")
+	}
+}
+
+// A ring with a file goes back to it as after Replace.
+func TestReplaceTextOfKeyFile(t *testing.T) {
+	captureLog(t)
+	path := writeKeys(t, filepath.Join(t.TempDir(), "keys"), "a="+secretA)
+	ring, err := cookiesession.OpenKeyFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace := func() {
+		t.Helper()
+		if err := ring.ReplaceText("b=" + secretB); err != nil || labels(ring) != "b" {
+			t.Fatalf("got %v, keys %s", err, labels(ring))
+		}
+	}
+	replace()
+	if err := ring.Poll(); err != nil || labels(ring) != "b" {
+		t.Errorf("an unchanged file undid ReplaceText: keys %s, error %v", labels(ring), err)
+	}
+	if err := ring.Reload(); err != nil || labels(ring) != "a" {
+		t.Errorf("Reload didn't go back to the file: keys %s, error %v", labels(ring), err)
+	}
+	replace()
+	writeKeys(t, path, "c="+secretC)
+	if err := ring.Poll(); err != nil || labels(ring) != "c" {
+		t.Errorf("a changed file isn't in force: keys %s, error %v", labels(ring), err)
 	}
 }
 
@@ -321,104 +442,6 @@ func parsedKey(t *testing.T, label, text string) cookiesession.Key {
 		t.Fatal(err)
 	}
 	return cookiesession.Key{Label: label, Secret: secret}
-}
-
-// A token with an unknown key makes the ring read its file, at most once in five seconds.
-func TestUnknownKeyReadsTheFileAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		path := writeKeys(t, filepath.Join(t.TempDir(), "keys"), "a="+secretA)
-		ring, err := cookiesession.OpenKeyFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		node := cookiesession.NewTestSealer(ring)
-		token := func(label, secret string) []byte {
-			other, err := cookiesession.NewKeyring(parsedKey(t, label, secret))
-			if err != nil {
-				t.Fatal(err)
-			}
-			token, err := cookiesession.NewTestSealer(other).Seal(time.Now(), label)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return token
-		}
-		b, c := token("b", secretB), token("c", secretC)
-		opens := func(token []byte) bool {
-			_, _, refused := node.Open(time.Now(), token)
-			if refused != nil && refused.Reason != cookiesession.ReasonUnknownKey {
-				t.Fatal(refused)
-			}
-			return refused == nil
-		}
-
-		writeKeys(t, path, "a="+secretA+",b="+secretB)
-		if !opens(b) {
-			t.Error("the file wasn't read for an unknown key")
-		}
-		writeKeys(t, path, "a="+secretA+",b="+secretB+",c="+secretC)
-		time.Sleep(5*time.Second - time.Nanosecond)
-		if opens(c) {
-			t.Error("the file was read twice in five seconds")
-		}
-		time.Sleep(time.Nanosecond)
-		if !opens(c) {
-			t.Error("the file wasn't read after five seconds")
-		}
-
-		// Opening, Reload and Watch don't count, and a key that has retired is as good as unknown.
-		time.Sleep(5 * time.Second)
-		writeKeys(t, path, `{"keys": [{"label": "a", "secret": "`+secretA+`"}, {"label": "c", "secret": "`+secretC+`", "retire_at": "1999-01-01T00:00:00Z"}]}`)
-		if err := ring.Reload(); err != nil {
-			t.Fatal(err)
-		}
-		writeKeys(t, path, "a="+secretA+",c="+secretC)
-		if !opens(c) {
-			t.Error("the file wasn't read for a retired key")
-		}
-
-		// A broken file shows in the refusal, also between two readings.
-		writeKeys(t, path, "b="+zeroSecret)
-		time.Sleep(5 * time.Second)
-		for range 2 {
-			_, _, refused := node.Open(time.Now(), b)
-			want := "cookiesession: cookie  refused: unknown-key: cookiesession: key file " + path + ": key 1: key b: secret has only 1 distinct bytes, so it is not random"
-			if refused == nil || refused.Error() != want {
-				t.Errorf("got  %v\nwant %s", refused, want)
-			}
-		}
-	})
-}
-
-// Many requests with an unknown key at once: all wait for the one that reads, and all open.
-func TestUnknownKeyReadsOnceForMany(t *testing.T) {
-	path := writeKeys(t, filepath.Join(t.TempDir(), "keys"), "a="+secretA)
-	ring, err := cookiesession.OpenKeyFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeKeys(t, path, "b="+secretB)
-	other, err := cookiesession.OpenKeyFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := cookiesession.NewTestSealer(other).Seal(time.Now(), "payload")
-	if err != nil {
-		t.Fatal(err)
-	}
-	node := cookiesession.NewTestSealer(ring)
-	start := make(chan struct{})
-	var wg sync.WaitGroup
-	for range 50 {
-		wg.Go(func() {
-			<-start
-			if payload, _, refused := node.Open(time.Now(), token); refused != nil || payload != "payload" {
-				t.Errorf("got %q, %v", payload, refused)
-			}
-		})
-	}
-	close(start)
-	wg.Wait()
 }
 
 func TestWatch(t *testing.T) {
@@ -474,7 +497,7 @@ func TestWatch(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		expect(prefix + "no such file or directory")
+		expect(prefix + "no such file or directory; make one with: cookiesession keys new -file PATH")
 		if got := labels(ring); got != "d" {
 			t.Errorf("in force without a file: %s, want d", got)
 		}
@@ -483,7 +506,7 @@ func TestWatch(t *testing.T) {
 
 		// What Reload or an unknown key found first is told too.
 		writeKeys(t, path, "e="+secretC)
-		if err := ring.LookAgain(); err != nil {
+		if err := ring.RereadForUnknownKey(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		expect("good: e")
@@ -634,7 +657,7 @@ func TestWatchAndReplaceWithRequestsInFlight(t *testing.T) {
 					t.Errorf("got %q, %v", got, refused)
 					return
 				}
-				_, _, _ = ring.Keys(), ring.Fingerprint(), ring.LookAgain()
+				_, _, _ = ring.Keys(), ring.Fingerprint(), ring.RereadForUnknownKey(t.Context())
 			}
 		})
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed-50e21e88/cookiesession/internal/keyfile"
 )
 
 // A Keyring holds the keys that seal and open cookies. The active key with the latest ActivateAt seals; every key
@@ -18,11 +20,14 @@ import (
 // A Keyring is safe for concurrent use and may be shared by several Managers, whose cookies don't open for each other
 // unless their names and scopes are equal.
 type Keyring struct {
-	current      atomic.Pointer[ring]
-	refuseBefore atomic.Int64 // Unix seconds; 0: none
-	replacing    sync.Mutex   // held while a new ring is made, so that two changes don't undo each other
-	file         *keyFile     // nil unless it came from OpenKeyFile
+	current      atomic.Pointer[ring] // requests read it without a lock, so no change of keys makes one wait
+	refuseBefore atomic.Int64         // Unix seconds; 0: none
+	file         *keyFile             // nil unless it came from OpenKeyFile; it has a lock of its own
 	now          func() time.Time
+
+	// replacing is held from reading current to storing its successor, since Replace takes the not-before over from the
+	// ring that it replaces. No other lock is taken under it, no file is read, and nothing is logged.
+	replacing sync.Mutex
 }
 
 // A ring is one generation of a Keyring. It never changes.
@@ -48,7 +53,9 @@ func NewKeyring(keys ...Key) (*Keyring, error) {
 }
 
 // Replace swaps all keys at once; requests in flight finish with the keys they found. On an error, as from
-// [NewKeyring], the old keys stay in force. What [Keyring.RefuseBefore] or the key file said of not-before stays.
+// [NewKeyring], the old keys stay in force. What [Keyring.RefuseBefore], a key file or a text said of not-before
+// stays. [Keyring.ReplaceText] is the same for keys that come as text.
+//
 // A file-backed Keyring goes back to its file's keys when that changes, or by [Keyring.Reload].
 func (k *Keyring) Replace(keys ...Key) error {
 	k.replacing.Lock()
@@ -69,21 +76,21 @@ func (k *Keyring) Replace(keys ...Key) error {
 func newRing(keys []Key, notBefore int64, now time.Time) (*ring, error) {
 	r := &ring{notBefore: notBefore}
 	labels := make(map[string]bool, len(keys))
-	owners := make(map[string]string, len(keys)) // fingerprint → label
+	owners := make(map[string]Key, len(keys)) // by fingerprint
 	for _, key := range keys {
 		if err := key.check(); err != nil {
 			return nil, err
 		}
 		if labels[key.Label] {
-			return nil, fmt.Errorf("cookiesession: key %s: its label is listed twice", key.Label)
+			return nil, fmt.Errorf("cookiesession: key %s: its label is listed twice", key.shownLabel())
 		}
 		key.Secret = slices.Clone(key.Secret)
 		fingerprint := key.fingerprint()
 		if other, ok := owners[fingerprint]; ok {
-			return nil, fmt.Errorf("cookiesession: key %s: has the same secret as %s", key.Label, other)
+			return nil, fmt.Errorf("cookiesession: key %s: has the same secret as %s", key.shownLabel(), other.shownLabel())
 		}
 		labels[key.Label] = true
-		owners[fingerprint] = key.Label
+		owners[fingerprint] = key
 		r.keys = append(r.keys, ringKey{key, fingerprint})
 	}
 	slices.SortStableFunc(r.keys, func(a, b ringKey) int { return b.ActivateAt.Compare(a.ActivateAt) })
@@ -97,10 +104,14 @@ var errNoActiveKey = errors.New("cookiesession: no key is active now; give one k
 
 // sealing returns the index of the key that seals, or -1.
 func (r *ring) sealing(now time.Time) int {
-	return slices.IndexFunc(r.keys, func(k ringKey) bool { return !k.ActivateAt.After(now) && !k.retired(now) })
+	return keyfile.Sealing(len(r.keys), func(i int) keyfile.Period { return r.keys[i].period() }, now)
 }
 
-func (k *ringKey) retired(now time.Time) bool { return !k.RetireAt.IsZero() && !now.Before(k.RetireAt) }
+func (k *ringKey) period() keyfile.Period {
+	return keyfile.Period{ActivateAt: k.ActivateAt, RetireAt: k.RetireAt}
+}
+
+func (k *ringKey) retired(now time.Time) bool { return k.period().Retired(now) }
 
 // RefuseBefore makes every session created before t refused with ReasonRevoked: everybody is logged out who hasn't
 // started or regenerated a session since. If t is still to come, that includes sessions that start before it.
@@ -168,7 +179,7 @@ func (k *Keyring) Keys() []KeyInfo {
 			state = KeyRetired
 		case i == sealing:
 			state = KeySealing
-		case key.ActivateAt.After(now):
+		case !key.period().Active(now):
 			state = KeyPending
 		}
 		infos[i] = KeyInfo{key.Label, state, key.ActivateAt.UTC(), key.RetireAt.UTC(), key.fingerprint}

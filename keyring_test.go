@@ -54,6 +54,8 @@ func TestNewKeyringRefuses(t *testing.T) {
 		{"label with =", []cookiesession.Key{label("a=")}, badCharacter},
 		{"same label", []cookiesession.Key{a, with(b, func(key *cookiesession.Key) { key.Label = "a" })}, "key a: its label is listed twice"},
 		{"same secret", []cookiesession.Key{a, with(a, func(key *cookiesession.Key) { key.Label = "b" })}, "key b: has the same secret as a"},
+		{"secret as the label", []cookiesession.Key{{Label: secretA[:40], Secret: []byte("august")}}, "key (label not shown, it may be a secret): secret has 6 bytes, want 32 to 64 random ones"},
+		{"secret as the label, hexadecimal", []cookiesession.Key{{Label: secretAHex[:40], Secret: []byte("august")}}, "key (label not shown, it may be a secret): secret has 6 bytes, want 32 to 64 random ones"},
 		// golangcollege/sessions filled short keys up with zeros and took the empty one.
 		{"no secret", []cookiesession.Key{{Label: "a"}}, "key a: secret has 0 bytes, want 32 to 64 random ones"},
 		{"short secret", []cookiesession.Key{{Label: "a", Secret: a.Secret[:31]}}, "key a: secret has 31 bytes, want 32 to 64 random ones"},

@@ -135,10 +135,10 @@ func (s *sealer) openToken(ctx context.Context, now time.Time, token []byte) (op
 	id := keyID(token[1:])
 	key := s.current().named(id)
 	if key == nil || key.retired(now) {
-		lookErr := s.ring.lookAgain()
+		rereadErr := s.ring.rereadForUnknownKey(ctx)
 		key = s.current().named(id)
 		if key == nil || key.retired(now) {
-			refused := &RejectError{Reason: ReasonUnknownKey, Err: lookErr}
+			refused := &RejectError{Reason: ReasonUnknownKey, Err: rereadErr}
 			if key != nil {
 				refused.KeyLabel = key.Label
 			}

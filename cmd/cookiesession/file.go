@@ -16,23 +16,40 @@ var lockWait = 5 * time.Second
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, cause(err))
+		return nil, fileError(path, err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > 1<<20 {
-		return nil, fmt.Errorf("key file %s: it is no regular file of at most 1 MiB", path)
+		return nil, fileError(path, errors.New("it is no regular file of at most 1 MiB"))
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, cause(err))
+		return nil, fileError(path, err)
 	}
 	return text, nil
 }
 
-// cause drops the path from err: the sentence around it has it.
+// fileError says what is wrong with a key file. It names the file if there is one: what isn't there may be a secret in
+// the place of a path.
+func fileError(path string, err error) error {
+	err = cause(err)
+	if _, missing := os.Lstat(path); missing == nil {
+		return fmt.Errorf("key file %s: %w", path, err)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("key file: %w; make one with: cookiesession keys new -file NAME", err)
+	}
+	return fmt.Errorf("key file: %w", err)
+}
+
+// cause drops the paths from err: the sentence around it has them, or they mustn't be shown.
 func cause(err error) error {
 	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
+	var linkError *os.LinkError
+	switch {
+	case errors.As(err, &pathError):
 		return pathError.Err
+	case errors.As(err, &linkError):
+		return linkError.Err
 	}
 	return err
 }
@@ -43,10 +60,12 @@ func createFile(path string, content []byte) error {
 		if _, err := os.Lstat(path); err == nil {
 			return fmt.Errorf("%s exists and is left alone; add a key to it with: cookiesession keys rotate -file %s", path, path)
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return fileError(path, err)
 		}
-		_, err := replacement.Write(content)
-		return err
+		if _, err := replacement.Write(content); err != nil {
+			return fileError(path, err)
+		}
+		return nil
 	})
 }
 
@@ -55,7 +74,7 @@ func createFile(path string, content []byte) error {
 func changeFile(path string, change func([]byte) ([]byte, error)) (notes []string, err error) {
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, cause(err))
+		return nil, fileError(path, err)
 	}
 	err = withReplacement(target, func(replacement *os.File) error {
 		old, err := readFile(path)
@@ -68,20 +87,22 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 		}
 		info, err := os.Stat(target)
 		if err != nil {
-			return err
+			return fileError(path, err)
 		}
 		if err := keepOwner(replacement, info); err != nil {
 			return fmt.Errorf("the owner of %s can't be kept (%w); do this as its owner or as root", path, cause(err))
 		}
 		if info.Mode().Perm()&0o077 == 0o040 { // a group was let in on purpose
 			if err := replacement.Chmod(0o640); err != nil {
-				return err
+				return fileError(path, err)
 			}
 		} else if info.Mode().Perm()&0o077 != 0 {
 			notes = append(notes, fmt.Sprintf("the mode was %04o and is 0600 now: only its owner can read the file", info.Mode().Perm()))
 		}
-		_, err = replacement.Write(content)
-		return err
+		if _, err := replacement.Write(content); err != nil {
+			return fileError(path, err)
+		}
+		return nil
 	})
 	return notes, err
 }
@@ -90,7 +111,7 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 // there can be one at a time.
 func withReplacement(path string, fill func(*os.File) error) (err error) {
 	name := path + ".new"
-	replacement, err := lock(name)
+	replacement, err := lock(path, name)
 	if err != nil {
 		return err
 	}
@@ -103,24 +124,26 @@ func withReplacement(path string, fill func(*os.File) error) (err error) {
 	if err := fill(replacement); err != nil {
 		return err
 	}
-	if err := replacement.Sync(); err != nil {
-		return err
-	}
-	if err := replacement.Close(); err != nil {
-		return err
+	if err := errors.Join(replacement.Sync(), replacement.Close()); err != nil {
+		return fileError(path, err)
 	}
 	if err := os.Rename(name, path); err != nil {
-		return err
+		return fileError(path, err)
 	}
 	syncDir(filepath.Dir(path)) // the rename has happened; at worst a crash undoes it
 	return nil
 }
 
-func lock(name string) (*os.File, error) {
+func lock(path, name string) (*os.File, error) {
 	for deadline := time.Now().Add(lockWait); ; {
 		file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if !errors.Is(err, fs.ErrExist) {
-			return file, err
+		switch {
+		case err == nil:
+			return file, nil
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, errors.New("the directory that the key file is to be in doesn't exist")
+		case !errors.Is(err, fs.ErrExist):
+			return nil, fileError(path, err)
 		}
 		if time.Now().After(deadline) {
 			return nil, fmt.Errorf("%s exists: another cookiesession is changing the file, or was interrupted; if none runs, remove it", name)

@@ -133,7 +133,7 @@ func TestReplacement(t *testing.T) {
 		if files, err := filepath.Glob("target/*"); err != nil || len(files) != 1 {
 			w.Errorf("left %q, %v", files, err)
 		}
-		w.expect(exitProblem, "cookiesession: key file none: no such file or directory\n", "keys", "rotate", "-file", "none")
+		w.expect(exitProblem, "cookiesession: key file: no such file or directory; make one with: cookiesession keys new -file NAME\n", "keys", "rotate", "-file", "none")
 		if err := os.Symlink("nowhere", "dangling"); err != nil {
 			w.Fatal(err)
 		}

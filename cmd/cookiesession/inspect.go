@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -17,8 +16,12 @@ import (
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
-	"github.com/seed-50e21e88/cookiesession/internal/inspect"
+	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
+
+// maxInput bounds standard input, in bytes: a HAR holds the bodies of all responses.
+const maxInput = 64 << 20
 
 func (p *program) inspect(flags *flag.FlagSet, args []string) error {
 	from := keySource(flags)
@@ -29,7 +32,8 @@ func (p *program) inspect(flags *flag.FlagSet, args []string) error {
 	asJSON := flags.Bool("json", false, "print JSON")
 	err := p.parse(flags, args, `
 Reads cookies from standard input and says what they are: a Cookie or Set-Cookie header,
-several of them, what curl -v printed, or what a browser copies with "copy as cURL".
+several of them, what curl -v printed, what a browser copies as cURL, fetch (Node.js),
+PowerShell or HAR, or a cookies.txt.
 
 Without keys: which key sealed them, how many parts there are and whether they are
 whole. With -file or -env also what is in them, without the values, and whether a server
@@ -52,25 +56,23 @@ The exit status is 1 if a session, flash or lease cookie is torn, malformed or r
 			return err
 		}
 	}
-	text, err := io.ReadAll(io.LimitReader(p.stdin, 1<<20))
+	text, err := io.ReadAll(io.LimitReader(p.stdin, maxInput+1))
 	if err != nil {
 		return err
+	} else if len(text) > maxInput {
+		return fmt.Errorf("there are more than %d MiB on standard input; paste one request", maxInput>>20)
 	}
-	sent, set, err := readCookies(string(text))
+	messages, err := readMessages(string(text))
 	if err != nil {
 		return err
 	}
 	in := inspector{ring: ring, name: stripPrefix(*name), scope: *scope, idle: *idle, values: *values, now: time.Now()}
-	var found []*session
-	for _, source := range []struct {
-		name    string
-		cookies []cookie
-	}{{"Cookie", sent}, {"Set-Cookie", set}} {
-		sessions, err := in.sessions(source.name, source.cookies)
-		if err != nil {
-			return err
-		}
-		found = append(found, sessions...)
+	if err := in.check(); err != nil {
+		return err
+	}
+	found, err := in.sessions(messages)
+	if err != nil {
+		return err
 	}
 	if len(found) == 0 {
 		return errors.New("none of the cookies is this package's; the session's name is the one that Config.Name gives")
@@ -110,86 +112,124 @@ func stripPrefix(name string) string {
 	return name
 }
 
-// sessions returns what cookies come to, by name in the order in which the names come first.
-func (in *inspector) sessions(from string, cookies []cookie) (found []*session, err error) {
-	byName := make(map[string][]cookie)
-	var names []string
-	for _, c := range cookies {
-		name, _, _ := strings.Cut(c.name, ".")
-		if byName[name] == nil {
-			names = append(names, name)
+// sessions returns what the cookies of messages come to, by name in the order in which the names come first. Of equal
+// ones, as many requests of one visitor carry, the first is in it.
+func (in *inspector) sessions(messages []message) (found []*session, err error) {
+	known := make(map[string]bool)
+	for _, m := range messages {
+		byName := make(map[string][]cookie)
+		var names []string
+		for _, c := range m.cookies {
+			name, _, _ := strings.Cut(c.name, ".")
+			if name == "" {
+				continue // browsers allow it; this package doesn't
+			}
+			if byName[name] == nil {
+				names = append(names, name)
+			}
+			byName[name] = append(byName[name], c)
 		}
-		byName[name] = append(byName[name], c)
-	}
-	for _, name := range names {
-		if in.name != "" && stripPrefix(name) != in.name || in.name == "" && !slices.ContainsFunc(byName[name], looksLikeOurs) {
-			continue
+		for _, name := range names {
+			if in.name != "" && stripPrefix(name) != in.name || in.name == "" && !slices.ContainsFunc(byName[name], looksLikeOurs) {
+				continue
+			}
+			if same := fmt.Sprintf("%q", byName[name]); known[same] {
+				continue
+			} else {
+				known[same] = true
+			}
+			s, err := in.session(m.from, name, byName[name])
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, s)
 		}
-		s, err := in.session(from, name, byName[name])
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, s)
 	}
 	return found, nil
 }
 
 // looksLikeOurs reports whether a cookie can be this package's judging by its form.
 func looksLikeOurs(c cookie) bool {
-	_, suffix, _ := strings.Cut(c.name, ".")
-	if tag, ok := strings.CutPrefix(suffix, "ended."); ok {
-		return len(tag) == 11
+	_, suffix := cookiename.Split(c.name)
+	kind, part, _ := cookiename.Parse(suffix)
+	if kind == cookiename.Ended {
+		return true
 	}
-	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._"
-	value := unquote(c.value)
-	if len(value) < 29 || strings.Trim(value, characters) != "" {
+	if _, ok := purposes[kind]; !ok || part > 0 {
 		return false
 	}
-	switch suffix {
-	case "", "flash", "lease":
-		return value[0] >= '1' && value[0] <= '9' && strings.HasPrefix(value[1:], "A") // version 1 is 0x01
+	value := c.value
+	if len(value) > 2 && value[0] == '"' { // some clients send it so
+		value = strings.Trim(value, `"`)
 	}
-	return false
+	if len(value) < 1+tokenStart || value[0] < '1' || value[0] > '9' {
+		return false
+	}
+	token, ok := base64dot.AppendDecode(nil, value[1:1+tokenStart])
+	return ok && token[0] == 1 // the version
 }
+
+// tokenStart is how many characters of text the first cookie has at least: the header of a token, in whole groups of
+// four (FORMAT.md, 5).
+const tokenStart = 28
+
+// purposes are the kinds of cookies that hold tokens.
+var purposes = map[cookiename.Kind]string{cookiename.Session: "session", cookiename.Flash: "flash", cookiename.Lease: "lease"}
 
 func (in *inspector) session(from, name string, cookies []cookie) (*session, error) {
 	s := &session{From: from, Name: name}
-	var header []string
+	var header, anonymous []string
 	compartments := make(map[string]*compartment)
 	for _, c := range cookies {
+		_, suffix := cookiename.Split(c.name)
 		if c.attributes == "" || !c.deleted() {
 			header = append(header, c.name+"="+c.value)
+			anonymous = append(anonymous, "session"+suffix+"="+c.value)
 		}
-		suffix := strings.TrimPrefix(c.name[len(name):], ".")
-		if tag, ok := strings.CutPrefix(suffix, "ended."); ok {
-			seconds, _ := strconv.ParseInt(unquote(c.value), 10, 64)
+		kind, number, tag := cookiename.Parse(suffix)
+		if kind == cookiename.Ended {
+			seconds, _ := strconv.ParseInt(c.value, 10, 64)
 			s.Ended = append(s.Ended, ended{tag, unix(seconds)})
 			continue
 		}
-		purpose := "session"
-		for _, other := range []string{"flash", "lease"} {
-			if suffix == other || strings.HasPrefix(suffix, other+".") {
-				purpose = other
-			}
+		purpose, ok := purposes[kind]
+		if !ok {
+			continue
 		}
 		if compartments[purpose] == nil {
 			compartments[purpose] = &compartment{Purpose: purpose}
 		}
 		found := compartments[purpose]
-		found.Cookies = append(found.Cookies, part{Name: c.name, Bytes: len(c.name) + len(c.value), Line: c.line, Attributes: c.attributes, Deleted: c.attributes != "" && c.deleted()})
+		found.Cookies = append(found.Cookies, part{
+			Name: c.name, Bytes: len(c.name) + len(c.value), Line: c.line, Attributes: c.attributes,
+			Deleted: c.attributes != "" && c.deleted(), number: number,
+		})
 	}
-	lines := []string{strings.Join(header, "; ")}
+	texts := keyless.Inspect(strings.Join(anonymous, "; "))
 	for _, purpose := range []string{"session", "flash", "lease"} {
 		if found := compartments[purpose]; found != nil {
-			found.join(lines, name)
+			found.join(texts)
 			s.Compartments = append(s.Compartments, found)
 		}
 	}
 	if in.ring == nil {
 		return s, nil
 	}
-	return s, in.open(s, lines)
+	return s, in.open(s, strings.Join(header, "; "))
 }
+
+// keyless looks at what can be seen without keys: it has one that nothing is sealed with.
+var keyless = func() *cookiesession.Manager {
+	ring, err := cookiesession.NewKeyring(cookiesession.GenerateKey("none"))
+	if err != nil {
+		panic(err)
+	}
+	m, err := cookiesession.New(cookiesession.Config{Keys: ring, Insecure: true, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		panic(err)
+	}
+	return m
+}()
 
 func unix(seconds int64) time.Time {
 	if seconds <= 0 {
@@ -198,34 +238,47 @@ func unix(seconds int64) time.Time {
 	return time.Unix(seconds, 0).UTC()
 }
 
-// join looks at what can be seen without keys.
-func (c *compartment) join(lines []string, name string) {
-	if c.Purpose != "session" {
-		name += "." + c.Purpose
-	}
+// join notes what can be seen without keys.
+func (c *compartment) join(inspected []cookiesession.Inspection) {
 	declared := 0
-	for _, t := range inspect.Texts(lines, name) {
-		declared = max(declared, t.Cookies)
-		if t.Reason != "" {
-			c.Texts = append(c.Texts, text{State: t.Reason, Cookies: t.Cookies})
+	for _, is := range inspected {
+		if is.Purpose != c.Purpose {
 			continue
 		}
-		c.Texts = append(c.Texts, text{State: "whole", Cookies: t.Cookies, Version: int(t.Token[0]), KeyID: hex.EncodeToString(t.Token[1:17]), Bytes: len(t.Token)})
+		declared = max(declared, is.Cookies)
+		t := text{State: "whole", Cookies: is.Cookies, Version: 1, KeyID: is.KeyID, Bytes: is.Size}
+		if is.KeyID == "" {
+			t = text{State: is.Reason.String(), Cookies: is.Cookies}
+		}
+		c.Texts = append(c.Texts, t)
 	}
 	for i := range c.Cookies {
-		number, err := strconv.Atoi(strings.TrimPrefix(c.Cookies[i].Name[len(name):], "."))
-		c.Cookies[i].Stale = err == nil && number >= declared && !c.Cookies[i].Deleted
+		c.Cookies[i].Stale = c.Cookies[i].number > 0 && c.Cookies[i].number >= declared && !c.Cookies[i].Deleted
 	}
 }
 
-// open looks at what the keys show. The verdict is the library's own.
-func (in *inspector) open(s *session, lines []string) error {
-	refused := make(map[string]*cookiesession.RejectError)
-	config := cookiesession.Config{
-		Keys: in.ring, Name: stripPrefix(s.Name), Scope: in.scope, IdleTimeout: in.idle, Lifetime: max(in.idle, 24*time.Hour),
-		Logger:   slog.New(slog.DiscardHandler),
-		OnReject: func(_ *http.Request, err *cookiesession.RejectError) { refused[err.Cookie] = err },
+// config returns what a server must have whose sessions have this name.
+func (in *inspector) config(name string) cookiesession.Config {
+	return cookiesession.Config{
+		Keys: in.ring, Name: name, Scope: in.scope, IdleTimeout: in.idle, Lifetime: max(in.idle, 24*time.Hour),
+		Logger: slog.New(slog.DiscardHandler),
 	}
+}
+
+// check returns an error if no server can have these settings.
+func (in *inspector) check() error {
+	if in.ring == nil {
+		return nil
+	}
+	_, err := cookiesession.New(in.config("session"))
+	return err
+}
+
+// open looks at what the keys show. The verdict is the library's own.
+func (in *inspector) open(s *session, header string) error {
+	refused := make(map[string]*cookiesession.RejectError)
+	config := in.config(stripPrefix(s.Name))
+	config.OnReject = func(_ *http.Request, err *cookiesession.RejectError) { refused[err.Cookie] = err }
 	switch {
 	case strings.HasPrefix(s.Name, "__Secure-"):
 		config.Path = "/any" // that, or a Domain, is what gives this prefix
@@ -233,14 +286,17 @@ func (in *inspector) open(s *session, lines []string) error {
 		config.Insecure = true
 	}
 	manager, err := cookiesession.New(config)
-	if err != nil {
-		return err
+	if err != nil { // check has seen that it's the name
+		for _, c := range s.Compartments {
+			c.Verdict, c.Reason = "ignored", "no Config.Name gives the cookie this name"
+		}
+		return nil
 	}
 	r, err := http.NewRequest(http.MethodGet, "/", nil)
 	if err != nil {
 		return err
 	}
-	r.Header["Cookie"] = lines
+	r.Header.Set("Cookie", header)
 	loaded, _ := manager.Load(r) // OnReject has the error
 	loaded.Flashes()
 	id := ""
@@ -249,19 +305,23 @@ func (in *inspector) open(s *session, lines []string) error {
 		if c.Purpose != "session" {
 			name += "." + c.Purpose
 		}
-		for _, o := range inspect.Open(manager, c.Purpose, lines) {
-			found := opened{
-				Key: o.Label, Malformed: o.Malformed, ID: o.ID, Created: o.Created.UTC(), Sealed: o.Sealed.UTC(), Seen: o.Seen.UTC(), Expires: o.Expires.UTC(),
-				Mode: o.Mode, CSRF: o.HasCSRF, Count: len(o.Values),
+		for _, is := range manager.Inspect(header) {
+			isOpen := is.Reason == 0 || is.Reason == cookiesession.ReasonMalformed && is.KeyLabel != ""
+			if is.Purpose != c.Purpose || !isOpen {
+				continue
 			}
-			if in.values && o.Values != nil {
-				if found.Values, err = json.Marshal(printable(o.Values)); err != nil {
+			found := opened{
+				Key: is.KeyLabel, Malformed: is.Reason != 0, ID: is.ID, Created: is.Created.UTC(), Sealed: is.Sealed.UTC(), Seen: is.Seen.UTC(), Expires: is.Expires.UTC(),
+				Mode: is.Mode, CSRF: is.HasCSRF, Count: len(is.Values),
+			}
+			if in.values && is.Values != nil {
+				if found.Values, err = json.Marshal(printable(is.Values)); err != nil {
 					return err
 				}
 			}
 			c.Opened = append(c.Opened, found)
 			if c.Purpose == "session" {
-				id = o.ID
+				id = is.ID
 			}
 		}
 		c.judge(refused[name], id)

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -35,6 +36,9 @@ Whoever has the secret can make and read every session.
 	if err != nil {
 		return err
 	}
+	if keyfile.MayBeSecret(*label) {
+		return p.usage(flags, "-label looks like a secret, and labels are shown in logs and metrics; choose another")
+	}
 	key := keyfile.Key{Label: *label, Secret: newSecret()}
 	if *path == "" {
 		text := string(key.Secret)
@@ -47,6 +51,9 @@ Whoever has the secret can make and read every session.
 		_, err := fmt.Fprintln(p.stdout, text)
 		return err
 	}
+	if holdsSecret(*path) {
+		return p.usage(flags, "-file is the name of a file to write, and a secret stands there")
+	}
 	if key.Label == "" {
 		key.Label = time.Now().UTC().Format("2006-01")
 	}
@@ -58,8 +65,30 @@ Whoever has the secret can make and read every session.
 	if err := createFile(*path, text); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stdout, "%s is written: key %s seals and opens from now on\nring %s\n", *path, key.Label, ring.Fingerprint())
+	name := *path
+	if keyfile.MayBeSecret(name) {
+		name = "the key file"
+	}
+	fmt.Fprintf(p.stdout, "%s is written: key %s seals and opens from now on\nring %s\n", name, key.Label, ring.Fingerprint())
 	return nil
+}
+
+// holdsSecret reports whether keys stand where a file's name should, one or a list.
+func holdsSecret(path string) bool {
+	if _, err := cookiesession.ParseKeyring(path); err == nil {
+		return true
+	}
+	for _, name := range []string{path, filepath.Base(path)} {
+		for entry := range strings.SplitSeq(name, ",") {
+			_, secret, _ := strings.Cut(entry, "=")
+			for _, text := range []string{entry, secret} {
+				if _, err := cookiesession.ParseSecret(text); err == nil {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 func (p *program) keysRotate(flags *flag.FlagSet, args []string) error {
@@ -90,6 +119,8 @@ had that) and its owner. Two rotations at a time wait for one another.
 		return p.usage(flags, "-file is missing")
 	case *in < 0, *lifetime <= 0, *slack < 0:
 		return p.usage(flags, "-in and -slack can't be negative, and -lifetime must be positive")
+	case keyfile.MayBeSecret(*label):
+		return p.usage(flags, "-label looks like a secret, and labels are shown in logs and metrics; choose another")
 	}
 
 	r := keyfile.Rotation{In: *in, Lifetime: *lifetime, Slack: *slack, Label: *label, Secret: newSecret(), Drop: drop, DropAll: *dropAll}
@@ -273,7 +304,7 @@ func (s source) read(p *program) (text []byte, name string, err error) {
 	}
 	value, ok := p.env(*s.env)
 	if !ok {
-		return nil, "", fmt.Errorf("the environment variable %.40q isn't set", *s.env)
+		return nil, "", errors.New("-env is the name of an environment variable, and none of that name is set")
 	}
 	return []byte(value), "environment variable " + *s.env, nil
 }

@@ -52,7 +52,7 @@ func TestKeysNew(t *testing.T) {
 		if text := w.read("other.json"); !strings.Contains(text, `"label": "first"`) {
 			w.Errorf("got %s", text)
 		}
-		w.expect(exitProblem, "cookiesession: open none/keys.json.new: no such file or directory\n", "keys", "new", "-file", "none/keys.json")
+		w.expect(exitProblem, "cookiesession: the directory that the key file is to be in doesn't exist\n", "keys", "new", "-file", "none/keys.json")
 	})
 }
 
@@ -184,23 +184,20 @@ func TestKeysRotateRefuses(t *testing.T) {
 	inWorld(t, func(w world) {
 		const a = `{"keys": [{"label": "a", "secret": "` + secretA + `"}]}`
 		for _, test := range []struct{ name, content, flags, want string }{
-			{"no file", "", "", "no such file or directory"},
 			{"empty file", " ", "", "empty; make a first key with: cookiesession keys new"},
 			{"half a file", a[:40], "", "line 1: ends in the middle of the JSON; was it written to the end?"},
 			{"weak secret", `{"keys": [{"label": "a", "secret": "hunter2"}]}`, "", "line 1: key a: secret is neither base64 nor 64 hexadecimal digits; make one with GenerateKey or: cookiesession keys new"},
 			{"label taken", a, "-label a", `there is a key "a" already; choose another label`},
 			{"bad label", a, "-label ä", "line 4: key label has a character other than A-Z a-z 0-9 . _ -"},
-			{"nothing to drop", a, "-drop b", `there is no key "b" to drop`},
+			{"nothing to drop", a, "-drop b", "there is no key with the label to drop, number 1 of 1; see: cookiesession keys list"},
 			{"nothing seals", a, "-drop a", "no key would seal until the new one activates; use -in 0"},
 		} {
 			name := strings.ReplaceAll(test.name, " ", "-")
-			if test.content != "" {
-				w.write(name, test.content)
-			}
+			w.write(name, test.content)
 			before := w.files()
 			args := append([]string{"keys", "rotate", "-file", name}, strings.Fields(test.flags)...)
 			w.expect(exitProblem, "cookiesession: key file "+name+": "+test.want+"\n", args...)
-			if test.content != "" && w.read(name) != test.content || w.files() != before {
+			if w.read(name) != test.content || w.files() != before {
 				w.Errorf("%s: the file changed, or something is left: %s", test.name, w.files())
 			}
 		}
@@ -265,10 +262,10 @@ b             sealing  the beginning  further notice  52292f17fc0fd84f
 key-dba2fdc2  opening  the beginning  further notice  dba2fdc277351eb8
 ring c410ab0ea17a21a3
 `, "keys", "list", "-env", "KEYS")
-		w.expect(exitProblem, "cookiesession: the environment variable \"NONE\" isn't set\n", "keys", "list", "-env", "NONE")
+		w.expect(exitProblem, "cookiesession: -env is the name of an environment variable, and none of that name is set\n", "keys", "list", "-env", "NONE")
 		w.env["KEYS"] = secretA + ","
 		w.expect(exitProblem, "cookiesession: environment variable KEYS: key 2: empty; remove a comma\n", "keys", "list", "-env", "KEYS")
-		w.expect(exitProblem, "cookiesession: key file none: no such file or directory\n", "keys", "list", "-file", "none")
+		w.expect(exitProblem, "cookiesession: key file: no such file or directory; make one with: cookiesession keys new -file NAME\n", "keys", "list", "-file", "none")
 	})
 }
 

@@ -10,6 +10,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -18,6 +19,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 func main() {
@@ -90,7 +92,7 @@ func (p *program) dispatch(args []string) error {
 		p.help(p.stderr)
 		return errUsage
 	}
-	fmt.Fprintf(p.stderr, "cookiesession: there is no command %.40q; see: cookiesession -h\n", strings.Join(args, " "))
+	fmt.Fprintln(p.stderr, "cookiesession: there is no such command; see: cookiesession -h")
 	return errUsage
 }
 
@@ -105,7 +107,9 @@ Exit status: 0 all is well, 1 a problem was found, 2 wrong usage.
 `)
 }
 
-// parse reads args into flags. What follows the flags is an error.
+// parse reads args into flags. What follows the flags is an error. Neither this nor anything else in the command
+// repeats an argument before it has proved to be what it should be, such as the path of a file that exists: a secret may
+// stand in its place, as in -env "$COOKIESESSION_KEYS", and what is printed ends up in logs.
 func (p *program) parse(flags *flag.FlagSet, args []string, about string) error {
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
@@ -117,22 +121,54 @@ func (p *program) parse(flags *flag.FlagSet, args []string, about string) error 
 		flags.PrintDefaults()
 		return err
 	case err != nil:
-		return p.usage(flags, "%v", err)
+		return p.usage(flags, wrongFlag(flags, err, len(args)-flags.NArg()))
 	case flags.NArg() > 0:
-		return p.usage(flags, "unexpected argument %.40q", flags.Arg(0))
+		return p.usage(flags, fmt.Sprintf("argument %d isn't expected", len(args)-flags.NArg()+1))
 	}
 	return nil
 }
 
+// wrongFlag says what err of package flag says, which repeats arguments, without them. The argument at fault is the
+// last of n.
+func wrongFlag(flags *flag.FlagSet, err error, n int) (problem string) {
+	if strings.HasPrefix(err.Error(), "bad flag syntax: ") {
+		n++ // it hasn't been taken off
+	}
+	problem = fmt.Sprintf("argument %d is no flag of this command", n)
+	flags.VisitAll(func(f *flag.Flag) {
+		if strings.HasSuffix(err.Error(), "flag needs an argument: -"+f.Name) {
+			problem = "-" + f.Name + " needs a value"
+		}
+		if !strings.HasSuffix(err.Error(), " -"+f.Name+": parse error") && !strings.HasSuffix(err.Error(), " -"+f.Name+": value out of range") {
+			return
+		}
+		problem = "the value of -" + f.Name + " can't be read"
+		if getter, ok := f.Value.(flag.Getter); ok {
+			switch getter.Get().(type) {
+			case time.Duration:
+				problem += "; give a time such as 10m or 24h"
+			case bool:
+				problem += "; leave it out, or give true or false behind ="
+			}
+		}
+	})
+	return problem
+}
+
 // usage tells of wrong usage.
-func (p *program) usage(flags *flag.FlagSet, format string, args ...any) error {
-	fmt.Fprintf(p.stderr, "cookiesession: "+format+"; see: %s -h\n", append(args, flags.Name())...)
+func (p *program) usage(flags *flag.FlagSet, problem string) error {
+	fmt.Fprintf(p.stderr, "cookiesession: %s; see: %s -h\n", problem, flags.Name())
 	return errUsage
 }
 
 func (p *program) printJSON(v any) error {
-	encoder := json.NewEncoder(p.stdout)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	_, err := p.stdout.Write(visibleJSON(text.Bytes()))
+	return err
 }

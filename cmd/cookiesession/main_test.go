@@ -76,12 +76,17 @@ func (w world) files() string {
 func TestUsage(t *testing.T) {
 	inWorld(t, func(w world) {
 		for _, test := range []struct{ args, want string }{
-			{"keys rotat", `there is no command "keys rotat"; see: cookiesession -h`},
-			{"list", `there is no command "list"; see: cookiesession -h`},
-			{"keys new -fil f", "flag provided but not defined: -fil; see: cookiesession keys new -h"},
-			{"keys new f", `unexpected argument "f"; see: cookiesession keys new -h`},
+			{"keys rotat", "there is no such command; see: cookiesession -h"},
+			{"list", "there is no such command; see: cookiesession -h"},
+			{"keys new -fil f", "argument 1 is no flag of this command; see: cookiesession keys new -h"},
+			{"keys new -label a --=f", "argument 3 is no flag of this command; see: cookiesession keys new -h"},
+			{"keys new -file", "-file needs a value; see: cookiesession keys new -h"},
+			{"keys new f", "argument 1 isn't expected; see: cookiesession keys new -h"},
+			{"keys new -label a b c", "argument 3 isn't expected; see: cookiesession keys new -h"},
 			{"keys rotate", "-file is missing; see: cookiesession keys rotate -h"},
-			{"keys rotate -file f -in soon", `invalid value "soon" for flag -in: parse error; see: cookiesession keys rotate -h`},
+			{"keys rotate -file f -in soon", "the value of -in can't be read; give a time such as 10m or 24h; see: cookiesession keys rotate -h"},
+			{"keys rotate -file f -in 99999999h", "the value of -in can't be read; give a time such as 10m or 24h; see: cookiesession keys rotate -h"},
+			{"keys rotate -json=yes", "the value of -json can't be read; leave it out, or give true or false behind =; see: cookiesession keys rotate -h"},
 			{"keys rotate -file f -in -1m", "-in and -slack can't be negative, and -lifetime must be positive; see: cookiesession keys rotate -h"},
 			{"keys rotate -file f -lifetime 0", "-in and -slack can't be negative, and -lifetime must be positive; see: cookiesession keys rotate -h"},
 			{"keys list", "-file or -env is missing; see: cookiesession keys list -h"},

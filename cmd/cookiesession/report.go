@@ -5,10 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/seed-50e21e88/cookiesession"
-	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 	"github.com/seed-50e21e88/cookiesession/internal/keyfile"
 )
 
@@ -37,6 +42,8 @@ type part struct {
 	Attributes string `json:"attributes,omitempty"`
 	Deleted    bool   `json:"deleted,omitempty"`
 	Stale      bool   `json:"stale,omitempty"` // beyond the number that cookie 0 tells
+
+	number int // 0 for the first
 }
 
 type text struct {
@@ -81,7 +88,7 @@ var explanations = map[cookiesession.Reason]string{
 }
 
 func (s *session) print(w io.Writer, now time.Time) {
-	fmt.Fprintf(w, "%s: %s\n", s.From, s.Name)
+	fmt.Fprintf(w, "%s: %s\n", visible(s.From), visible(s.Name))
 	for _, c := range s.Compartments {
 		c.print(w, now)
 	}
@@ -92,11 +99,11 @@ func (s *session) print(w io.Writer, now time.Time) {
 
 // idPrefix returns what the IDs begin with that a marker ends.
 func idPrefix(tag string) string {
-	origin, ok := base64dot.AppendDecode(nil, tag)
+	origin, ok := cookiename.ParseTag(tag)
 	if !ok {
 		return "?"
 	}
-	return hex.EncodeToString(origin)
+	return hex.EncodeToString(origin[:])
 }
 
 func (c *compartment) print(w io.Writer, now time.Time) {
@@ -110,9 +117,9 @@ func (c *compartment) print(w io.Writer, now time.Time) {
 	}
 	fmt.Fprintln(w)
 	for _, part := range c.Cookies {
-		fmt.Fprintf(w, "    %s  %d bytes", part.Name, part.Bytes)
+		fmt.Fprintf(w, "    %s  %d bytes", visible(part.Name), part.Bytes)
 		if part.Line > 0 {
-			fmt.Fprintf(w, ", line of %d; %s", part.Line, part.Attributes)
+			fmt.Fprintf(w, ", line of %d; %s", part.Line, visible(part.Attributes))
 		}
 		if part.Deleted {
 			fmt.Fprint(w, " (deletes it)")
@@ -175,7 +182,7 @@ func (o *opened) print(w io.Writer, now time.Time) {
 		}
 	}
 	if o.Values != nil {
-		fmt.Fprintf(w, "      values  %s\n", o.Values)
+		fmt.Fprintf(w, "      values  %s\n", visibleJSON(o.Values))
 	} else if o.Seen.Unix() <= 0 {
 		fmt.Fprintf(w, "      %s\n", count(o.Count, "value"))
 	}
@@ -198,3 +205,32 @@ func count(n int, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
+
+// visible returns text with what a terminal would act on or hide escaped as in Go: control characters, those that turn
+// the direction of writing, and bytes that aren't UTF-8. What comes from visitors goes through it.
+func visible(text string) string {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, hidden) {
+		return text
+	}
+	quoted := strconv.Quote(text)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+}
+
+// visibleJSON does the same to JSON, in which such characters are in strings only. Package json has escaped some.
+func visibleJSON(text []byte) []byte {
+	var out []byte
+	for _, r := range string(text) {
+		switch {
+		case !hidden(r) || r == '\n': // between members
+			out = utf8.AppendRune(out, r)
+		case r < 0x10000:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		}
+	}
+	return out
+}
+
+func hidden(r rune) bool { return !unicode.IsPrint(r) }

@@ -26,10 +26,7 @@ func TestTerminalSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := filepath.Join(t.TempDir(), "cookiesession")
-	if output, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
+	binary := buildProgram(t)
 	t.Chdir(t.TempDir())
 	start := time.Now().UTC().Truncate(time.Second)
 

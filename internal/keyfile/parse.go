@@ -34,6 +34,29 @@ type Secret string
 // Format writes the placeholder for every verb.
 func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(secret)") }
 
+// MayBeSecret reports whether text, which stands where a name belongs, looks like a secret or a part of one, so that
+// nothing should repeat it. Names that are long and mix both cases with digits look so too. It knows forms only: a text
+// that it takes for a name can be a secret all the same.
+func MayBeSecret(text string) bool {
+	if strings.Contains(text, "base64:") || strings.Contains(text, "hex:") {
+		return true
+	}
+	digit := func(r rune) bool { return r >= '0' && r <= '9' }
+	lower := func(r rune) bool { return r >= 'a' && r <= 'z' }
+	upper := func(r rune) bool { return r >= 'A' && r <= 'Z' }
+	for run := range strings.FieldsFuncSeq(text, func(r rune) bool {
+		return !digit(r) && !lower(r) && !upper(r) && r != '+' && r != '-' && r != '_'
+	}) {
+		if len(run) >= 16 && strings.ContainsFunc(run, digit) && strings.ContainsFunc(run, lower) && strings.ContainsFunc(run, upper) {
+			return true // 12 bytes or more in base64
+		}
+		if len(run) >= 32 && strings.Trim(run, "0123456789abcdefABCDEF") == "" {
+			return true // 16 bytes or more in hexadecimal
+		}
+	}
+	return false
+}
+
 // Parse reads the JSON form, whose first character is {, or the list "secret[,secret…]" or "label=secret[,…]".
 // A byte order mark, CRLF and white space around it are forgiven.
 func Parse(text []byte) (*File, error) {
@@ -165,7 +188,7 @@ func (p *parser) object(what, known string, member func(name string) error) erro
 		}
 		seen[name] = true
 		switch err := member(name); {
-		case err == errUnknownMember && len(name) <= 32: // a longer name may be a secret that slipped
+		case err == errUnknownMember && len(name) <= 32 && !MayBeSecret(name): // or a secret may have slipped
 			return fmt.Errorf("%s: unknown member %q; %s has %s", at, name, what, known)
 		case err == errUnknownMember:
 			return fmt.Errorf("%s: unknown member; %s has %s", at, what, known)

@@ -39,3 +39,27 @@ func FuzzKeyFile(f *testing.F) {
 		}
 	})
 }
+
+func TestMayBeSecret(t *testing.T) {
+	for text, want := range map[string]bool{
+		"":                                      false,
+		"2026-11":                               false,
+		"production":                            false,
+		"2026-11-the-key-of-the-shop-in-vienna": false,
+		"ProductionSigningKey":                  false, // no digit
+		"/var/run/secrets/cookiesession_keys":   false,
+		"/etc/Shop2/keys.json":                  false,
+		"key-dba2fdc277351eb8":                  false,
+		"q83vASNFZ4mrze8":                       false, // 15 characters
+		"q83vASNFZ4mrze8B":                      true,
+		"old=q83vASNFZ4mrze8B=":                 true,
+		"abcdef0123456789abcdef012345678":       false, // 31 digits
+		"abcdef0123456789abcdef0123456789":      true,
+		"base64:x":                              true,
+		"hex:00":                                true,
+	} {
+		if got := MayBeSecret(text); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+}

@@ -32,19 +32,36 @@ func (f *File) Marshal() []byte {
 	return append(text, '\n')
 }
 
-// Sealing returns the index of the key that seals at t, or -1: the active one with the latest activation, the first
-// listed of equals.
-func (f *File) Sealing(t time.Time) int {
-	sealing := -1
-	for i, k := range f.Keys {
-		if !k.ActivateAt.After(t) && !k.retired(t) && (sealing < 0 || k.ActivateAt.After(f.Keys[sealing].ActivateAt)) {
-			sealing = i
+// A Period is when a key serves. It opens from the moment it is known until RetireAt (zero: for ever), and may seal
+// from ActivateAt on (zero: at once).
+type Period struct{ ActivateAt, RetireAt time.Time }
+
+// Retired reports whether the key opens nothing any more at t.
+func (p Period) Retired(t time.Time) bool { return !p.RetireAt.IsZero() && !p.RetireAt.After(t) }
+
+// Active reports whether the key may seal at t.
+func (p Period) Active(t time.Time) bool { return !p.ActivateAt.After(t) && !p.Retired(t) }
+
+// Sealing returns which of n keys seals at t, or -1: the active one with the latest ActivateAt, the first listed of
+// equals. The library and the plans of this package both go by it.
+func Sealing(n int, period func(i int) Period, t time.Time) int {
+	sealing, since := -1, time.Time{}
+	for i := range n {
+		if p := period(i); p.Active(t) && (sealing < 0 || p.ActivateAt.After(since)) {
+			sealing, since = i, p.ActivateAt
 		}
 	}
 	return sealing
 }
 
-func (k *Key) retired(t time.Time) bool { return !k.RetireAt.IsZero() && !k.RetireAt.After(t) }
+// Sealing returns the index of the key that seals at t, or -1.
+func (f *File) Sealing(t time.Time) int {
+	return Sealing(len(f.Keys), func(i int) Period { return f.Keys[i].period() }, t)
+}
+
+func (k *Key) period() Period { return Period{k.ActivateAt, k.RetireAt} }
+
+func (k *Key) retired(t time.Time) bool { return k.period().Retired(t) }
 
 // A Rotation says how to bring in the next key. Drop lists labels to remove at once.
 type Rotation struct {
@@ -75,15 +92,15 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 	taken := func(label string) bool {
 		return slices.ContainsFunc(f.Keys, func(k Key) bool { return k.Label == label })
 	}
-	for _, label := range r.Drop {
-		if !taken(label) {
-			return Plan{}, fmt.Errorf("there is no key %.32q to drop", label)
+	for i, label := range r.Drop {
+		if !taken(label) { // not repeated: a secret may stand in its place
+			return Plan{}, fmt.Errorf("there is no key with the label to drop, number %d of %d; see: cookiesession keys list", i+1, len(r.Drop))
 		}
 	}
 	if plan.Label == "" {
 		plan.Label = f.nextLabel(plan.ActivateAt)
 	} else if taken(plan.Label) {
-		return Plan{}, fmt.Errorf("there is a key %.32q already; choose another label", plan.Label)
+		return Plan{}, fmt.Errorf("there is a key %q already; choose another label", plan.Label)
 	}
 	var kept []Key
 	for _, k := range f.Keys {

@@ -116,8 +116,8 @@ func TestRotate(t *testing.T) {
 	}
 	f := file(t, "a", "b")
 	for want, r := range map[string]Rotation{
-		`there is a key "a" already; choose another label`: {Now: noon, Label: "a"},
-		`there is no key "c" to drop`:                      {Now: noon, Drop: []string{"c"}},
+		`there is a key "a" already; choose another label`:                                    {Now: noon, Label: "a"},
+		`there is no key with the label to drop, number 2 of 2; see: cookiesession keys list`: {Now: noon, Drop: []string{"a", "c"}},
 	} {
 		if _, err := f.Rotate(r); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

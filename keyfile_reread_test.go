@@ -1,0 +1,430 @@
+package cookiesession_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// A token with an unknown key makes the ring read its file, at most once in five seconds.
+func TestUnknownKeyReadsTheFileAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		captureLog(t)
+		path := writeKeys(t, filepath.Join(t.TempDir(), "keys"), "a="+secretA)
+		ring, err := cookiesession.OpenKeyFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		node := cookiesession.NewTestSealer(ring)
+		token := func(label, secret string) []byte {
+			other, err := cookiesession.NewKeyring(parsedKey(t, label, secret))
+			if err != nil {
+				t.Fatal(err)
+			}
+			token, err := cookiesession.NewTestSealer(other).Seal(time.Now(), label)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return token
+		}
+		b, c := token("b", secretB), token("c", secretC)
+		opens := func(token []byte) bool {
+			_, _, refused := node.Open(time.Now(), token)
+			if refused != nil && refused.Reason != cookiesession.ReasonUnknownKey {
+				t.Fatal(refused)
+			}
+			return refused == nil
+		}
+
+		writeKeys(t, path, "a="+secretA+",b="+secretB)
+		if !opens(b) {
+			t.Error("the file wasn't read for an unknown key")
+		}
+		writeKeys(t, path, "a="+secretA+",b="+secretB+",c="+secretC)
+		time.Sleep(5*time.Second - time.Nanosecond)
+		if opens(c) {
+			t.Error("the file was read twice in five seconds")
+		}
+		time.Sleep(time.Nanosecond)
+		if !opens(c) {
+			t.Error("the file wasn't read after five seconds")
+		}
+
+		// Opening, Reload and Watch don't count, and a key that has retired is as good as unknown.
+		time.Sleep(5 * time.Second)
+		writeKeys(t, path, `{"keys": [{"label": "a", "secret": "`+secretA+`"}, {"label": "c", "secret": "`+secretC+`", "retire_at": "1999-01-01T00:00:00Z"}]}`)
+		if err := ring.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		writeKeys(t, path, "a="+secretA+",c="+secretC)
+		if !opens(c) {
+			t.Error("the file wasn't read for a retired key")
+		}
+
+		// A broken file shows in the refusal, also between two readings.
+		writeKeys(t, path, "b="+zeroSecret)
+		time.Sleep(5 * time.Second)
+		for range 2 {
+			_, _, refused := node.Open(time.Now(), b)
+			want := "cookiesession: cookie  refused: unknown-key: cookiesession: key file " + path + ": key 1: key b: secret has only 1 distinct bytes, so it is not random"
+			if refused == nil || refused.Error() != want {
+				t.Errorf("got  %v\nwant %s", refused, want)
+			}
+		}
+	})
+}
+
+// A shareFile is a key file on a network share that can hang.
+type shareFile struct {
+	mu    sync.Mutex
+	text  string
+	hangs chan struct{} // nil: it doesn't
+	reads int
+}
+
+func (f *shareFile) read(string) ([]byte, error) {
+	f.mu.Lock()
+	f.reads++
+	hangs := f.hangs
+	f.mu.Unlock()
+	if hangs != nil {
+		<-hangs
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return []byte(f.text), nil
+}
+
+// hang makes reads from now on hang until the returned function is called.
+func (f *shareFile) hang() (release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	hangs := make(chan struct{})
+	f.hangs = hangs
+	return func() {
+		f.mu.Lock()
+		f.hangs = nil
+		f.mu.Unlock()
+		close(hangs)
+	}
+}
+
+// write puts text into the file.
+func (f *shareFile) write(text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.text = text
+}
+
+// count returns how many reads have begun.
+func (f *shareFile) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reads
+}
+
+// onShare returns a ring of the one key a, its file, and a function that opens a token of key b for a request, and
+// returns how long that took and whether it opened.
+func onShare(t *testing.T) (ring *cookiesession.Keyring, f *shareFile, request func(context.Context) (time.Duration, bool)) {
+	t.Helper()
+	f = &shareFile{text: "a=" + secretA}
+	ring, err := cookiesession.OpenTestKeyFile(f.read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := cookiesession.NewKeyring(parsedKey(t, "b", secretB))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := cookiesession.NewTestSealer(other).Seal(time.Now(), "payload")
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := cookiesession.NewTestSealer(ring)
+	return ring, f, func(ctx context.Context) (time.Duration, bool) {
+		begin := time.Now()
+		_, _, refused := node.OpenFor(ctx, time.Now(), token)
+		if refused != nil && refused.Reason != cookiesession.ReasonUnknownKey {
+			t.Errorf("got %v, want unknown-key", refused)
+		}
+		return time.Since(begin), refused == nil
+	}
+}
+
+// While the file hangs, whoever has it read, a request with an unknown key goes on after a second at most, and those
+// that come when the read has taken a second don't wait.
+func TestHangingKeyFileDelaysNoRequestForLong(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		begin func(t *testing.T, ring *cookiesession.Keyring)
+		reads int // that begin while the file hangs
+	}{
+		{"nobody else reads", func(*testing.T, *cookiesession.Keyring) {}, 1},
+		{"Watch hangs", func(t *testing.T, ring *cookiesession.Keyring) { go ring.Watch(t.Context(), time.Second, nil) }, 1},
+		{"Reload hangs", func(t *testing.T, ring *cookiesession.Keyring) { go ring.Reload() }, 1},
+		{"several of each hang", func(t *testing.T, ring *cookiesession.Keyring) {
+			for range 3 {
+				go ring.Watch(t.Context(), time.Second, nil)
+				go ring.Reload()
+			}
+		}, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			logged := captureLog(t)
+			synctest.Test(t, func(t *testing.T) {
+				ring, f, request := onShare(t)
+				release := f.hang()
+				test.begin(t, ring)
+				synctest.Wait()
+				before := f.count()
+				var early sync.WaitGroup
+				for i := range 20 { // within the first second
+					early.Go(func() {
+						after := time.Duration(i) * 50 * time.Millisecond
+						time.Sleep(after)
+						if took, opened := request(t.Context()); opened || took != time.Second-after {
+							t.Errorf("after %v: took %v, opened %v; want %v, refused", after, took, opened, time.Second-after)
+						}
+					})
+				}
+				early.Wait()
+				goroutines := runtime.NumGoroutine()
+				for range 1000 {
+					time.Sleep(7 * time.Second)
+					if took, opened := request(t.Context()); opened || took != 0 {
+						t.Fatalf("later: took %v, opened %v; want refused at once", took, opened)
+					}
+				}
+				if got := runtime.NumGoroutine(); got > goroutines {
+					t.Errorf("requests left goroutines: %d before, %d after", goroutines, got)
+				}
+				if got := f.count() - before; got > test.reads {
+					t.Errorf("%d reads began while the file hung, want one at a time", got)
+				}
+				if got := logged(); len(got) != 1 || !strings.Contains(got[0], "level=WARN") || !strings.Contains(got[0], "still being read") {
+					t.Errorf("got %q, want one warning of the read that hangs", got)
+				}
+				if labels(ring) != "a" {
+					t.Errorf("in force while the file hangs: %s, want a", labels(ring))
+				}
+				const want = "cookiesession: key file test: reading it takes over 1s"
+				if err := ring.RereadForUnknownKey(t.Context()); err == nil || err.Error() != want {
+					t.Errorf("got %v, want %s", err, want)
+				}
+
+				f.write("a=" + secretA + ",b=" + secretB)
+				release()
+				synctest.Wait()
+				if _, opened := request(t.Context()); !opened {
+					t.Error("the file doesn't hang any more and isn't read")
+				}
+			})
+		})
+	}
+}
+
+// A read that ends just within a second serves the request that waits for it.
+func TestSlowKeyFileServesWhoWaits(t *testing.T) {
+	for _, test := range []struct {
+		takes  time.Duration
+		opened bool
+	}{{0, true}, {time.Second - 1, true}, {time.Second + 1, false}} { // at a second sharp either may come first
+		synctest.Test(t, func(t *testing.T) {
+			captureLog(t)
+			_, f, request := onShare(t)
+			release := f.hang()
+			f.write("b=" + secretB)
+			go func() {
+				time.Sleep(test.takes)
+				release()
+			}()
+			took, opened := request(t.Context())
+			if opened != test.opened || took != min(test.takes, time.Second) {
+				t.Errorf("a read of %v: took %v, opened %v; want opened %v", test.takes, took, opened, test.opened)
+			}
+			time.Sleep(time.Second)
+			if _, opened := request(t.Context()); !opened {
+				t.Error("a request that waited no longer kept the file from coming into force")
+			}
+		})
+	}
+}
+
+// A read that Watch began may have seen the old file, so a request that finds it under way has another follow, and
+// waits for a second in all.
+func TestUnknownKeyWhileWatchReads(t *testing.T) {
+	for _, test := range []struct {
+		first, second time.Duration // what the reads take
+		opened        bool
+	}{{600 * time.Millisecond, 300 * time.Millisecond, true}, {600 * time.Millisecond, 500 * time.Millisecond, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			captureLog(t)
+			var begun atomic.Int32
+			takes := []time.Duration{0, test.first, test.second}
+			ring, err := cookiesession.OpenTestKeyFile(func(string) ([]byte, error) {
+				n := begun.Add(1) - 1
+				time.Sleep(takes[n])
+				return []byte([]string{"a=" + secretA, "a=" + secretA, "b=" + secretB}[n]), nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			go ring.Watch(t.Context(), time.Hour, nil)
+			synctest.Wait()
+			begin := time.Now()
+			err = ring.RereadForUnknownKey(t.Context())
+			if took, want := time.Since(begin), min(test.first+test.second, time.Second); took != want || (err == nil) != test.opened || begun.Load() != 3 {
+				t.Errorf("took %v with %d reads, %v; want %v and three", took, begun.Load(), err, want)
+			}
+			if (labels(ring) == "b") != test.opened {
+				t.Errorf("in force: %s", labels(ring))
+			}
+			time.Sleep(time.Second)
+		})
+	}
+}
+
+// A request that has ended waits for nothing.
+func TestHangingKeyFileAndEndedRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, f, request := onShare(t)
+		release := f.hang()
+		defer release()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		for _, want := range []time.Duration{300 * time.Millisecond, 0} {
+			if took, opened := request(ctx); opened || took != want {
+				t.Errorf("took %v, opened %v; want %v, refused", took, opened, want)
+			}
+		}
+	})
+}
+
+// Watch returns when its context ends, also while the file hangs.
+func TestWatchEndsWhileTheFileHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		captureLog(t)
+		ring, f, _ := onShare(t)
+		release := f.hang()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			ring.Watch(ctx, time.Second, func(err error) { t.Errorf("reported %v", err) })
+			close(ended)
+		}()
+		time.Sleep(time.Minute)
+		cancel()
+		<-ended
+		release()
+	})
+}
+
+// A broken file and visitors with unknown keys: the log has a line for each time the file is read, however many come.
+func TestBrokenKeyFileIsLoggedOnceARead(t *testing.T) {
+	logged := captureLog(t)
+	synctest.Test(t, func(t *testing.T) {
+		_, f, request := onShare(t)
+		f.write("b=" + zeroSecret)
+		for range 12 {
+			for range 20 {
+				if _, opened := request(t.Context()); opened {
+					t.Fatal("a broken file opened a token")
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		lines := logged() // of the reads after 0, 5 and 10 seconds
+		if len(lines) != 3 {
+			t.Errorf("got %d lines, want 3: %q", len(lines), lines)
+		}
+		for _, line := range lines {
+			if !strings.Contains(line, "level=WARN") || !strings.Contains(line, "distinct bytes") || strings.Contains(line, zeroSecret) {
+				t.Errorf("got %s, want a warning that says what is wrong", line)
+			}
+		}
+	})
+}
+
+// A logger, and what Watch reports to, may use the ring and sessions, and take their time.
+func TestNoLoggerUnderTheKeyFilesLock(t *testing.T) {
+	captureLog(t) // puts the default back
+	synctest.Test(t, func(t *testing.T) {
+		ring, f, request := onShare(t)
+		use := func() {
+			for _, err := range []error{ring.Reload(), ring.Replace(parsedKey(t, "a", secretA)), ring.Reload()} {
+				if err != nil && !strings.Contains(err.Error(), "distinct bytes") {
+					t.Error(err)
+				}
+			}
+			request(t.Context())
+			ring.Fingerprint()
+		}
+		var lines, reports atomic.Int32
+		slog.SetDefault(slog.New(loggerFunc(func() {
+			lines.Add(1)
+			use()
+			time.Sleep(time.Hour)
+		})))
+		ctx, cancel := context.WithCancel(t.Context())
+		go ring.Watch(ctx, time.Minute, func(error) {
+			reports.Add(1)
+			use()
+		})
+		synctest.Wait()
+		for i, text := range []string{"b=" + zeroSecret, "c=" + secretC} {
+			want := int32(i + 1)
+			f.write(text)
+			if took, opened := request(t.Context()); opened || took != 0 {
+				t.Errorf("took %v, opened %v; want refused, without waiting for the logger", took, opened)
+			}
+			time.Sleep(3 * time.Hour)
+			if lines.Load() < want || reports.Load() != want { // an unknown key in what Watch reports to may make a line more
+				t.Errorf("logged %d and reported %d, want %d", lines.Load(), reports.Load(), want)
+			}
+		}
+		cancel()
+	})
+}
+
+// A loggerFunc is called for each line.
+type loggerFunc func()
+
+func (f loggerFunc) Enabled(context.Context, slog.Level) bool  { return true }
+func (f loggerFunc) Handle(context.Context, slog.Record) error { f(); return nil }
+func (f loggerFunc) WithAttrs([]slog.Attr) slog.Handler        { return f }
+func (f loggerFunc) WithGroup(string) slog.Handler             { return f }
+
+// Many requests with an unknown key at once: all wait for the one that reads, and all open.
+func TestUnknownKeyReadsOnceForMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		captureLog(t)
+		_, f, request := onShare(t)
+		f.write("b=" + secretB)
+		release := f.hang()
+		go func() {
+			time.Sleep(time.Millisecond)
+			release()
+		}()
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if took, opened := request(t.Context()); !opened || took != time.Millisecond {
+					t.Errorf("took %v, opened %v", took, opened)
+				}
+			})
+		}
+		wg.Wait()
+		if got := f.count(); got != 2 { // one opened it
+			t.Errorf("%d reads, want 2", got)
+		}
+	})
+}
