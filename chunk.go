@@ -128,7 +128,7 @@ func (j *joined) decode(storage []byte) (token []byte, ok bool) {
 	if n, _ := base64dot.DecodedLen(length); n <= cap(storage) {
 		token = storage[:0]
 	} else {
-		token = make([]byte, 0, n)
+		token = slices.Grow([]byte(nil), n) // with what the allocator adds: see values.read
 	}
 	for _, part := range j.parts[:j.n] {
 		if token, ok = base64dot.AppendDecode(token, part); !ok {

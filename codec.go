@@ -63,13 +63,13 @@ func appendSession(dst []byte, d *sessionData, v *values) []byte {
 }
 
 // decodeSession is appendSession's reverse. The values stay spans of payload. It returns false for a payload that breaks
-// the format anywhere. starts is as in values.read.
-func decodeSession(payload []byte, d *sessionData, v *values, starts []uint16) bool {
+// the format anywhere. The memory behind payload is as in values.read.
+func decodeSession(payload []byte, d *sessionData, v *values) bool {
 	rest, ok := readUsualHead(payload, d)
 	if !ok {
 		rest, ok = readHead(payload, d)
 	}
-	return ok && v.read(rest, starts)
+	return ok && v.read(rest)
 }
 
 // readHead reads what precedes the values of a session's payload, and returns the rest.
@@ -126,7 +126,7 @@ func decodeFlash(payload []byte, v *values) (expires int64, ok bool) {
 	r := reader{rest: payload}
 	r.array(flashFields)
 	expires = r.time()
-	return expires, !r.failed && v.read(r.rest, nil)
+	return expires, !r.failed && v.read(r.rest)
 }
 
 // appendLease encodes a lease payload.

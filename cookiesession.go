@@ -207,7 +207,7 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 	sessions, live := one[:0], first[:0]
 	for _, token := range found.all() {
 		c := candidate{label: token.label}
-		if !decodeSession(token.payload, &c.data, &c.values, nil) {
+		if !decodeSession(token.payload, &c.data, &c.values) {
 			refuse(ReasonMalformed, token.label)
 			continue
 		}

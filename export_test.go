@@ -92,7 +92,7 @@ func DecodePayload(purpose string, payload []byte) (p Payload, again []byte, ok 
 	switch purpose {
 	case purposeSession:
 		var d sessionData
-		if ok = decodeSession(payload, &d, &v, nil); ok {
+		if ok = decodeSession(payload, &d, &v); ok {
 			p = Payload{ID: d.id, Times: [3]int64{d.created, d.sealed, d.expires}, Mode: uint8(d.mode), CSRF: d.csrf}
 			again = appendSession(nil, &d, &v)
 		}

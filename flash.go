@@ -116,7 +116,7 @@ func (f *flash) outcome() values {
 	}
 	v := f.unread
 	for i := range f.next.changes {
-		p := f.next.changes[i].pair
+		p := f.next.changes[i].pair()
 		v.set(string(p.key()), p)
 	}
 	return v

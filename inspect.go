@@ -67,7 +67,7 @@ func (m *Manager) inspect(c *compartment, r *received, first string, which int) 
 	switch c.kind {
 	case cookiename.Session:
 		var d sessionData
-		if ok = decodeSession(opened.payload, &d, &v, nil); ok {
+		if ok = decodeSession(opened.payload, &d, &v); ok {
 			is.ID = hex.EncodeToString(d.id[:])
 			is.Created, is.Sealed, is.Expires = time.Unix(d.created, 0), time.Unix(d.sealed, 0), time.Unix(d.expires, 0)
 			is.Mode = d.mode.String()

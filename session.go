@@ -299,9 +299,9 @@ func encodeAll(m map[string]any) ([]change, error) {
 		if err != nil {
 			return nil, err
 		}
-		changes = append(changes, change{pair: p})
+		changes = append(changes, change{bytes: p.bytes, split: p.split})
 	}
-	slices.SortFunc(changes, func(a, b change) int { return bytes.Compare(a.pair.key(), b.pair.key()) })
+	slices.SortFunc(changes, func(a, b change) int { return bytes.Compare(a.pair().key(), b.pair().key()) })
 	return changes, nil
 }
 

@@ -14,17 +14,20 @@ const valuesDepth = 1
 // values maps strings to encoded values: a base that came sealed and never changes, and what differs from it. Since a
 // change back to the base's bytes leaves no trace, there is a change exactly if bytes differ.
 type values struct {
-	base    []byte   // entries of a canonical map, without its header; a span of the opened payload
-	starts  []uint16 // where each entry starts in base
-	changes []change // sorted by key
+	base    []byte       // entries of a canonical map, without its header; a span of the opened payload
+	starts  value.Starts // where each entry starts in base
+	changes []change     // sorted by key
 }
 
 // A change is one key's new value, or its deletion. The bytes are never written again once stored.
 type change struct {
-	pair   pair
+	bytes  []byte // as a pair has them
+	split  uint32
 	entry  uint16 // of the base: the key's, or the first one behind it
 	inBase bool   // the key has an entry there
 }
+
+func (c *change) pair() pair { return pair{c.bytes, c.split} }
 
 // A pair is a key and a value of its own, encoded one behind the other as they stand in a map. Without a value it
 // means that the key is deleted.
@@ -47,13 +50,13 @@ func deletion(key string) pair {
 	return pair{p, uint32(len(p))}
 }
 
-func (p *pair) key() []byte {
+func (p pair) key() []byte {
 	key, _, _ := value.ReadString(p.bytes)
 	return key
 }
 
 // value returns the encoded value, or nil.
-func (p *pair) value() []byte {
+func (p pair) value() []byte {
 	if int(p.split) == len(p.bytes) {
 		return nil
 	}
@@ -61,9 +64,10 @@ func (p *pair) value() []byte {
 }
 
 // read takes payload, which must be one map and nothing else, as the base. It checks every byte, so that nothing
-// after it needs to. starts is storage that it may keep.
-func (v *values) read(payload []byte, starts []uint16) bool {
-	n, header, starts, err := value.Entries(payload, valuesDepth-1, starts)
+// after it needs to. It notes where entries start in the memory behind payload, up to its capacity: where a token was
+// opened, its authentication tag stood there.
+func (v *values) read(payload []byte) bool {
+	n, header, starts, err := value.Entries(payload, valuesDepth-1, payload[len(payload):])
 	if err != nil || n != len(payload) {
 		return false
 	}
@@ -80,18 +84,18 @@ func (v *values) entry(i int) (key, encoded []byte) {
 
 // start returns where entry i of the base starts, or the base's end.
 func (v *values) start(i int) int {
-	if i < len(v.starts) {
-		return int(v.starts[i])
+	if i < v.starts.Len() {
+		return v.starts.At(i)
 	}
 	return len(v.base)
 }
 
 // find returns where key is, or would be, in the base.
 func (v *values) find(key string) (i int, found bool) {
-	low, high := 0, len(v.starts)
+	low, high := 0, v.starts.Len()
 	for low < high {
 		i := (low + high) / 2
-		switch at, _, _ := value.ReadString(v.base[v.starts[i]:]); {
+		switch at, _, _ := value.ReadString(v.base[v.starts.At(i):]); {
 		case string(at) < key:
 			low = i + 1
 		case string(at) == key:
@@ -105,7 +109,7 @@ func (v *values) find(key string) (i int, found bool) {
 
 func (v *values) findChange(key string) (i int, found bool) {
 	return slices.BinarySearchFunc(v.changes, key, func(c change, key string) int {
-		switch at := c.pair.key(); {
+		switch at := c.pair().key(); {
 		case string(at) < key:
 			return -1
 		case string(at) > key:
@@ -118,7 +122,7 @@ func (v *values) findChange(key string) (i int, found bool) {
 // get returns the encoded value of key, or nil.
 func (v *values) get(key string) []byte {
 	if i, ok := v.findChange(key); ok {
-		return v.changes[i].pair.value()
+		return v.changes[i].pair().value()
 	}
 	if i, ok := v.find(key); ok {
 		_, encoded := v.entry(i)
@@ -141,9 +145,9 @@ func (v *values) set(key string, p pair) {
 		v.changes = slices.Delete(v.changes, i, i+1)
 	case same:
 	case found:
-		v.changes[i].pair = p
+		v.changes[i].bytes, v.changes[i].split = p.bytes, p.split
 	default:
-		v.changes = slices.Insert(v.changes, i, change{p, uint16(entry), inBase})
+		v.changes = slices.Insert(v.changes, i, change{p.bytes, p.split, uint16(entry), inBase})
 	}
 }
 
@@ -151,20 +155,21 @@ func (v *values) changed() bool { return len(v.changes) > 0 }
 
 // clear deletes every key.
 func (v *values) clear() {
-	v.changes = make([]change, len(v.starts))
-	for i := range v.starts {
+	v.changes = make([]change, v.starts.Len())
+	for i := range v.starts.Len() {
 		key, _ := v.entry(i)
-		v.changes[i] = change{deletion(string(key)), uint16(i), true}
+		p := deletion(string(key))
+		v.changes[i] = change{p.bytes, p.split, uint16(i), true}
 	}
 }
 
 // len returns the number of keys.
 func (v *values) len() int {
-	n := len(v.starts)
+	n := v.starts.Len()
 	for i := range v.changes {
 		c := &v.changes[i]
 		switch {
-		case c.pair.value() == nil:
+		case c.pair().value() == nil:
 			n--
 		case !c.inBase:
 			n++
@@ -177,7 +182,7 @@ func (v *values) len() int {
 func (v *values) all() iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, encoded []byte) bool) {
 		changes := v.changes
-		for i := 0; i < len(v.starts) || len(changes) > 0; {
+		for i := 0; i < v.starts.Len() || len(changes) > 0; {
 			if len(changes) == 0 || i < int(changes[0].entry) {
 				if !yield(v.entry(i)) {
 					return
@@ -186,7 +191,7 @@ func (v *values) all() iter.Seq2[[]byte, []byte] {
 				continue
 			}
 			c := &changes[0]
-			if encoded := c.pair.value(); encoded != nil && !yield(c.pair.key(), encoded) {
+			if encoded := c.pair().value(); encoded != nil && !yield(c.pair().key(), encoded) {
 				return
 			}
 			if c.inBase {
@@ -209,8 +214,8 @@ func (v *values) append(dst []byte) []byte {
 		if c.inBase {
 			from = v.start(int(c.entry) + 1)
 		}
-		if c.pair.value() != nil {
-			dst = append(dst, c.pair.bytes...)
+		if c.pair().value() != nil {
+			dst = append(dst, c.bytes...)
 		}
 	}
 	return append(dst, v.base[from:]...)

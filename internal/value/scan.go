@@ -96,24 +96,36 @@ func skipLong(b []byte, at, depth int) (end int, err error) {
 	return at + n, nil
 }
 
+// Starts says where each entry of a map starts behind the map's header, in two bytes each: so it fits into whatever few
+// bytes of memory are left over.
+type Starts []byte
+
+// Len returns the number of entries.
+func (s Starts) Len() int { return len(s) / 2 }
+
+// At returns where entry i starts.
+func (s Starts) At(i int) int { return int(binary.BigEndian.Uint16(s[2*i:])) }
+
+func (s Starts) set(i, at int) { binary.BigEndian.PutUint16(s[2*i:], uint16(at)) }
+
 // Entries checks the map at the start of b as Skip does. It returns its length, that of its header, and where each entry
-// starts behind that. It uses starts if that has room for so many. A map longer than 65,535 bytes is refused.
-func Entries(b []byte, depth int, starts []uint16) (n, header int, _ []uint16, err error) {
+// starts behind that, in storage if that is large enough. A map longer than 65,535 bytes is refused.
+func Entries(b []byte, depth int, storage []byte) (n, header int, starts Starts, err error) {
 	count, header, ok := ReadMapHeader(b)
 	if !ok || len(b) > math.MaxUint16 {
 		return 0, 0, nil, errTruncated
 	}
-	if cap(starts) < count {
-		starts = make([]uint16, count) // b is long enough for so many
+	if cap(storage) < 2*count {
+		storage = make([]byte, 2*count) // b is long enough for so many
 	}
-	starts = starts[:count]
+	starts = Starts(storage[:2*count])
 	n, err = skipEntries(b, header, count, depth, starts)
 	return n, header, starts, err
 }
 
 // skipEntries returns where the count entries of a map in a container of the given depth end, which start at b[at]. It
 // notes in starts, if that isn't empty, where each starts behind the first.
-func skipEntries(b []byte, at, count, depth int, starts []uint16) (end int, err error) {
+func skipEntries(b []byte, at, count, depth int, starts Starts) (end int, err error) {
 	if depth >= MaxDepth {
 		return 0, errDeep
 	}
@@ -121,8 +133,8 @@ func skipEntries(b []byte, at, count, depth int, starts []uint16) (end int, err 
 	var before uint64 // the last key's prefix
 	last, lastEnd := 0, 0
 	for i := range count {
-		if i < len(starts) {
-			starts[i] = uint16(at - first)
+		if len(starts) > 0 {
+			starts.set(i, at-first)
 		}
 		var start uint64 // the key's prefix
 		key := at + 1
