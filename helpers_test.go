@@ -720,6 +720,16 @@ func (b *logBuffer) take() string {
 	return b.buf.String()
 }
 
+// captureLog sends slog.Default to a buffer until t ends. take returns what has been logged, line by line, and forgets
+// it.
+func captureLog(t *testing.T) (take func() []string) {
+	var log logBuffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	return func() []string { return slices.Collect(strings.Lines(log.take())) }
+}
+
 // Payloads are put together by hand here, so that they can be wrong.
 
 // pack puts parts together: bytes as they are, an int as one byte.

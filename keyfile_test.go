@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -533,31 +532,6 @@ func keepTimes(t *testing.T, path string, change func()) {
 		t.Fatal(err)
 	}
 }
-
-// captureLog sends slog.Default to a buffer and returns a function that returns and forgets what was logged.
-func captureLog(t *testing.T) func() []string {
-	var mu sync.Mutex
-	var lines []string
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		lines = append(lines, string(p))
-		return len(p), nil
-	}), nil)))
-	t.Cleanup(func() { slog.SetDefault(before) })
-	return func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		got := lines
-		lines = nil
-		return got
-	}
-}
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // A Kubernetes secret volume: keys.json → ..data/keys.json, ..data → a directory that is never written again.
 func TestWatchThroughKubernetesLinks(t *testing.T) {
