@@ -452,6 +452,20 @@ func rivalCases() []vectorCase {
 				add(m, other(func(p *sessionPayload) { p.mode = 3 }))
 				m.refused("expired")
 			}},
+			{"rival-forged-before-malformed", "Of what doesn't open, the first gives the reason; what opens but breaks the format doesn't open.", func(m *vectorMaker) {
+				token := m.token(currentKey, "session", example(oneValue).encode())
+				token[45] ^= 2
+				m.add(splitToken(m.v.Name, token)...)
+				add(m, other(func(p *sessionPayload) { p.mode = 3 }))
+				m.refused("forged")
+			}},
+			{"rival-malformed-before-forged", "The same in the other order.", func(m *vectorMaker) {
+				token := m.token(currentKey, "session", example(oneValue).encode())
+				token[45] ^= 2
+				add(m, other(func(p *sessionPayload) { p.mode = 3 }))
+				m.add(splitToken(m.v.Name, token)...)
+				m.refused("malformed")
+			}},
 			{"rival-same-id-expired", "Of two states of one session the newer has expired. The older one doesn't outlive it.", func(m *vectorMaker) {
 				newer := example("81 a161 02")
 				newer.sealed, newer.expires = exampleSealed+1, exampleNow
@@ -592,6 +606,13 @@ func validityCases() []vectorCase {
 			m.v.Now, m.v.IdleTimeout = p.sealed+idle, idle
 			payload := slices.Concat([]byte{0x92}, packBin(exampleID), packTime(m.v.Now), []byte{0})
 			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)
+			m.v.Expect.Lease = "malformed"
+		}),
+		opensAt("lease-malformed-before-torn", "A lease that breaks the format, and another that is torn.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.IdleTimeout = idle
+			payload := slices.Concat([]byte{0x92}, packBin(exampleID), packTime(m.v.Now), []byte{0})
+			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)
+			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload), 28)[0])
 			m.v.Expect.Lease = "malformed"
 		}),
 		opensAt("csrf", "A token of the session's CSRF secret, and the token with another last bit.", func(m *vectorMaker, p *sessionPayload) {
