@@ -35,14 +35,14 @@ type candidates struct {
 
 func (c *candidates) all() []opened { return c.tokens[:c.n] }
 
-// open joins and opens what was received. refused says why the first that doesn't open doesn't, or, with no candidates,
-// that there are too many to try: each costs a decryption. The first token is decoded into storage if it fits.
+// open joins and opens what was received. refused says why the first candidate doesn't open, or, with no candidates, that
+// there are too many to try: each costs a decryption. The first token is decoded into storage if it fits.
 func (c *compartment) open(ctx context.Context, now time.Time, r *received, storage []byte) (found candidates, refused *RejectError) {
 	if r.crowded[c.kind] && !c.lenient {
 		return found, c.refusal(ReasonAmbiguous, "")
 	}
 	refuse := func(err *RejectError) {
-		if refused == nil {
+		if refused == nil && found.n == 0 {
 			refused = err
 		}
 	}

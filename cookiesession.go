@@ -128,7 +128,7 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	found, refused := m.session.open(s.request.Context(), now, &r, token)
 	if found.n > 0 {
 		var leaseRefused *RejectError
-		refused, leaseRefused = m.choose(s, now, &r, &found, st)
+		refused, leaseRefused = m.choose(s, now, &r, &found, refused, st)
 		if leaseRefused != nil {
 			refusals = append(refusals, leaseRefused)
 		}
@@ -195,8 +195,10 @@ type candidate struct {
 }
 
 // choose decodes what opened and makes the one that is valid the session's state. What isn't valid is no rival: browsers
-// come by cookies of a name that linger for years, as when Domain or Path changes between deployments.
-func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidates, st *state) (refused, leaseRefused *RejectError) {
+// come by cookies of a name that linger for years, as when Domain or Path changes between deployments. unopened is what
+// compartment.open said.
+func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidates, unopened *RejectError, st *state) (refused, leaseRefused *RejectError) {
+	refused = unopened
 	refuse := func(reason Reason, label string) {
 		if refused == nil {
 			refused = m.session.refusal(reason, label)
@@ -220,6 +222,9 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 		} else if c.data.sealed > sessions[same].data.sealed {
 			sessions[same] = c
 		}
+	}
+	if len(sessions) > 0 {
+		refused = nil
 	}
 	var leases []lease
 	if m.config.IdleTimeout > 0 && len(sessions) > 0 {

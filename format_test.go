@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -23,7 +22,6 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/seed-50e21e88/cookiesession"
-	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
 )
 
 // What follows up to the tests is the format once more, written from FORMAT.md without the library's code, so that the
@@ -300,42 +298,27 @@ func TestFormatExample(t *testing.T) {
 // TestNoTwoMinusSigns is for web application firewalls, which take "--" for an SQL comment and refuse the request. Beyond
 // that, nothing that is written behind the configured name leaves the alphabet.
 func TestNoTwoMinusSigns(t *testing.T) {
-	visits := 4000
+	visitors := 4000
 	if testing.Short() {
-		visits = 400
+		visitors = 400
 	}
 	synctest.Test(t, func(t *testing.T) {
-		m, err := cookiesession.New(cookiesession.Config{
-			Keys: newRing(t), IdleTimeout: time.Hour, MaxSize: 32_000, Logger: slog.New(slog.DiscardHandler),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := newManager(t, func(c *cookiesession.Config) { c.IdleTimeout, c.MaxSize = time.Hour, 32_000 })
 		foreign := regexp.MustCompile(`[^A-Za-z0-9._]`)
-		written := map[string]int{} // by what follows the session cookie's name
-		checked := 0
+		checked, written := 0, map[string]int{} // characters, and cookies by what follows the session cookie's name
 		check := func(what, name, value string) {
 			t.Helper()
-			if suffix := strings.TrimPrefix(name, m.CookieName()); foreign.MatchString(suffix) || foreign.MatchString(value) {
-				t.Fatalf("%s holds more than the alphabet: %s=%s", what, name, value)
-			}
 			if strings.Contains(name+"="+value, "--") {
 				t.Fatalf("%s holds two minus signs: %s=%s", what, name, value)
 			}
+			if foreign.MatchString(strings.TrimPrefix(name, m.CookieName()) + value) {
+				t.Fatalf("%s holds more than the alphabet: %s=%s", what, name, value)
+			}
 			checked += len(value)
 		}
-		visit := func(jar *cookiesessiontest.Jar, change func(s *cookiesession.Session)) {
+		visit := func(v *visitor, fn func(s *cookiesession.Session)) {
 			t.Helper()
-			s, err := m.Load(&http.Request{Header: http.Header{"Cookie": {jar.Header(site)}}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			change(s)
-			h := http.Header{}
-			if err := m.Save(h, s); err != nil {
-				t.Fatal(err)
-			}
-			for _, line := range h["Set-Cookie"] {
+			for _, line := range v.visit(fn) {
 				pair, _, _ := strings.Cut(line, ";")
 				name, value, _ := strings.Cut(pair, "=")
 				check("a cookie", name, value)
@@ -345,10 +328,9 @@ func TestNoTwoMinusSigns(t *testing.T) {
 				}
 				written[kind]++
 			}
-			jar.SetHeader(site, h)
 		}
 		sizes := rand.New(rand.NewPCG(1, 2))
-		for i := range visits {
+		for i := range visitors {
 			size := sizes.IntN(100)
 			switch i % 20 {
 			case 0:
@@ -356,23 +338,23 @@ func TestNoTwoMinusSigns(t *testing.T) {
 			case 1, 2, 3, 4:
 				size = sizes.IntN(2_000)
 			}
-			jar := cookiesessiontest.NewJar()
-			visit(jar, func(s *cookiesession.Session) {
+			v := newVisitor(t, m)
+			visit(v, func(s *cookiesession.Session) {
 				s.Put("values", make([]byte, size))
 				s.Flash("notice", i)
 				check("a CSRF token", "", s.CSRFToken())
 			})
 			time.Sleep(2 * time.Minute)
-			visit(jar, func(s *cookiesession.Session) { s.Get("values") }) // writes a lease
-			visit(jar, func(s *cookiesession.Session) { s.Destroy() })
+			visit(v, touched) // writes a lease
+			visit(v, destroy)
 		}
 		for _, kind := range []string{"", ".1", ".6", ".flash", ".lease", ".ended"} {
 			if written[kind] == 0 {
-				t.Errorf("no cookie %q was written, only %v", m.CookieName()+kind, written)
+				t.Errorf("no cookie %s was written, only %v", m.CookieName()+kind, written)
 			}
 		}
 		// Base64url has two minus signs at one of 4,096 places.
-		if want := 1000 * visits; checked < want {
+		if want := 1000 * visitors; checked < want {
 			t.Errorf("checked %d characters, want at least %d", checked, want)
 		}
 	})

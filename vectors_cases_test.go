@@ -12,7 +12,6 @@ var oneDecoded = map[string]any{"a": 1}
 
 // cookieCases are about FORMAT.md, 2 and 5: names, texts, splitting, joining.
 func cookieCases() []vectorCase {
-	otherID := unhex("b0b1b2b3b4b5b6b7 b8b9babbbcbdbebf")
 	return []vectorCase{
 		{"cookie-none", "No cookie at all.", func(*vectorMaker) {}},
 		{"cookie-other-names", "Cookies whose names only look like the session's.", func(m *vectorMaker) {
@@ -124,11 +123,27 @@ func cookieCases() []vectorCase {
 			m.v.Name = "a!#$%&'*+-^_`|~Z"
 			m.write(example(), oneDecoded)
 		}},
-		{"ambiguous-sessions", "Two cookies that open to sessions with different IDs, though one has expired.", func(m *vectorMaker) {
+		{"ambiguous-sessions", "Two valid sessions with different IDs.", func(m *vectorMaker) {
 			other := example(oneValue)
-			other.id, other.expires = otherID, exampleSealed
+			other.id = otherID
 			m.add(m.cookies(other.encode())...)
 			m.add(m.cookies(example(oneValue).encode())...)
+			m.refused("ambiguous")
+		}},
+		{"ambiguous-sessions-origin", "Two valid sessions with one origin and different IDs, one of which was regenerated.", func(m *vectorMaker) {
+			other := example(oneValue)
+			other.id = slices.Concat(exampleID[:8], otherID[8:])
+			m.add(m.cookies(other.encode())...)
+			m.add(m.cookies(example(oneValue).encode())...)
+			m.refused("ambiguous")
+		}},
+		{"ambiguous-sessions-three", "Two valid sessions and an expired one.", func(m *vectorMaker) {
+			expired, other := example(oneValue), example(oneValue)
+			expired.id, expired.expires = slices.Concat(otherID[8:], otherID[:8]), exampleNow
+			other.id = otherID
+			for _, p := range []*sessionPayload{expired, other, example(oneValue)} {
+				m.add(m.cookies(p.encode())...)
+			}
 			m.refused("ambiguous")
 		}},
 		{"ambiguous-heads", "Five distinct cookies 0, one of which opens.", func(m *vectorMaker) {
@@ -370,6 +385,111 @@ func tokenCase(name, about, reason string, i int) vectorCase {
 	}}
 }
 
+// otherID is the ID of another session.
+var otherID = unhex("b0b1b2b3b4b5b6b7 b8b9babbbcbdbebf")
+
+// rivalCases are about FORMAT.md, 5.3 and 7.1: sessions that open beside another, but aren't valid.
+func rivalCases() []vectorCase {
+	const idle = 1800
+	other := func(change func(p *sessionPayload)) *sessionPayload {
+		p := example("81 a161 02")
+		p.id = otherID
+		change(p)
+		return p
+	}
+	add := func(m *vectorMaker, payloads ...*sessionPayload) {
+		for _, p := range payloads {
+			m.add(m.cookies(p.encode())...)
+		}
+	}
+	// noRival has a session that isn't valid stand before one that is, and behind it.
+	noRival := func(name, about string, prepare func(m *vectorMaker, rival *sessionPayload)) []vectorCase {
+		return []vectorCase{
+			{"rival-" + name, about, func(m *vectorMaker) {
+				rival := other(func(p *sessionPayload) { prepare(m, p) })
+				add(m, rival, example(oneValue))
+				m.opens(example(), oneDecoded)
+			}},
+			{"rival-" + name + "-behind", about + " It comes second.", func(m *vectorMaker) {
+				rival := other(func(p *sessionPayload) { prepare(m, p) })
+				add(m, example(oneValue), rival)
+				m.opens(example(), oneDecoded)
+			}},
+		}
+	}
+	return slices.Concat(
+		noRival("future", "A session of another ID was sealed 61 s ahead.", func(_ *vectorMaker, p *sessionPayload) { p.sealed = exampleNow + 61 }),
+		noRival("expired", "A session of another ID expires now.", func(_ *vectorMaker, p *sessionPayload) { p.expires = exampleNow }),
+		noRival("not-before", "A session of another ID was created before not-before.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.NotBefore = exampleCreated
+			p.created--
+		}),
+		noRival("ended", "A session of another ID has been ended.", func(m *vectorMaker, p *sessionPayload) { m.marker(p.id[:8], "1767225700") }),
+		noRival("idle", "A session of another ID was used a second longer ago than the idle timeout.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.IdleTimeout = exampleNow - exampleSealed
+			p.sealed--
+		}),
+		[]vectorCase{
+			{"rival-idle-lease", "Two sessions sealed too long ago; the lease is of the second.", func(m *vectorMaker) {
+				m.v.Now, m.v.IdleTimeout = exampleSealed+2*idle, idle
+				add(m, other(func(*sessionPayload) {}), example(oneValue))
+				m.lease(exampleID, exampleSealed+idle)
+				m.opens(example(), oneDecoded)
+			}},
+			{"rival-none-valid", "Of sessions none of which is valid, the ID that came first gives the reason.", func(m *vectorMaker) {
+				m.marker(exampleID[:8], "1767225700")
+				add(m, example(oneValue), other(func(p *sessionPayload) { p.expires = exampleNow }))
+				m.refused("ended")
+			}},
+			{"rival-none-valid-behind", "The same in the other order.", func(m *vectorMaker) {
+				m.marker(exampleID[:8], "1767225700")
+				add(m, other(func(p *sessionPayload) { p.expires = exampleNow }), example(oneValue))
+				m.refused("expired")
+			}},
+			{"rival-refused-before-expired", "What opens gives the reason, though what doesn't open, for two reasons, comes before it and behind.", func(m *vectorMaker) {
+				m.add(m.v.Name + "=1AAAA")
+				add(m, other(func(p *sessionPayload) { p.expires = exampleNow }))
+				add(m, other(func(p *sessionPayload) { p.mode = 3 }))
+				m.refused("expired")
+			}},
+			{"rival-forged-before-malformed", "Of what doesn't open, the first gives the reason; what opens but breaks the format doesn't open.", func(m *vectorMaker) {
+				token := m.token(currentKey, "session", example(oneValue).encode())
+				token[45] ^= 2
+				m.add(splitToken(m.v.Name, token)...)
+				add(m, other(func(p *sessionPayload) { p.mode = 3 }))
+				m.refused("forged")
+			}},
+			{"rival-malformed-before-forged", "The same in the other order.", func(m *vectorMaker) {
+				token := m.token(currentKey, "session", example(oneValue).encode())
+				token[45] ^= 2
+				add(m, other(func(p *sessionPayload) { p.mode = 3 }))
+				m.add(splitToken(m.v.Name, token)...)
+				m.refused("malformed")
+			}},
+			{"rival-same-id-expired", "Of two states of one session the newer has expired. The older one doesn't outlive it.", func(m *vectorMaker) {
+				newer := example("81 a161 02")
+				newer.sealed, newer.expires = exampleSealed+1, exampleNow
+				add(m, newer, example(oneValue))
+				m.refused("expired")
+			}},
+			{"rival-same-id-expired-behind", "The same in the other order, and between them an ended session.", func(m *vectorMaker) {
+				newer := example("81 a161 02")
+				newer.sealed, newer.expires = exampleSealed+1, exampleNow
+				ended := other(func(*sessionPayload) {})
+				m.marker(ended.id[:8], "1767225700")
+				add(m, example(oneValue), ended, newer)
+				m.refused("expired")
+			}},
+			{"rival-same-id-older-expired", "Of two states of one session the older has expired.", func(m *vectorMaker) {
+				older := example("81 a161 02")
+				older.sealed, older.expires = exampleSealed-1, exampleNow
+				add(m, older, example(oneValue))
+				m.opens(example(), oneDecoded)
+			}},
+		},
+	)
+}
+
 // validityCases are about FORMAT.md, 6.3, 6.4, 7.1 and 7.3. Each limit is met and missed by a second.
 func validityCases() []vectorCase {
 	const idle = 1800
@@ -486,6 +606,13 @@ func validityCases() []vectorCase {
 			m.v.Now, m.v.IdleTimeout = p.sealed+idle, idle
 			payload := slices.Concat([]byte{0x92}, packBin(exampleID), packTime(m.v.Now), []byte{0})
 			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)
+			m.v.Expect.Lease = "malformed"
+		}),
+		opensAt("lease-malformed-before-torn", "A lease that breaks the format, and another that is torn.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.IdleTimeout = idle
+			payload := slices.Concat([]byte{0x92}, packBin(exampleID), packTime(m.v.Now), []byte{0})
+			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)
+			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload), 28)[0])
 			m.v.Expect.Lease = "malformed"
 		}),
 		opensAt("csrf", "A token of the session's CSRF secret, and the token with another last bit.", func(m *vectorMaker, p *sessionPayload) {

@@ -68,6 +68,10 @@ func flashCases() []vectorCase {
 			m.add(splitToken(m.v.Name+".flash", m.token(currentKey, "flash", payload(exampleNow+1)), 28)[0])
 			m.add(splitToken(m.v.Name+".flash", m.token(currentKey, "flash", payload(exampleNow)))...)
 		}),
+		refused("expired-before-torn", "The same in the other order.", "expired", func(m *vectorMaker) {
+			m.add(splitToken(m.v.Name+".flash", m.token(currentKey, "flash", payload(exampleNow)))...)
+			m.add(splitToken(m.v.Name+".flash", m.token(currentKey, "flash", payload(exampleNow+1)), 28)[0])
+		}),
 		refused("unknown-key", "A session token in the flash cookie.", "unknown-key", func(m *vectorMaker) {
 			m.add(splitToken(m.v.Name+".flash", m.token(currentKey, "session", payload(exampleNow+1)))...)
 		}),

@@ -225,20 +225,32 @@ export function readSession(agreed, cookies, report = () => {}) {
   if (!came) return undefined;
   const { opened, reason } = came;
   if (opened.length === 0) throw new Refused(reason);
-  if (opened.some((s) => !s.id.equals(opened[0].id))) throw new Refused("ambiguous");
-  const session = opened.reduce((best, s) => (s.sealed > best.sealed ? s : best));
-
-  const { now, notBefore, idleTimeout } = agreed;
-  if (session.created > now + SKEW || session.sealed > now + SKEW) throw new Refused("future");
-  if (now >= session.expires) throw new Refused("expired");
-  if (notBefore !== undefined && session.created < notBefore) throw new Refused("revoked");
-  if (cookies.some((c) => c.name === marker(agreed, session.id))) throw new Refused("ended");
-  if (idleTimeout !== undefined && session.mode !== 2n) {
-    const seen = readLease(agreed, cookies, session.id, report);
-    const last = seen > session.sealed ? seen : session.sealed;
-    if (now - last > idleTimeout) throw new Refused("idle");
+  const newest = new Map(); // by ID, in the order in which the IDs came
+  for (const session of opened) {
+    const id = session.id.toString("hex");
+    if (!newest.has(id) || session.sealed > newest.get(id).sealed) newest.set(id, session);
   }
-  return session;
+  const leases = agreed.idleTimeout === undefined ? [] : readLeases(agreed, cookies, report);
+  const checked = [...newest.values()].map((session) => ({ session, fault: faultOf(agreed, cookies, leases, session) }));
+  const valid = checked.filter(({ fault }) => fault === undefined);
+  if (valid.length === 0) throw new Refused(checked[0].fault);
+  if (valid.length > 1) throw new Refused("ambiguous");
+  return valid[0].session;
+}
+
+// 7.1: why a session isn't valid; undefined if it is.
+function faultOf({ name, now, notBefore, idleTimeout }, cookies, leases, session) {
+  if (session.created > now + SKEW || session.sealed > now + SKEW) return "future";
+  if (now >= session.expires) return "expired";
+  if (notBefore !== undefined && session.created < notBefore) return "revoked";
+  if (cookies.some((c) => c.name === marker({ name }, session.id))) return "ended";
+  if (idleTimeout !== undefined && session.mode !== 2n) {
+    const last = leases
+      .filter((l) => l.id.equals(session.id) && l.seen <= now + SKEW)
+      .reduce((greatest, l) => (l.seen > greatest ? l.seen : greatest), session.sealed);
+    if (now - last > idleTimeout) return "idle";
+  }
+  return undefined;
 }
 
 export function readFlash(agreed, cookies) {
@@ -252,13 +264,12 @@ export function readFlash(agreed, cookies) {
   return opened[0];
 }
 
-// 7.3. Never throws: a lease that is refused has no say. report hears why none opened, if some came.
-function readLease(agreed, cookies, id, report) {
+// 7.3: the leases of any session. Never throws: one that is refused has no say. report hears why none opened, if some
+// came.
+function readLeases(agreed, cookies, report) {
   const { opened, reason } = join(agreed, "lease", cookies) ?? { opened: [] };
   if (opened.length === 0 && reason) report(reason);
-  return opened
-    .filter((l) => l.id.equals(id) && l.seen <= agreed.now + SKEW)
-    .reduce((greatest, l) => (l.seen > greatest ? l.seen : greatest), 0n);
+  return opened;
 }
 
 // 6.6
@@ -314,12 +325,23 @@ export function write(agreed, purpose, content, cookies, cut = split) {
   ];
 }
 
+const deletions = (agreed, purpose, cookies) =>
+  cookieNames(agreed, purpose).filter((name) => cookies.some((c) => c.name === name)).map((name) => deletion(agreed, name));
+
+// 8.2, 3: Set-Cookie lines that delete flash cookies of which nothing can be read, for a response that writes or destroys the
+// session but no flash.
+export function deleteUnreadable(agreed, cookies) {
+  try {
+    if (readFlash(agreed, cookies)) return [];
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+  }
+  return deletions(agreed, "flash", cookies);
+}
+
 // 8.2, 5: Set-Cookie lines that destroy the session.
 export function destroy(agreed, cookies) {
-  const lines = ["session", "lease"].flatMap((purpose) => {
-    const names = cookieNames(agreed, purpose).filter((name) => cookies.some((c) => c.name === name));
-    return names.map((name) => deletion(agreed, name));
-  });
+  const lines = [...["session", "lease"].flatMap((purpose) => deletions(agreed, purpose, cookies)), ...deleteUnreadable(agreed, cookies)];
   let opened = [];
   try {
     opened = join(agreed, "session", cookies)?.opened ?? [];

@@ -133,7 +133,9 @@ function seal(request) {
   }
   const cut = request.parts && cutInto(request.parts);
   const purposes = Object.keys(contents).filter((purpose) => contents[purpose]);
-  return { set_cookie: purposes.flatMap((purpose) => cs.write(agreed, purpose, contents[purpose], cookies, cut)) };
+  const lines = purposes.flatMap((purpose) => cs.write(agreed, purpose, contents[purpose], cookies, cut));
+  if (contents.session && !contents.flash) lines.push(...cs.deleteUnreadable(agreed, cookies));
+  return { set_cookie: lines };
 }
 
 // A compartment's content from the vectors' notation. `payload`, in hexadecimal, outranks all but what Max-Age is made of.
