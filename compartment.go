@@ -2,6 +2,7 @@ package cookiesession
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
@@ -109,4 +110,26 @@ func (c *compartment) delete(l *lines, names nameSet) {
 			l.end(c.attributes, deleteCookie)
 		}
 	}
+}
+
+// A buffer holds what one Save builds. Its plaintext is overwritten by sealing, or cleared before another Save gets it.
+type buffer struct {
+	session, flash, lease []byte
+	lines                 lines
+}
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// release clears the buffer and gives it back, unless it has grown large.
+func (b *buffer) release() {
+	clear(b.session)
+	clear(b.flash)
+	clear(b.lease)
+	const keep = 64 << 10
+	if cap(b.session) > keep || cap(b.flash) > keep || cap(b.lines.buf) > keep {
+		return
+	}
+	b.session, b.flash, b.lease = b.session[:0], b.flash[:0], b.lease[:0]
+	b.lines.reset()
+	buffers.Put(b)
 }

@@ -114,7 +114,8 @@ const (
 	minMaxSize           = 512  // a session without values takes less than half, whatever its name
 	partitionedMaxSize   = 9600 // browsers give a site 10,240 bytes there, lease and markers included
 	maxNameLength        = 64
-	maxAttributeLength   = 1024 // RFC 6265bis, 5.6: a longer attribute value is ignored
+	maxAgeLimit          = 400 * 24 * time.Hour // RFC 6265bis, 5.5: what browsers cut a longer Max-Age to
+	maxAttributeLength   = 1024                 // RFC 6265bis, 5.6: a longer attribute value is ignored
 )
 
 // complete fills in the defaults and returns an error for what doesn't fit together. What depends on the size of

@@ -2,10 +2,8 @@ package cookiesession
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
@@ -110,6 +108,16 @@ func (m *Manager) Save(h http.Header, s *Session) error {
 	return err
 }
 
+// open opens the session unless that has been done. What there is to tell is told behind the opening, since the
+// application's code that listens may use the session.
+func (s *Session) open() {
+	var refusals []*RejectError
+	s.opening.Do(func() { refusals = s.manager.open(s) })
+	if refusals != nil {
+		s.manager.reportAll(s, refusals)
+	}
+}
+
 // open turns the cookies that came into s's values: receive, join, open, decode, and see whether what they say is valid
 // still. It returns what was refused, to be reported once the session is open; not nil if Import failed.
 func (m *Manager) open(s *Session) (refusals []*RejectError) {
@@ -146,6 +154,31 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	return refusals
 }
 
+// setState makes st the session's state: what came if that is valid, else a new session.
+func (s *Session) setState(now time.Time, st *state) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = st
+	if st.values.changes == nil {
+		st.values.changes = st.changes[:0]
+	}
+	if !st.arrived.facts.has(valid) {
+		st.data = s.newData(now)
+	}
+}
+
+// view returns a copy of a session that was found, for Revoked to read before anybody else may.
+func (s *Session) view(now time.Time, found candidate, seen int64, r *received) *Session {
+	c := &Session{manager: s.manager, request: s.request, cookies: s.cookies}
+	st := &state{data: found.data, values: found.values}
+	st.arrived.facts, st.arrived.seen = valid, seen
+	if r.names[cookiename.Flash] != 0 {
+		st.flash = &flash{cookies: r.only(cookiename.Flash)}
+	}
+	c.opening.Do(func() { c.setState(now, st) })
+	return c
+}
+
 // noteFacts notes what came beside the sealed cookies, or did not.
 func (m *Manager) noteFacts(s *Session, r *received, a *arrival) {
 	if r.names[cookiename.Ended] != 0 {
@@ -169,22 +202,6 @@ func (m *Manager) noteFacts(s *Session, r *received, a *arrival) {
 	if came != nil {
 		a.setTrouble(trouble{imports: came})
 	}
-}
-
-// withholds reports whether another site started the request in a way in which browsers withhold the session's cookies
-// (RFC 6265bis, 5.2; Fetch Metadata): then that none came says nothing about the visitor. Browsers that don't say who
-// started a request get the benefit of the doubt. Under SameSite=Strict cookies are withheld from navigations too, of
-// which most bring new visitors; there the hint cookie tells whether there is a session.
-func (m *Manager) withholds(r *http.Request, hinted bool) bool {
-	if m.config.SameSite == http.SameSiteNoneMode || r.Header.Get("Sec-Fetch-Site") != "cross-site" {
-		return false
-	}
-	navigation := (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Sec-Fetch-Mode") == "navigate"
-	switch r.Header.Get("Sec-Fetch-Dest") {
-	case "iframe", "frame", "fencedframe", "embed", "object":
-		navigation = false // not of the whole page
-	}
-	return !navigation || hinted && m.config.SameSite == http.SameSiteStrictMode
 }
 
 // A candidate is a session that opened, valid or not.
@@ -300,9 +317,6 @@ func (m *Manager) validate(s *Session, now time.Time, c *candidate, leases []lea
 	return 0, nil
 }
 
-// clockSkew is how far ahead another server's clock may be, in seconds.
-const clockSkew = 60
-
 // importValues asks Import for the values of a visitor who has no session, and reports whether that went well.
 func (m *Manager) importValues(s *Session, now time.Time, st *state) bool {
 	var unchecked error
@@ -323,36 +337,6 @@ func (m *Manager) importValues(s *Session, now time.Time, st *state) bool {
 		st.arrived.facts |= imported
 	}
 	return true
-}
-
-// reportAll reports what happened while s was opened. Neither the opening nor a lock is held: who listens is the
-// application's code, and may use the session.
-func (m *Manager) reportAll(s *Session, refusals []*RejectError) {
-	if err := s.state.arrived.troubled().importErr; err != nil && m.logged.mayLogHook(m.now()) {
-		m.config.Logger.Error("cookiesession: Import failed, so the visitor is anonymous for this request", "error", err)
-	}
-	for _, refused := range refusals {
-		m.report(s, refused)
-	}
-}
-
-// report counts a refusal and tells the log and OnReject.
-func (m *Manager) report(s *Session, err *RejectError) {
-	m.counters.rejected[err.Reason].Add(1)
-	if err.Reason == ReasonRevoked && err.Err != nil {
-		if m.logged.mayLogHook(m.now()) {
-			m.config.Logger.Error("cookiesession: Revoked failed, so the visitor is anonymous for this request", "error", err.Err)
-		}
-	} else {
-		level := slog.LevelInfo
-		if err.Reason == ReasonExpired || err.Reason == ReasonIdle || err.Reason == ReasonEnded {
-			level = slog.LevelDebug // everyday ends of a session
-		}
-		m.config.Logger.Log(s.request.Context(), level, "cookiesession: cookie refused", "cookie", err.Cookie, "reason", err.Reason.String(), "key", err.KeyLabel)
-	}
-	if m.config.OnReject != nil {
-		m.config.OnReject(s.forHook(), err)
-	}
 }
 
 // save writes s into h, which may keep parts of fields: encode, seal, split. s.mu is held, so what there is to tell is
@@ -496,33 +480,3 @@ func (s *Session) readFlashBeforeWriting() {
 		s.openFlash()
 	}
 }
-
-// A buffer holds what one Save builds. Its plaintext is overwritten by sealing, or cleared before another Save gets it.
-type buffer struct {
-	session, flash, lease []byte
-	lines                 lines
-}
-
-var buffers = sync.Pool{New: func() any { return new(buffer) }}
-
-// release clears the buffer and gives it back, unless it has grown large.
-func (b *buffer) release() {
-	clear(b.session)
-	clear(b.flash)
-	clear(b.lease)
-	const keep = 64 << 10
-	if cap(b.session) > keep || cap(b.flash) > keep || cap(b.lines.buf) > keep {
-		return
-	}
-	b.session, b.flash, b.lease = b.session[:0], b.flash[:0], b.lease[:0]
-	b.lines.reset()
-	buffers.Put(b)
-}
-
-// withHeader returns buf with space for a token's header, behind which a payload is encoded and then sealed in place.
-func withHeader(buf []byte) []byte {
-	return append(buf[:0], make([]byte, payloadStart)...)
-}
-
-// seconds rounds up.
-func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

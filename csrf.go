@@ -153,27 +153,6 @@ func CSRFError(r *http.Request) error {
 	return err
 }
 
-// csrfTooLarge is the reason for a *http.MaxBytesError.
-const csrfTooLarge = "too-large"
-
-// csrfReasons are the keys of Stats.CSRFRefused.
-var csrfReasons = [...]string{"origin", "no-session", "no-token", "token", csrfTooLarge}
-
-// csrfReasonOf returns an index of csrfReasons.
-func csrfReasonOf(err error) int {
-	switch err {
-	case ErrCSRFOrigin:
-		return 0
-	case ErrCSRFNoSession:
-		return 1
-	case ErrCSRFNoToken:
-		return 2
-	case ErrCSRFToken:
-		return 3
-	}
-	return 4
-}
-
 // requestToken returns the token that r brought, never one from the URL: those are logged and shared. The error is a
 // *http.MaxBytesError.
 func requestToken(r *http.Request) (token string, err error) {

@@ -23,6 +23,27 @@ var (
 	ErrCSRFToken     = errors.New("cookiesession: the CSRF token is not this session's")
 )
 
+// csrfTooLarge is the reason for a *http.MaxBytesError.
+const csrfTooLarge = "too-large"
+
+// csrfReasons are the keys of Stats.CSRFRefused.
+var csrfReasons = [...]string{"origin", "no-session", "no-token", "token", csrfTooLarge}
+
+// csrfReasonOf returns an index of csrfReasons.
+func csrfReasonOf(err error) int {
+	switch err {
+	case ErrCSRFOrigin:
+		return 0
+	case ErrCSRFNoSession:
+		return 1
+	case ErrCSRFNoToken:
+		return 2
+	case ErrCSRFToken:
+		return 3
+	}
+	return 4
+}
+
 // A SizeError says that the session is too large to be saved. The cookies in the browser stay as they were.
 type SizeError struct {
 	Size  int       // bytes that session and flash would add to the Cookie request header

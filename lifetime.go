@@ -42,13 +42,6 @@ func (s *Session) ID() string {
 	return hex.EncodeToString(s.state.data.id[:])
 }
 
-// drawID draws a new session's ID.
-func (s *Session) drawID() {
-	if id := &s.state.data.id; *id == (sessionID{}) {
-		rand.Read(id[:])
-	}
-}
-
 // CreatedAt returns when the session started, or was last regenerated, in UTC, to the second.
 func (s *Session) CreatedAt() time.Time {
 	s.lock()
@@ -181,3 +174,9 @@ func (s *Session) maxAge(now time.Time) int64 {
 	}
 	return max(s.state.data.expires-now.Unix(), 1)
 }
+
+// clockSkew is how far ahead another server's clock may be, in seconds.
+const clockSkew = 60
+
+// seconds rounds up.
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

@@ -1,6 +1,7 @@
 package cookiesession
 
 import (
+	"log/slog"
 	"net"
 	"net/http"
 	"net/textproto"
@@ -82,4 +83,34 @@ func clearsCookies(h http.Header) bool {
 		}
 	}
 	return false
+}
+
+// reportAll reports what happened while s was opened. Neither the opening nor a lock is held: who listens is the
+// application's code, and may use the session.
+func (m *Manager) reportAll(s *Session, refusals []*RejectError) {
+	if err := s.state.arrived.troubled().importErr; err != nil && m.logged.mayLogHook(m.now()) {
+		m.config.Logger.Error("cookiesession: Import failed, so the visitor is anonymous for this request", "error", err)
+	}
+	for _, refused := range refusals {
+		m.report(s, refused)
+	}
+}
+
+// report counts a refusal and tells the log and OnReject.
+func (m *Manager) report(s *Session, err *RejectError) {
+	m.counters.rejected[err.Reason].Add(1)
+	if err.Reason == ReasonRevoked && err.Err != nil {
+		if m.logged.mayLogHook(m.now()) {
+			m.config.Logger.Error("cookiesession: Revoked failed, so the visitor is anonymous for this request", "error", err.Err)
+		}
+	} else {
+		level := slog.LevelInfo
+		if err.Reason == ReasonExpired || err.Reason == ReasonIdle || err.Reason == ReasonEnded {
+			level = slog.LevelDebug // everyday ends of a session
+		}
+		m.config.Logger.Log(s.request.Context(), level, "cookiesession: cookie refused", "cookie", err.Cookie, "reason", err.Reason.String(), "key", err.KeyLabel)
+	}
+	if m.config.OnReject != nil {
+		m.config.OnReject(s.forHook(), err)
+	}
 }

@@ -3,6 +3,7 @@ package cookiesession
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,9 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
-	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
 
@@ -40,100 +39,6 @@ type Session struct {
 	regenerated bool
 	loggedIn    bool // Regenerate or Remember was called: the application knows who this is
 	passive     bool // this request doesn't count as use
-}
-
-// state is what a Session holds once it is open. It is one allocation, and small, since every request that uses its
-// session pays for it: what few need is behind a pointer.
-type state struct {
-	arrived arrival // never changes, so it is read without the lock
-
-	data    sessionData
-	values  values
-	flash   *flash // nil until flash messages came or are used
-	special *special
-
-	// Storage of what a request usually needs little of.
-	changes [1]change
-	fields  headerFields
-}
-
-// An arrival is what a request brought.
-type arrival struct {
-	session, flash, lease nameSet // cookies that came
-	facts                 facts
-	seen                  int64    // under an idle timeout: when the session was last sealed or leased, in Unix seconds
-	trouble               *trouble // nil if all is as it should be
-}
-
-// facts are what a request brought, in bits.
-type facts uint16
-
-const (
-	valid    facts = 1 << iota // a session cookie was accepted
-	imported                   // the values are what Import returned
-	marked                     // markers of ended sessions came
-	hinted                     // NAME.here came
-	withheld                   // the browser may have a session that it did not send with this request
-)
-
-func (f facts) has(fact facts) bool { return f&fact != 0 }
-
-// trouble is what a request brought beside, or in the place of, one good session cookie.
-type trouble struct {
-	refused   *RejectError
-	unchecked error    // what a hook failed with, so that nobody knows whether the visitor has a session
-	importErr error    // what Import failed with, or why its values can't be used
-	ambiguous bool     // several sessions came, and any could be the visitor's
-	origins   []origin // of sessions that opened, have time left and aren't in use
-	imports   []string // Config.ImportCookies that came: no trouble, but as rare
-}
-
-func (a *arrival) troubled() trouble {
-	if a.trouble == nil {
-		return trouble{}
-	}
-	return *a.trouble
-}
-
-func (a *arrival) setTrouble(t trouble) {
-	a.trouble = new(trouble) // rather than &t, which would be allocated for those without trouble, too
-	*a.trouble = t
-}
-
-// special is what few requests need of a session's state.
-type special struct {
-	before   sessionData // what came, once data may differ
-	isCopied bool
-
-	lifetime time.Duration // Remember's or ExpireIn's argument in this request, if any
-	mode     mode          // what Remember or Persist asked for in this request
-	asked    bool          // whether one of them did
-
-	failure failure
-	written []string // the Set-Cookie lines of an earlier Save
-}
-
-// failure says what went wrong with changes.
-type failure struct {
-	err      error  // the first
-	late     bool   // something was changed after the commit
-	unlogged bool   // and nobody has logged it yet: the lock was held
-	key      string // what was changed, if it has a key
-}
-
-// A smallState is a state with storage for a small session's token, to save an allocation.
-type smallState struct {
-	state
-	token [192]byte
-}
-
-// newState returns a state, and storage for the token of the text that begins with first, if it's small.
-func newState(first string) (st *state, storage []byte) {
-	if first != "" && len(first)/4*3 <= len(smallState{}.token) {
-		small := new(smallState)
-		return &small.state, small.token[:0]
-	}
-	return new(state), nil
 }
 
 // special returns what few requests need, to be written to.
@@ -175,49 +80,6 @@ func (s *Session) forHook() *http.Request {
 
 // beingOpened is in a session's place for the hooks that opening it calls.
 type beingOpened struct{}
-
-// open opens the session unless that has been done. What there is to tell is told behind the opening, since the
-// application's code that listens may use the session.
-func (s *Session) open() {
-	var refusals []*RejectError
-	s.opening.Do(func() { refusals = s.manager.open(s) })
-	if refusals != nil {
-		s.manager.reportAll(s, refusals)
-	}
-}
-
-// setState makes st the session's state: what came if that is valid, else a new session.
-func (s *Session) setState(now time.Time, st *state) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state = st
-	if st.values.changes == nil {
-		st.values.changes = st.changes[:0]
-	}
-	if !st.arrived.facts.has(valid) {
-		st.data = s.newData(now)
-	}
-}
-
-// view returns a copy of a session that was found, for Revoked to read before anybody else may.
-func (s *Session) view(now time.Time, found candidate, seen int64, r *received) *Session {
-	c := &Session{manager: s.manager, request: s.request, cookies: s.cookies}
-	st := &state{data: found.data, values: found.values}
-	st.arrived.facts, st.arrived.seen = valid, seen
-	if r.names[cookiename.Flash] != 0 {
-		st.flash = &flash{cookies: r.only(cookiename.Flash)}
-	}
-	c.opening.Do(func() { c.setState(now, st) })
-	return c
-}
-
-// received returns the data of the session that came, if one is valid.
-func (st *state) received() *sessionData {
-	if st.special != nil && st.special.isCopied {
-		return &st.special.before
-	}
-	return &st.data
-}
 
 // changing returns the data to write to: what came is kept, to tell a change from none.
 func (s *Session) changing() *sessionData {
@@ -265,14 +127,6 @@ func (s *Session) fail(err error) {
 	if f := &s.special().failure; f.err == nil {
 		f.err = err
 	}
-}
-
-// err returns the first error.
-func (st *state) err() error {
-	if st.special == nil {
-		return nil
-	}
-	return st.special.failure.err
 }
 
 // encodePair encodes a key and one value for a map of values.
@@ -529,10 +383,6 @@ func (s *Session) hasContent() bool {
 	return s.state.values.len() > 0 || s.state.data.csrf != (csrfSecret{})
 }
 
-// isWithheld reports whether a new session must not be saved, because it would replace one that the browser hasn't
-// shown. Who logs in has a reason to.
-func (s *Session) isWithheld() bool { return s.state.arrived.facts.has(withheld) && !s.loggedIn }
-
 // deletions returns which session cookies Destroy deletes.
 func (s *Session) deletions() nameSet {
 	if s.state.arrived.facts.has(withheld) {
@@ -547,6 +397,13 @@ func (s *Session) encode(dst []byte, now int64) []byte {
 	d := s.state.data
 	d.sealed = now
 	return appendSession(dst, &d, &s.state.values)
+}
+
+// drawID draws a new session's ID.
+func (s *Session) drawID() {
+	if id := &s.state.data.id; *id == (sessionID{}) {
+		rand.Read(id[:])
+	}
 }
 
 // Rejected returns why the session cookie that came was refused, or nil. Don't show it to the visitor.

@@ -205,8 +205,6 @@ const (
 	deleteCookie       = 0
 )
 
-const maxAgeLimit = 400 * 24 * time.Hour // RFC 6265bis, 5.5: what browsers cut a longer Max-Age to
-
 func newAttributes(c *Config, site http.SameSite) attributes {
 	a := attributes{path: c.Path, domain: c.Domain}
 	a.before = "; Path=" + c.Path

@@ -159,3 +159,8 @@ type opened struct {
 	payload []byte
 	label   string
 }
+
+// withHeader returns buf with space for a token's header, behind which a payload is encoded and then sealed in place.
+func withHeader(buf []byte) []byte {
+	return append(buf[:0], make([]byte, payloadStart)...)
+}

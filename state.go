@@ -1,0 +1,113 @@
+package cookiesession
+
+import "time"
+
+// state is what a Session holds once it is open. It is one allocation, and small, since every request that uses its
+// session pays for it: what few need is behind a pointer.
+type state struct {
+	arrived arrival // never changes, so it is read without the lock
+
+	data    sessionData
+	values  values
+	flash   *flash // nil until flash messages came or are used
+	special *special
+
+	// Storage of what a request usually needs little of.
+	changes [1]change
+	fields  headerFields
+}
+
+// An arrival is what a request brought.
+type arrival struct {
+	session, flash, lease nameSet // cookies that came
+	facts                 facts
+	seen                  int64    // under an idle timeout: when the session was last sealed or leased, in Unix seconds
+	trouble               *trouble // nil if all is as it should be
+}
+
+// facts are what a request brought, in bits.
+type facts uint16
+
+const (
+	valid    facts = 1 << iota // a session cookie was accepted
+	imported                   // the values are what Import returned
+	marked                     // markers of ended sessions came
+	hinted                     // NAME.here came
+	withheld                   // the browser may have a session that it did not send with this request
+)
+
+func (f facts) has(fact facts) bool { return f&fact != 0 }
+
+// trouble is what a request brought beside, or in the place of, one good session cookie.
+type trouble struct {
+	refused   *RejectError
+	unchecked error    // what a hook failed with, so that nobody knows whether the visitor has a session
+	importErr error    // what Import failed with, or why its values can't be used
+	ambiguous bool     // several sessions came, and any could be the visitor's
+	origins   []origin // of sessions that opened, have time left and aren't in use
+	imports   []string // Config.ImportCookies that came: no trouble, but as rare
+}
+
+func (a *arrival) troubled() trouble {
+	if a.trouble == nil {
+		return trouble{}
+	}
+	return *a.trouble
+}
+
+func (a *arrival) setTrouble(t trouble) {
+	a.trouble = new(trouble) // rather than &t, which would be allocated for those without trouble, too
+	*a.trouble = t
+}
+
+// special is what few requests need of a session's state.
+type special struct {
+	before   sessionData // what came, once data may differ
+	isCopied bool
+
+	lifetime time.Duration // Remember's or ExpireIn's argument in this request, if any
+	mode     mode          // what Remember or Persist asked for in this request
+	asked    bool          // whether one of them did
+
+	failure failure
+	written []string // the Set-Cookie lines of an earlier Save
+}
+
+// failure says what went wrong with changes.
+type failure struct {
+	err      error  // the first
+	late     bool   // something was changed after the commit
+	unlogged bool   // and nobody has logged it yet: the lock was held
+	key      string // what was changed, if it has a key
+}
+
+// A smallState is a state with storage for a small session's token, to save an allocation.
+type smallState struct {
+	state state
+	token [192]byte
+}
+
+// newState returns a state, and storage for the token of the text that begins with first, if it's small.
+func newState(first string) (st *state, storage []byte) {
+	if first != "" && len(first)/4*3 <= len(smallState{}.token) {
+		small := new(smallState)
+		return &small.state, small.token[:0]
+	}
+	return new(state), nil
+}
+
+// received returns the data of the session that came, if one is valid.
+func (st *state) received() *sessionData {
+	if st.special != nil && st.special.isCopied {
+		return &st.special.before
+	}
+	return &st.data
+}
+
+// err returns the first error.
+func (st *state) err() error {
+	if st.special == nil {
+		return nil
+	}
+	return st.special.failure.err
+}
