@@ -1,7 +1,6 @@
 package value
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -27,15 +26,7 @@ var errNoList = errors.New("cookiesession: the stored value is not a list")
 // an error. On an error dst comes back unchanged, and the error's text names types, never content.
 func Append(dst []byte, v any, depth int) ([]byte, error) {
 	e := encoder{budget: maxCost}
-	var out []byte
-	var err error
-	if dst == nil {
-		var scratch [256]byte // so that what is returned is allocated once, as long as it is
-		out, err = e.append(scratch[:0], v, depth)
-		out = bytes.Clone(out)
-	} else {
-		out, err = e.append(dst, v, depth)
-	}
+	out, err := e.append(dst, v, depth)
 	if why, ok := err.(reason); ok {
 		err = unstorable(reflect.TypeOf(v), why, nil)
 	}

@@ -53,7 +53,7 @@ func decodeSelf(stored any, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if err := callDecode(b, v); err != nil {
+	if err := callDecode(string(b), v); err != nil {
 		return err
 	}
 	raw, err := callEncode(v)
@@ -95,9 +95,9 @@ func callEncode(v reflect.Value) (raw []byte, err error) {
 	return buf.Bytes(), err
 }
 
-func callDecode(b []byte, v reflect.Value) (err error) {
+func callDecode(b string, v reflect.Value) (err error) {
 	defer recovered(&err)
-	return msgpack.NewDecoder(bytes.NewReader(b)).DecodeValue(v)
+	return msgpack.NewDecoder(strings.NewReader(b)).DecodeValue(v)
 }
 
 // recovered turns a panic of msgpack/v5, or of a method of the user's, into *err. Call it deferred.
@@ -127,8 +127,9 @@ func agree(stored, again any) bool {
 		}
 		return ok
 	}
-	b, _ := Append(nil, stored, 0)
-	b2, _ := Append(nil, again, 0)
+	e := encoder{budget: maxCost}
+	b, _ := e.append(nil, stored, 0)
+	b2, _ := e.append(nil, again, 0)
 	return bytes.Equal(b, b2)
 }
 
