@@ -18,21 +18,22 @@ var errNoList = errors.New("cookiesession: the stored value is not a list")
 // Append appends the canonical encoding of v to dst: a snapshot that shares no memory with v. depth is that of the
 // container that holds the value, 0 for none.
 //
-// It refuses cycles, lists and maps (structs too) nested deeper than MaxDepth, more than 131,072 nodes or 16 MiB of
-// text, maps whose keys aren't strings, channels, functions and complex numbers, and types that would lose all they
-// hold or can't be read back. A panic in a method of v's is an error. On an error dst comes back unchanged, and the
-// error's text names v's type, never its content.
+// What it accepts, DecodeInto gives back as an equal value of the same type, but for what DecodeInto says of interfaces
+// and times; it doesn't store unexported fields and fields with the tag "-". It refuses cycles, lists and maps (structs
+// too) nested deeper than MaxDepth, more than 131,072 nodes or 16 MiB of text, maps whose keys aren't strings, channels,
+// functions and complex numbers, pointers to nil, interfaces with methods unless they hold a time, structs none of whose
+// fields would be stored, and values with methods for encoding that don't bring them back. A panic in such a method is
+// an error. On an error dst comes back unchanged, and the error's text names types, never content.
 func Append(dst []byte, v any, depth int) ([]byte, error) {
 	e := encoder{budget: maxCost}
 	out, err := e.append(dst, v, depth)
-	switch err := err.(type) {
-	case nil:
-		return out, nil
-	case reason:
-		return dst, unstorable(reflect.TypeOf(v), err, nil)
-	default:
+	if why, ok := err.(reason); ok {
+		err = unstorable(reflect.TypeOf(v), why, nil)
+	}
+	if err != nil {
 		return dst, err
 	}
+	return out, nil
 }
 
 // AppendElement appends to dst the encoded list with v as its new last element. depth is that of the container that
@@ -130,6 +131,13 @@ func appendLength(dst []byte, code byte, n int) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, code+1), uint32(n))
 }
 
+func appendBool(dst []byte, v bool) []byte {
+	if v {
+		return append(dst, 0xc3)
+	}
+	return append(dst, 0xc2)
+}
+
 // appendFloat32 appends v. All NaNs are one: their bits depend on the processor that made them.
 func appendFloat32(dst []byte, v float32) []byte {
 	bits := math.Float32bits(v)
@@ -167,7 +175,9 @@ func appendWideTime(dst []byte, sec int64, nsec uint32) []byte {
 
 // encoder appends one value, however many calls that takes.
 type encoder struct {
-	budget int // what is left of maxCost
+	budget    int  // what is left of maxCost
+	wideTimes bool // write timestamps in their 12-byte form
+	lenient   bool // write nil for what can't be stored, and don't check that what encodes itself comes back
 }
 
 // spend takes the cost of a node with a text of n bytes from the budget and tells whether there was enough.
@@ -176,19 +186,13 @@ func (e *encoder) spend(n int) bool {
 	return e.budget >= 0
 }
 
-// append writes plain values without reflection and hands all others on.
+// append writes what sessions usually hold without reflection and hands all else on.
 func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 	switch v := v.(type) {
 	case string:
 		return e.text(dst, v)
 	case []byte:
-		if v == nil {
-			return append(dst, 0xc0), nil
-		}
-		if !e.spend(len(v)) {
-			return nil, tooMuch
-		}
-		return AppendBin(dst, v), nil
+		return e.bytes(dst, v)
 	case []string:
 		return appendList(e, dst, v, depth)
 	case []any:
@@ -205,40 +209,25 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 	case nil:
 		return append(dst, 0xc0), nil
 	case bool:
-		if v {
-			return append(dst, 0xc3), nil
-		}
-		return append(dst, 0xc2), nil
+		return appendBool(dst, v), nil
 	case int:
-		return AppendInt(dst, int64(v)), nil
-	case int8:
-		return AppendInt(dst, int64(v)), nil
-	case int16:
-		return AppendInt(dst, int64(v)), nil
-	case int32:
 		return AppendInt(dst, int64(v)), nil
 	case int64:
 		return AppendInt(dst, v), nil
-	case time.Duration:
-		return AppendInt(dst, int64(v)), nil
-	case uint:
-		return AppendUint(dst, uint64(v)), nil
-	case uint8:
-		return AppendUint(dst, uint64(v)), nil
-	case uint16:
-		return AppendUint(dst, uint64(v)), nil
-	case uint32:
-		return AppendUint(dst, uint64(v)), nil
-	case uint64:
-		return AppendUint(dst, v), nil
-	case float32:
-		return appendFloat32(dst, v), nil
 	case float64:
 		return appendFloat64(dst, v), nil
 	case time.Time:
-		return appendTime(dst, v.Unix(), uint32(v.Nanosecond())), nil
+		return e.time(dst, v), nil
 	}
 	return e.other(dst, v, depth)
+}
+
+// null appends nil.
+func (e *encoder) null(dst []byte) ([]byte, error) {
+	if !e.spend(0) {
+		return nil, tooMuch
+	}
+	return append(dst, 0xc0), nil
 }
 
 func (e *encoder) text(dst []byte, s string) ([]byte, error) {
@@ -246,6 +235,23 @@ func (e *encoder) text(dst []byte, s string) ([]byte, error) {
 		return nil, tooMuch
 	}
 	return AppendString(dst, s), nil
+}
+
+func (e *encoder) bytes(dst, data []byte) ([]byte, error) {
+	if data == nil {
+		return e.null(dst)
+	}
+	if !e.spend(len(data)) {
+		return nil, tooMuch
+	}
+	return AppendBin(dst, data), nil
+}
+
+func (e *encoder) time(dst []byte, at time.Time) []byte {
+	if e.wideTimes {
+		return appendWideTime(dst, at.Unix(), uint32(at.Nanosecond()))
+	}
+	return appendTime(dst, at.Unix(), uint32(at.Nanosecond()))
 }
 
 // room tells why a list or map can't follow in a container of that depth.
@@ -269,7 +275,7 @@ func element[V any](e *encoder, dst []byte, v V, depth int) ([]byte, error) {
 
 func appendList[V any](e *encoder, dst []byte, list []V, depth int) (_ []byte, err error) {
 	if list == nil {
-		return append(dst, 0xc0), nil
+		return e.null(dst)
 	}
 	if err := e.room(depth); err != nil {
 		return nil, err
@@ -285,7 +291,7 @@ func appendList[V any](e *encoder, dst []byte, list []V, depth int) (_ []byte, e
 
 func appendMap[V any](e *encoder, dst []byte, m map[string]V, depth int) (_ []byte, err error) {
 	if m == nil {
-		return append(dst, 0xc0), nil
+		return e.null(dst)
 	}
 	if err := e.room(depth); err != nil {
 		return nil, err

@@ -1,144 +1,163 @@
 package value
 
 import (
-	"bytes"
-	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/vmihailenco/msgpack/v5"
 )
 
-// other appends a value of any other type, as msgpack/v5 encodes it, in canonical form.
+// other appends a value of a type that append doesn't know.
 func (e *encoder) other(dst []byte, v any, depth int) ([]byte, error) {
 	rv := reflect.ValueOf(v)
-	why := outward.shapeOf(rv.Type()).refused
-	if why == "" {
-		why = e.walk(rv, depth)
+	t := infoOf(rv.Type())
+	if kind := rv.Kind(); t.codesSelf || kind == reflect.Struct || kind == reflect.Array {
+		addressable := reflect.New(rv.Type()).Elem()
+		addressable.Set(rv)
+		rv = addressable
 	}
-	if why == "" && !timesIntact() {
-		why = timesTaken
+	return e.reflected(dst, rv, t, depth)
+}
+
+// reflected appends v, of the type that t tells of. Structs, arrays and what encodes itself must have an address.
+func (e *encoder) reflected(dst []byte, v reflect.Value, t *typeInfo, depth int) (out []byte, err error) {
+	switch {
+	case t.codesSelf:
+		out, err = e.codingSelf(dst, v, t, depth)
+	case t.refused != "":
+		err = t.refused
+	default:
+		out, err = e.byKind(dst, v, t, depth)
 	}
-	if why != "" {
-		return nil, unstorable(rv.Type(), why, nil)
+	if e.lenient && err != nil && err != tooMuch {
+		return append(dst, 0xc0), nil
 	}
-	raw, err := encode(rv)
-	if err != nil {
-		return nil, unstorable(rv.Type(), "encoding it failed", err)
+	return out, err
+}
+
+// byKind is reflected for what v is made of, whether or not its type encodes itself.
+func (e *encoder) byKind(dst []byte, v reflect.Value, t *typeInfo, depth int) ([]byte, error) {
+	switch kind := v.Kind(); kind {
+	case reflect.String:
+		return e.text(dst, v.String())
+	case reflect.Slice, reflect.Array:
+		switch {
+		case kind == reflect.Slice && v.IsNil():
+			return e.null(dst)
+		case t.elem == nil:
+			return e.bytes(dst, v.Bytes())
+		}
+		return e.list(dst, v, t, depth)
+	case reflect.Map:
+		if v.IsNil() {
+			return e.null(dst)
+		}
+		return e.pairs(dst, v, t, depth)
+	case reflect.Struct:
+		if v.Type() != timeType {
+			return e.fields(dst, v, t, depth)
+		}
 	}
-	dst, n, err := canonical(dst, raw, depth, false)
-	if err == nil && n != len(raw) {
-		err = errMore
+	if !e.spend(0) {
+		return nil, tooMuch
 	}
-	if err != nil {
-		why = reason("it encodes to a " + strings.TrimPrefix(err.Error(), "cookiesession: "))
-		return nil, unstorable(rv.Type(), why, err)
+	switch kind := v.Kind(); {
+	case kind == reflect.Bool:
+		return appendBool(dst, v.Bool()), nil
+	case v.CanInt():
+		return AppendInt(dst, v.Int()), nil
+	case v.CanUint() && kind != reflect.Uintptr:
+		return AppendUint(dst, v.Uint()), nil
+	case kind == reflect.Float32:
+		return appendFloat32(dst, float32(v.Float())), nil
+	case kind == reflect.Float64:
+		return appendFloat64(dst, v.Float()), nil
+	case kind == reflect.Struct:
+		return e.time(dst, *v.Addr().Interface().(*time.Time)), nil
+	case kind != reflect.Pointer && kind != reflect.Interface:
+		return nil, reason("it holds a " + v.Type().String())
+	case v.IsNil():
+		return append(dst, 0xc0), nil
+	case kind == reflect.Pointer:
+		out, err := e.reflected(dst, v.Elem(), t.elem, depth)
+		if err == nil && IsNil(out[len(dst):]) {
+			err = reason("it holds a " + v.Type().String() + " to nil, which would come back as nil")
+		}
+		return out, err
+	}
+	// Of what Decode returns, only a time has methods.
+	if inner := v.Elem().Type(); v.Type().NumMethod() > 0 && inner != timeType {
+		return nil, reason("it holds a " + inner.String() + " as " + v.Type().String() + ", which can't be read back")
+	}
+	return e.append(dst, v.Interface(), depth)
+}
+
+func (e *encoder) list(dst []byte, v reflect.Value, t *typeInfo, depth int) (_ []byte, err error) {
+	if err := e.room(depth); err != nil {
+		return nil, err
+	}
+	dst = AppendArrayHeader(dst, v.Len())
+	for i := range v.Len() {
+		if dst, err = e.reflected(dst, v.Index(i), t.elem, depth+1); err != nil {
+			return nil, err
+		}
 	}
 	return dst, nil
 }
 
-// encode returns what msgpack/v5 makes of v.
-func encode(v reflect.Value) (raw []byte, err error) {
-	defer recovered(&err)
-	// Methods with a pointer receiver are only found on a value that has an address.
-	addressable := reflect.New(v.Type()).Elem()
-	addressable.Set(v)
-	var buf bytes.Buffer
-	// A new encoder, since a pooled one keeps the flags that other code gave it.
-	err = msgpack.NewEncoder(&buf).EncodeValue(addressable)
-	return buf.Bytes(), err
-}
-
-// recovered turns a panic of msgpack/v5, or of a method of the user's, into *err. Call it deferred.
-func recovered(err *error) {
-	switch p := recover().(type) {
-	case nil:
-	case error:
-		*err = p
-	default:
-		*err = fmt.Errorf("panic: %v", p)
+func (e *encoder) pairs(dst []byte, v reflect.Value, t *typeInfo, depth int) (_ []byte, err error) {
+	if err := e.room(depth); err != nil {
+		return nil, err
 	}
-}
-
-// timesIntact tells whether time.Time is still extension -1 for msgpack/v5. Its registry of extensions is global, and
-// where another package has registered that number for a type of its own, times would be encoded in another form.
-func timesIntact() bool {
-	var buf bytes.Buffer
-	err := msgpack.NewEncoder(&buf).EncodeValue(reflect.ValueOf(time.Time{}))
-	_, _, n, ok := readTime(buf.Bytes())
-	return err == nil && ok && n == buf.Len()
-}
-
-// walk tells why v can't be encoded, following it as msgpack/v5 will. A cycle in a map makes that library overflow the
-// stack, which no recover survives; so the depth and the whole are bounded before it sees v.
-func (e *encoder) walk(v reflect.Value, depth int) reason {
-	t, kind, length := v.Type(), v.Kind(), 0
-	text := kind == reflect.String || (kind == reflect.Slice || kind == reflect.Array) && t.Elem().Kind() == reflect.Uint8
-	if text {
-		length = v.Len()
+	if v.Len() > e.budget {
+		return nil, tooMuch
 	}
-	if !e.spend(length) {
-		return tooMuch
-	}
-	if text || outward.opaque(t) {
-		return ""
-	}
-	switch kind {
-	case reflect.Interface, reflect.Pointer, reflect.Slice, reflect.Map:
-		if v.IsNil() {
-			return ""
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	dst = AppendMapHeader(dst, len(keys))
+	element := reflect.New(v.Type().Elem()).Elem() // has an address
+	for _, key := range keys {
+		if dst, err = e.text(dst, key.String()); err != nil {
+			return nil, err
+		}
+		element.Set(v.MapIndex(key))
+		if dst, err = e.reflected(dst, element, t.elem, depth+1); err != nil {
+			return nil, err
 		}
 	}
-	switch kind {
-	case reflect.Slice, reflect.Array, reflect.Map, reflect.Struct:
-		if depth >= MaxDepth {
-			return tooDeep
+	return dst, nil
+}
+
+func (e *encoder) fields(dst []byte, v reflect.Value, t *typeInfo, depth int) (_ []byte, err error) {
+	if err := e.room(depth); err != nil {
+		return nil, err
+	}
+	dst = slices.Grow(dst, 24*len(t.fields)) // a guess that spares growing step by step
+	count := 0
+	for i := range t.fields {
+		if t.fields[i].written(v) {
+			count++
 		}
 	}
-	switch kind {
-	case reflect.Pointer:
-		return e.walk(v.Elem(), depth)
-	case reflect.Interface:
-		if s := outward.shapeOf(v.Elem().Type()); s.refused != "" {
-			return s.refused
+	if t.asList {
+		dst = AppendArrayHeader(dst, count)
+	} else {
+		dst = AppendMapHeader(dst, count)
+	}
+	for i := range t.fields {
+		f := &t.fields[i]
+		if !f.written(v) {
+			continue
 		}
-		return e.walk(v.Elem(), depth)
-	case reflect.Slice, reflect.Array:
-		for i := range v.Len() {
-			if why := e.walk(v.Index(i), depth+1); why != "" {
-				return why
+		if !t.asList {
+			if dst, err = e.text(dst, f.name); err != nil {
+				return nil, err
 			}
 		}
-	case reflect.Map:
-		for pairs := v.MapRange(); pairs.Next(); {
-			if !e.spend(pairs.Key().Len()) {
-				return tooMuch
-			}
-			if why := e.walk(pairs.Value(), depth+1); why != "" {
-				return why
-			}
-		}
-	case reflect.Struct:
-		return e.walkFields(v, depth+1)
-	case reflect.Chan, reflect.Func, reflect.Uintptr, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
-		return reason("it holds a " + t.String())
-	}
-	return ""
-}
-
-// walkFields is walk for the fields of struct v, embedded ones included. depth is that of the map which they become.
-func (e *encoder) walkFields(v reflect.Value, depth int) reason {
-	for _, f := range outward.fieldsOf(v.Type()) {
-		inner, why := v.Field(f.index), reason("")
-		if f.embedded && reflect.Indirect(inner).IsValid() {
-			why = e.walkFields(reflect.Indirect(inner), depth)
-		} else {
-			why = e.walk(inner, depth)
-		}
-		if why != "" {
-			return why
+		inner, _ := f.in(v, false)
+		if dst, err = e.reflected(dst, inner, f.info, depth+1); err != nil {
+			return nil, err
 		}
 	}
-	return ""
+	return dst, nil
 }

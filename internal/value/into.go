@@ -1,12 +1,9 @@
 package value
 
 import (
-	"bytes"
 	"math"
 	"reflect"
 	"time"
-
-	"github.com/vmihailenco/msgpack/v5"
 )
 
 // DecodeInto decodes the value at the start of b into *into, which shares no memory with b. Skip must have accepted b.
@@ -18,165 +15,202 @@ import (
 // type that decodes itself must encode itself to what it was decoded from. What lands in an interface has Decode's
 // types, and times are in UTC.
 //
-// On an error *into is the zero value, and the error's text names the stored kind and T, never the content.
+// On an error *into is the zero value. The error's text says whether the value, or which kind of value in it, is of
+// another type, out of range or of another length; it names stored kinds and Go types, never content.
 func DecodeInto[T any](b []byte, into *T) error {
 	var zero T
-	var cause error
 	*into = zero
-	why := otherType
 	switch p := any(into).(type) {
 	case *any:
-		*p, why = Decode(b), ""
-	case *string:
-		if s, _, ok := ReadString(b); ok {
-			*p, why = string(s), ""
-		}
-	case *[]byte:
-		why = decodeAs(b, p)
-	case *[]any:
-		why = decodeAs(b, p)
-	case *map[string]any:
-		why = decodeAs(b, p)
-	case *bool:
-		if kindOf(b) == kindBool {
-			*p, why = b[0] == 0xc3, ""
-		}
-	case *int:
-		why = decodeInt(b, p)
-	case *int8:
-		why = decodeInt(b, p)
-	case *int16:
-		why = decodeInt(b, p)
-	case *int32:
-		why = decodeInt(b, p)
-	case *int64:
-		why = decodeInt(b, p)
-	case *time.Duration:
-		why = decodeInt(b, p)
-	case *uint:
-		why = decodeInt(b, p)
-	case *uint8:
-		why = decodeInt(b, p)
-	case *uint16:
-		why = decodeInt(b, p)
-	case *uint32:
-		why = decodeInt(b, p)
-	case *uint64:
-		why = decodeInt(b, p)
-	case *float32:
-		why = decodeFloat32(b, p)
-	case *float64:
-		if f, _, ok := readFloat(b); ok {
-			*p, why = f, ""
-		}
+		*p = Decode(b)
+		return nil
 	case *time.Time:
 		if sec, nsec, _, ok := readTime(b); ok {
-			*p, why = time.Unix(sec, int64(nsec)).UTC(), ""
-		}
-	case *[]string:
-		why = decodeStrings(b, p)
-	default:
-		// A pointer of its own, so that into itself never needs to be on the heap.
-		var v reflect.Value
-		if v, why, cause = decodeOther(b, reflect.TypeFor[T]()); why == "" {
-			*into = *v.Interface().(*T)
+			*p = time.Unix(sec, int64(nsec)).UTC()
+			return nil
 		}
 	}
-	if why != "" {
-		*into = zero
-		return misfit(kindOf(b), reflect.TypeFor[T](), why, cause)
+	typ := reflect.TypeFor[T]()
+	t := infoOf(typ)
+	if !t.codesSelf {
+		n, why := decodeScalar(b, reflect.ValueOf(into).Elem())
+		if n > 0 {
+			return nil
+		} else if why != "" {
+			return (&misfit{b, typ, why, nil}).in(b, typ)
+		}
 	}
+	// A pointer of its own, so that into itself never needs to be on the heap.
+	p := new(T)
+	if _, err := decodeReflected(b, reflect.ValueOf(p).Elem(), t); err != nil {
+		return err.in(b, typ)
+	}
+	*into = *p
 	return nil
 }
 
-// decodeAs decodes the types that Decode returns and that can be nil.
-func decodeAs[T []byte | []any | map[string]any](b []byte, into *T) reason {
-	v := Decode(b)
-	var ok bool
-	if *into, ok = v.(T); !ok && v != nil {
-		return otherType
-	}
-	return ""
-}
-
-func decodeInt[I int | int8 | int16 | int32 | int64 | time.Duration | uint | uint8 | uint16 | uint32 | uint64](b []byte, into *I) reason {
-	v, negative, _, ok := readInt(b)
-	if !ok {
-		return otherType
-	}
-	if *into = I(v); uint64(*into) != v || *into < 0 != negative {
-		return outOfRange
-	}
-	return ""
-}
-
-func decodeFloat32(b []byte, into *float32) reason {
-	f, _, ok := readFloat(b)
-	if !ok {
-		return otherType
-	}
-	if *into = float32(f); float64(*into) != f && !math.IsNaN(f) {
-		return outOfRange
-	}
-	return ""
-}
-
-func decodeStrings(b []byte, into *[]string) reason {
-	if kindOf(b) == kindNil {
-		return ""
-	}
-	count, n, ok := ReadArrayHeader(b)
-	if !ok {
-		return otherType
-	}
-	list := make([]string, count)
-	for i := range list {
-		s, size, ok := ReadString(b[n:])
-		if !ok {
-			return changed
+// decodeScalar decodes the boolean, number or string at the start of b into v, which can be set. It returns the encoded
+// length or why it doesn't fit, and neither if v is something else.
+func decodeScalar(b []byte, v reflect.Value) (n int, why reason) {
+	why = otherType
+	switch kind := v.Kind(); {
+	case kind == reflect.Bool:
+		if kindOf(b) == kindBool {
+			v.SetBool(b[0] == 0xc3)
+			return 1, ""
 		}
-		list[i] = string(s)
+	case v.CanInt():
+		if i, negative, n, ok := readInt(b); ok {
+			if int64(i) < 0 == negative && !v.OverflowInt(int64(i)) {
+				v.SetInt(int64(i))
+				return n, ""
+			}
+			why = outOfRange
+		}
+	case v.CanUint() && kind != reflect.Uintptr:
+		if i, negative, n, ok := readInt(b); ok {
+			if !negative && !v.OverflowUint(i) {
+				v.SetUint(i)
+				return n, ""
+			}
+			why = outOfRange
+		}
+	case v.CanFloat():
+		if f, n, ok := readFloat(b); ok {
+			if kind == reflect.Float64 || float64(float32(f)) == f || math.IsNaN(f) {
+				v.SetFloat(f)
+				return n, ""
+			}
+			why = outOfRange
+		}
+	case kind == reflect.String:
+		if s, n, ok := ReadString(b); ok {
+			v.SetString(string(s))
+			return n, ""
+		}
+	default:
+		why = ""
+	}
+	return 0, why
+}
+
+// decodeReflected decodes the value at the start of b into v, which is zero, can be set and has the type that t tells
+// of. It returns the encoded length.
+func decodeReflected(b []byte, v reflect.Value, t *typeInfo) (n int, err *misfit) {
+	if t.codesSelf {
+		return decodeCodingSelf(b, v)
+	}
+	n, why := decodeScalar(b, v)
+	if n > 0 {
+		return n, nil
+	} else if why == "" {
+		why = otherType
+	}
+	count, header, isList := ReadArrayHeader(b)
+	switch kind := v.Kind(); {
+	case t.refused != "":
+		why = t.refused
+	case IsNil(b):
+		switch kind {
+		case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface:
+			return 1, nil
+		}
+	case kind == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		return decodeReflected(b, v.Elem(), t.elem)
+	case kind == reflect.Interface:
+		if any, n, _ := decode(b, 0, false); reflect.TypeOf(any).Implements(v.Type()) {
+			v.Set(reflect.ValueOf(any))
+			return n, nil
+		}
+	case v.Type() == timeType:
+		if sec, nsec, n, ok := readTime(b); ok {
+			*v.Addr().Interface().(*time.Time) = time.Unix(sec, int64(nsec)).UTC()
+			return n, nil
+		}
+	case kind == reflect.Map, kind == reflect.Struct && !t.asList:
+		if count, header, ok := ReadMapHeader(b); ok {
+			return decodePairs(b, header, count, v, t)
+		}
+	case (kind == reflect.Slice || kind == reflect.Array) && t.elem == nil:
+		data, n, ok := ReadBin(b)
+		if ok && kind == reflect.Slice {
+			v.SetBytes(append([]byte{}, data...))
+			return n, nil
+		} else if ok && len(data) == v.Len() {
+			copy(v.Bytes(), data)
+			return n, nil
+		} else if ok {
+			why = otherLength
+		}
+	case !isList:
+	case kind == reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), count, count))
+		return decodeElements(b, header, count, v, t)
+	case kind == reflect.Array && count == v.Len(), kind == reflect.Struct && count == len(t.fields):
+		return decodeElements(b, header, count, v, t)
+	case kind == reflect.Array, kind == reflect.Struct:
+		why = otherLength
+	}
+	return 0, &misfit{b, v.Type(), why, nil}
+}
+
+// decodeElements decodes count elements, which start at b[n], into those of a list or the fields of a struct.
+func decodeElements(b []byte, n, count int, v reflect.Value, t *typeInfo) (int, *misfit) {
+	for i := range count {
+		var element reflect.Value
+		info := t.elem
+		if t.asList {
+			element, _ = t.fields[i].in(v, true)
+			info = t.fields[i].info
+		} else {
+			element = v.Index(i)
+		}
+		size, err := decodeReflected(b[n:], element, info)
+		if err != nil {
+			return 0, err
+		}
 		n += size
 	}
-	*into = list
-	return ""
+	return n, nil
 }
 
-// decodeOther returns a pointer to a new value of type t that msgpack/v5 has decoded from b. That library converts and
-// truncates without a word; so what came out is encoded again and held against b.
-func decodeOther(b []byte, t reflect.Type) (into reflect.Value, why reason, cause error) {
-	s := inward.shapeOf(t)
-	if s.refused != "" {
-		return into, s.refused, nil
+// decodePairs decodes count pairs, which start at b[n], into map or struct v. Both they and the fields are sorted.
+func decodePairs(b []byte, n, count int, v reflect.Value, t *typeInfo) (int, *misfit) {
+	fields := t.readable
+	var key, element reflect.Value
+	isMap := v.Kind() == reflect.Map
+	if isMap {
+		v.Set(reflect.MakeMapWithSize(v.Type(), count))
+		key, element = reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
 	}
-	// Where msgpack/v5 looks for a map and finds an extension, it skips a header and takes what follows for the number
-	// of pairs to allocate. The 12-byte form of timestamps has a byte there that is no map's code.
-	wide, _, err := canonical(nil, b, 0, true)
-	if err != nil {
-		return into, otherType, err
+	for range count {
+		name, size, _ := ReadString(b[n:])
+		n += size
+		info := t.elem
+		if isMap {
+			element.SetZero()
+		} else {
+			for len(fields) > 0 && fields[0].name < string(name) {
+				fields = fields[1:]
+			}
+			if len(fields) == 0 || fields[0].name != string(name) {
+				size, _ = Skip(b[n:], 0)
+				n += size
+				continue
+			}
+			element, _ = fields[0].in(v, true)
+			info = fields[0].info
+		}
+		size, err := decodeReflected(b[n:], element, info)
+		if err != nil {
+			return 0, err
+		}
+		n += size
+		if isMap {
+			key.SetString(string(name))
+			v.SetMapIndex(key, element)
+		}
 	}
-	into = reflect.New(t)
-	if err := decodeForeign(wide, into.Elem(), s.loose); err != nil {
-		return into, changed, err
-	}
-	again, err := Append(nil, into.Elem().Interface(), 0)
-	if err != nil {
-		return into, changed, err
-	}
-	if again, _, err = canonical(nil, again, 0, true); err != nil || !compare(wide, again) {
-		return into, changed, err
-	}
-	return into, "", nil
-}
-
-// decodeForeign decodes b into v, which holds times or interfaces if it is loose.
-func decodeForeign(b []byte, v reflect.Value, loose bool) (err error) {
-	defer recovered(&err)
-	if err := msgpack.NewDecoder(bytes.NewReader(b)).DecodeValue(v); err != nil {
-		return err
-	}
-	if loose {
-		settle(v)
-	}
-	return nil
+	return n, nil
 }

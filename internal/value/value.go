@@ -74,12 +74,12 @@ type reason string
 func (r reason) Error() string { return "cookiesession: internal error: " + string(r) }
 
 const (
-	tooDeep    reason = "it is nested too deeply, or cyclic"
-	tooMuch    reason = "it is too large, or cyclic"
-	timesTaken reason = "another package has registered msgpack's extension -1, the timestamp, for a type of its own"
-	otherType  reason = "it is of another type"
-	outOfRange reason = "it is out of range"
-	changed    reason = "a part of it is of another type, out of range or of another length"
+	tooDeep        reason = "it is nested too deeply, or cyclic"
+	tooMuch        reason = "it is too large, or cyclic"
+	otherType      reason = "it is of another type"
+	outOfRange     reason = "it is out of range"
+	otherLength    reason = "it has another length"
+	notItsEncoding reason = "it isn't what such a value encodes to"
 )
 
 // valueError is a value that can't be stored, or doesn't fit. Its text names types and never content; what a method of
@@ -97,7 +97,19 @@ func unstorable(t reflect.Type, why reason, cause error) error {
 	return &valueError{"cookiesession: a value of type " + t.String() + " can't be stored: " + string(why), cause}
 }
 
-// misfit is the error for a stored value of kind k that was to become one of type t.
-func misfit(k kind, t reflect.Type, why reason, cause error) error {
-	return &valueError{"cookiesession: the stored " + k.String() + " doesn't fit " + t.String() + ": " + string(why), cause}
+// misfit is a stored value, or a part of one, that doesn't fit.
+type misfit struct {
+	b     []byte       // starts with it
+	typ   reflect.Type // that it was to become
+	why   reason
+	cause error
+}
+
+// in returns the error for m in the value at the start of b, which was to become one of type t.
+func (m *misfit) in(b []byte, t reflect.Type) error {
+	text := "cookiesession: the stored " + kindOf(b).String() + " doesn't fit " + t.String() + ": "
+	if len(m.b) < len(b) {
+		text += "the " + kindOf(m.b).String() + " in it doesn't fit " + m.typ.String() + ": "
+	}
+	return &valueError{text + string(m.why), m.cause}
 }

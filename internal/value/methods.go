@@ -1,0 +1,171 @@
+package value
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Types with methods for encoding or decoding themselves are msgpack/v5's affair, which knows how to call them. What
+// such a method writes is read here as loosely as msgpack allows, and written again in canonical form.
+
+// codingSelf appends a value of a type that encodes or decodes itself. Methods can lose what they like (an embedded
+// time.Time makes its own encoding that of the whole struct), so it makes sure that what is stored comes back.
+func (e *encoder) codingSelf(dst []byte, v reflect.Value, t *typeInfo, depth int) ([]byte, error) {
+	if !e.spend(0) {
+		return nil, tooMuch
+	}
+	raw, err := callEncode(v)
+	if err != nil {
+		return nil, unstorable(v.Type(), "encoding it failed", err)
+	}
+	stored, n, err := decode(raw, depth, true)
+	if err == nil && n != len(raw) {
+		err = errMore
+	}
+	if err != nil {
+		why := reason("it encodes to a " + strings.TrimPrefix(err.Error(), "cookiesession: "))
+		return nil, unstorable(v.Type(), why, err)
+	}
+	if !e.lenient {
+		again := reflect.New(v.Type()).Elem()
+		if err := decodeSelf(stored, again); err != nil {
+			return nil, unstorable(v.Type(), "what it encodes to can't be read back", err)
+		}
+		if !sameSelf(v, again, t) {
+			return nil, unstorable(v.Type(), "its methods for encoding lose a part of it", nil)
+		}
+	}
+	return e.append(dst, stored, depth)
+}
+
+// decodeSelf decodes stored, which decode returned, into v, whose type encodes or decodes itself. Since methods and
+// msgpack/v5 convert and truncate without a word, what came out must encode to what was stored.
+func decodeSelf(stored any, v reflect.Value) error {
+	// Where msgpack/v5 looks for a map and finds an extension, it skips a header and takes what follows for the number
+	// of pairs to allocate. The 12-byte form of timestamps has a byte there that is no map's code.
+	e := encoder{budget: maxCost, wideTimes: true}
+	b, err := e.append(nil, stored, 0)
+	if err != nil {
+		return err
+	}
+	if err := callDecode(string(b), v); err != nil {
+		return err
+	}
+	raw, err := callEncode(v)
+	if err != nil {
+		return err
+	}
+	again, _, err := decode(raw, 0, true)
+	switch {
+	case err != nil:
+		return err
+	case reflect.TypeOf(stored) != reflect.TypeOf(again):
+		return otherType
+	case !agree(stored, again):
+		return notItsEncoding
+	}
+	return nil
+}
+
+// decodeCodingSelf is decodeReflected for a type that encodes or decodes itself.
+func decodeCodingSelf(b []byte, v reflect.Value) (int, *misfit) {
+	stored, n, err := decode(b, 0, true)
+	if err == nil {
+		err = decodeSelf(stored, v)
+	}
+	if why, ok := err.(reason); ok {
+		return 0, &misfit{b, v.Type(), why, nil}
+	} else if err != nil {
+		return 0, &misfit{b, v.Type(), "decoding it failed", err}
+	}
+	return n, nil
+}
+
+// callEncode returns what msgpack/v5 makes of v.
+func callEncode(v reflect.Value) (raw []byte, err error) {
+	defer recovered(&err)
+	var buf bytes.Buffer
+	// A new encoder, since a pooled one keeps the flags that other code gave it.
+	err = msgpack.NewEncoder(&buf).EncodeValue(v)
+	return buf.Bytes(), err
+}
+
+func callDecode(b string, v reflect.Value) (err error) {
+	defer recovered(&err)
+	return msgpack.NewDecoder(strings.NewReader(b)).DecodeValue(v)
+}
+
+// recovered turns a panic of msgpack/v5, or of a method of the user's, into *err. Call it deferred.
+func recovered(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case error:
+		*err = p
+	default:
+		*err = fmt.Errorf("panic: %v", p)
+	}
+}
+
+// agree tells whether again is the value that stored is. Both have the types that decode returns. Keys that only one of
+// two maps has don't count: types change between versions of a program.
+func agree(stored, again any) bool {
+	switch s := stored.(type) {
+	case []any:
+		a, ok := again.([]any)
+		return ok && slices.EqualFunc(s, a, agree)
+	case map[string]any:
+		a, ok := again.(map[string]any)
+		for key, v := range s {
+			if w, both := a[key]; both && !agree(v, w) {
+				return false
+			}
+		}
+		return ok
+	}
+	e := encoder{budget: maxCost}
+	b, _ := e.append(nil, stored, 0)
+	b2, _ := e.append(nil, again, 0)
+	return bytes.Equal(b, b2)
+}
+
+// sameSelf tells whether again, which v became on its way through its own methods, is v: by its method Equal or Cmp if
+// it has one, else as far as everybody can see it.
+func sameSelf(v, again reflect.Value, t *typeInfo) bool {
+	for _, method := range []reflect.Value{v.Addr().MethodByName("Equal"), v.Addr().MethodByName("Cmp")} {
+		if callEqual(method, v) { // what doesn't equal itself has an idea of its own about that
+			return callEqual(method, again)
+		}
+	}
+	if t.refused != "" {
+		return true // nothing to see
+	}
+	e, e2 := encoder{budget: maxCost, lenient: true}, encoder{budget: maxCost, lenient: true}
+	b, err := e.byKind(nil, v, t, 0)
+	b2, err2 := e2.byKind(nil, again, t, 0)
+	return err != nil || err2 == nil && bytes.Equal(b, b2)
+}
+
+// callEqual tells whether method takes v, or a pointer to it, and returns true or 0.
+func callEqual(method, v reflect.Value) (equal bool) {
+	if !method.IsValid() || method.Type().NumIn() != 1 || method.Type().NumOut() != 1 {
+		return false
+	}
+	if method.Type().In(0) == reflect.PointerTo(v.Type()) {
+		v = v.Addr()
+	}
+	if method.Type().In(0) != v.Type() {
+		return false
+	}
+	defer func() {
+		if recover() != nil {
+			equal = false
+		}
+	}()
+	result := method.Call([]reflect.Value{v})[0]
+	return result.Kind() == reflect.Bool && result.Bool() || result.CanInt() && result.Int() == 0
+}
