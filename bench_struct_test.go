@@ -36,7 +36,7 @@ const accountField = cookiesession.Field[account]("account")
 
 // BenchmarkStruct puts and looks up a struct of eight fields in a session that is open.
 func BenchmarkStruct(b *testing.B) {
-	s := load(newBenchManager(b, nil))
+	s := load(newManager(b, nil))
 	b.Run("op=put", func(b *testing.B) {
 		b.ReportAllocs()
 		for n := int64(0); b.Loop(); n++ {
