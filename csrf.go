@@ -130,7 +130,7 @@ func (m *Manager) refuseCSRF(w http.ResponseWriter, r *http.Request, err error) 
 	reason := csrfReasonOf(err)
 	m.counters.csrfRefused[reason].Add(1)
 	m.config.Logger.LogAttrs(r.Context(), slog.LevelInfo, "cookiesession: ProtectCSRF refused a request",
-		slog.String("reason", csrfReasons[reason]), slog.String("method", r.Method), slog.String("path", r.URL.Path))
+		slog.String("reason", csrfReasons[reason]), slog.String("method", r.Method), slog.String("path", pathOf(r)))
 	if m.config.CSRFFailure != nil {
 		m.config.CSRFFailure.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), csrfFailed{}, err)))
 		return

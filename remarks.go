@@ -54,7 +54,7 @@ func (m *Manager) tell(s *Session, said remarks) {
 	}
 	if said.withheld && first(&m.logged.withheld) {
 		log.Warn("cookiesession: another site's request came without the session's cookies, so no session was started for it; put values, or call CSRFToken, in responses to this site's requests only, or call Regenerate where somebody logs in",
-			"method", s.request.Method, "path", s.request.URL.Path)
+			"method", s.request.Method, "path", pathOf(s.request))
 	}
 	if said.clearsCookies && first(&m.logged.clearsCookies) {
 		log.Warn(`cookiesession: a response with Destroy has Clear-Site-Data: "cookies", which drops the marker that keeps the session ended; send "cache", "storage" instead`)

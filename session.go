@@ -104,7 +104,7 @@ func (s *Session) unlock() {
 	s.mu.Unlock()
 	if late {
 		s.manager.config.Logger.Warn("cookiesession: session changed after the response header was sent; the change is lost. Change it before the first byte of the response",
-			slog.String("method", s.request.Method), slog.String("path", s.request.URL.Path), slog.String("key", key))
+			slog.String("method", s.request.Method), slog.String("path", pathOf(s.request)), slog.String("key", key))
 	}
 }
 
@@ -415,4 +415,12 @@ func (s *Session) Rejected() *RejectError {
 // Format writes the same few words for every verb: values never reach a log by way of package fmt.
 func (s *Session) Format(f fmt.State, _ rune) {
 	io.WriteString(f, "cookiesession.Session")
+}
+
+// pathOf returns the path of a request for the log; one that a test has made may have no URL.
+func pathOf(r *http.Request) string {
+	if r.URL == nil {
+		return ""
+	}
+	return r.URL.Path
 }
