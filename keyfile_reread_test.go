@@ -104,18 +104,20 @@ func (f *shareFile) read(string) ([]byte, error) {
 	return []byte(f.text), nil
 }
 
-// hang makes reads from now on hang until the returned function is called.
-func (f *shareFile) hang() (release func()) {
+// hang makes reads from now on hang until the returned function is called, or the test ends.
+func (f *shareFile) hang(t *testing.T) (release func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	hangs := make(chan struct{})
 	f.hangs = hangs
-	return func() {
+	release = sync.OnceFunc(func() {
 		f.mu.Lock()
 		f.hangs = nil
 		f.mu.Unlock()
 		close(hangs)
-	}
+	})
+	t.Cleanup(release)
+	return release
 }
 
 // write puts text into the file.
@@ -182,7 +184,7 @@ func TestHangingKeyFileDelaysNoRequestForLong(t *testing.T) {
 			logged := captureLog(t)
 			synctest.Test(t, func(t *testing.T) {
 				ring, f, request := onShare(t)
-				release := f.hang()
+				release := f.hang(t)
 				test.begin(t, ring)
 				synctest.Wait()
 				before := f.count()
@@ -241,7 +243,7 @@ func TestSlowKeyFileServesWhoWaits(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			captureLog(t)
 			_, f, request := onShare(t)
-			release := f.hang()
+			release := f.hang(t)
 			f.write("b=" + secretB)
 			go func() {
 				time.Sleep(test.takes)
@@ -293,12 +295,26 @@ func TestUnknownKeyWhileWatchReads(t *testing.T) {
 	}
 }
 
+// Within five seconds of the last read for an unknown key, nobody waits for a read of Watch's that hangs.
+func TestUnknownKeyThatIsNotDueDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		captureLog(t)
+		ring, f, request := onShare(t)
+		request(t.Context())
+		f.hang(t)
+		go ring.Watch(t.Context(), time.Minute, nil)
+		synctest.Wait()
+		if took, opened := request(t.Context()); opened || took != 0 {
+			t.Errorf("took %v, opened %v; want refused at once", took, opened)
+		}
+	})
+}
+
 // A request that has ended waits for nothing.
 func TestHangingKeyFileAndEndedRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, f, request := onShare(t)
-		release := f.hang()
-		defer release()
+		f.hang(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		for _, want := range []time.Duration{300 * time.Millisecond, 0} {
@@ -314,7 +330,7 @@ func TestWatchEndsWhileTheFileHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		captureLog(t)
 		ring, f, _ := onShare(t)
-		release := f.hang()
+		release := f.hang(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
@@ -409,7 +425,7 @@ func TestUnknownKeyReadsOnceForMany(t *testing.T) {
 		captureLog(t)
 		_, f, request := onShare(t)
 		f.write("b=" + secretB)
-		release := f.hang()
+		release := f.hang(t)
 		go func() {
 			time.Sleep(time.Millisecond)
 			release()
