@@ -148,9 +148,9 @@ type fileState struct {
 type readCause int
 
 const (
-	byReload     readCause = iota // puts the file into force even if it hasn't changed, and returns the error, so logs none
+	byReload     readCause = iota // puts even an unchanged file into force; logs nothing, since its caller gets the error
 	byWatch                       // logs each change, and the same trouble once
-	byUnknownKey                  // logs changes, and trouble each time
+	byUnknownKey                  // logs each change, and trouble each time
 )
 
 // OpenKeyFile returns a Keyring of the keys in the file at path, which may hold up to 1 MiB of what [ParseKeyring]
@@ -168,7 +168,7 @@ func OpenKeyFile(path string) (*Keyring, error) {
 	k := &Keyring{now: time.Now, file: &keyFile{path: absolute, read: readKeyFile}}
 	if err := k.Reload(); err != nil {
 		if isKeysNotPath(path) {
-			return nil, errors.New("cookiesession: key file: its path holds a secret, or looks so, and isn't repeated here; ParseKeyring reads keys themselves")
+			return nil, fmt.Errorf("cookiesession: key file: %w; its path isn't repeated, since it looks like a secret; keys themselves are for ParseKeyring", errors.Unwrap(err))
 		}
 		return nil, err
 	}
@@ -322,7 +322,7 @@ func (f *keyFile) error(err error) error {
 	return fmt.Errorf("cookiesession: key file %s: %w", f.path, err)
 }
 
-// log tells what a read came to. Nobody waits for it: a read has ended by then.
+// log tells what a read came to. It is called when r.done is closed, so nobody waits for the logger.
 func (k *Keyring) log(r *fileRead, changed bool) {
 	switch {
 	case r.by == byReload:
@@ -361,8 +361,8 @@ func cause(err error) error {
 
 // Watch reads the key file every so often (0: every 5 seconds) and puts it into force when it has changed, until ctx
 // ends. While the file is broken, half-written or gone the last good keys stay. Each change is logged with
-// slog.Default and told to report, if that isn't nil: why the file can't be used, or nil once it is in force. The
-// same trouble is told once. A read that takes over a second is logged.
+// slog.Default, as Info or Warn, and told to report, if that isn't nil: why the file can't be used, or nil once it is
+// in force. The same trouble is told once. A read that takes over a second is logged as Warn.
 //
 // It compares contents, not modification times, so it misses no change: not one that keeps time and size, nor the
 // symbolic links that Kubernetes swaps. Several Watches of one Keyring do no harm. Without a file it reports that once,

@@ -2,9 +2,11 @@ package cookiesession_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -322,6 +324,62 @@ func TestHangingKeyFileAndEndedRequest(t *testing.T) {
 				t.Errorf("took %v, opened %v; want %v, refused", took, opened, want)
 			}
 		}
+	})
+}
+
+// Session, flash messages and lease, all under an unknown key, keep one request waiting for a second in all. A broken
+// file is logged once for all requests.
+func TestRequestsUnderAnUnknownKey(t *testing.T) {
+	logged := captureLog(t)
+	synctest.Test(t, func(t *testing.T) {
+		ring, f, _ := onShare(t)
+		var log logBuffer
+		managerOf := func(ring *cookiesession.Keyring) *cookiesession.Manager {
+			return newManager(t, func(c *cookiesession.Config) {
+				c.Keys, c.IdleTimeout, c.Logger = ring, time.Hour, log.logger()
+			})
+		}
+		v := newVisitor(t, managerOf(newRing(t, parsedKey(t, "b", secretB))))
+		v.visit(both(1, "message"))
+		time.Sleep(2 * time.Minute)
+		v.visit(touched)
+		if got := len(v.names()); got != 3 {
+			t.Fatalf("got %d cookies, want session, flash and lease", got)
+		}
+		m := managerOf(ring)
+		request := func(ctx context.Context, want time.Duration) {
+			t.Helper()
+			begin := time.Now()
+			s, err := m.Load(requestWith(v.header()).WithContext(ctx))
+			s.Flashes()
+			var refused *cookiesession.RejectError
+			if took := time.Since(begin); took != want || !errors.As(err, &refused) || refused.Reason != cookiesession.ReasonUnknownKey || refused.Err == nil {
+				t.Errorf("took %v, %v; want %v, and unknown-key with what is wrong with the file", took, err, want)
+			}
+		}
+
+		f.write("b=" + zeroSecret)
+		for range 20 {
+			request(t.Context(), 0)
+		}
+		synctest.Wait()
+		lines := strings.Split(log.String(), "\n")
+		if got := len(slices.DeleteFunc(append(lines, logged()...), func(line string) bool { return !strings.Contains(line, "level=WARN") })); got != 1 {
+			t.Errorf("%d warnings, want one: %q", got, lines)
+		}
+
+		time.Sleep(5 * time.Second)
+		release := f.hang(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		request(ctx, 300*time.Millisecond)
+		request(t.Context(), 700*time.Millisecond) // of the second that the read may take
+		request(t.Context(), 0)
+		release()
+		synctest.Wait()
+		time.Sleep(5 * time.Second)
+		f.hang(t)
+		request(t.Context(), time.Second)
 	})
 }
 
