@@ -32,48 +32,73 @@ func (r *received) token(kind cookiename.Kind, first string, which int, storage 
 	if n == 0 {
 		return nil, 1, ReasonMalformed
 	}
-	text := joined{n: 1, choices: 1}
-	text.parts[0] = first[1:]
-	if n > 1 {
-		if reason := r.join(kind, &text, n, which); reason != 0 {
-			return nil, 1, reason
+	if n == 1 {
+		token, ok := decodeText(storageFor(len(first)-1, storage), first[1:])
+		if !ok {
+			return nil, 1, ReasonMalformed
 		}
+		return token, 1, 0
 	}
-	token, ok := text.decode(storage)
+	text, reason := r.join(kind, first[1:], n, which)
+	if reason != 0 {
+		return nil, 1, reason
+	}
+	length := 0
+	for _, part := range text.parts[:n] {
+		length += len(part)
+	}
+	token, ok := decodeText(storageFor(length, storage), text.parts[:n]...)
 	if !ok {
 		return nil, text.choices, ReasonMalformed
 	}
 	return token, text.choices, 0
 }
 
+// storageFor returns storage, or if that is too small new memory, for the token of a text of n characters.
+func storageFor(n int, storage []byte) []byte {
+	if bytes, _ := base64dot.DecodedLen(n); bytes > cap(storage) {
+		return slices.Grow([]byte(nil), bytes) // with what the allocator adds: see values.read
+	}
+	return storage[:0]
+}
+
+// decodeText appends the token whose text is in parts, of which all but the last hold whole groups of four characters.
+func decodeText(dst []byte, parts ...string) (token []byte, ok bool) {
+	for _, part := range parts {
+		if dst, ok = base64dot.AppendDecode(dst, part); !ok {
+			return nil, false
+		}
+	}
+	return dst, true
+}
+
 // A joined text is in parts that follow one another. All but the last hold whole groups of four characters.
 type joined struct {
 	parts   [maxChunks]string
-	n       int
 	choices int // how many texts the first part can be joined to: more than one if parts with its tag differ
 }
 
-// join puts n parts behind the first one that j has. Where several parts of one number carry the first one's tag, which
-// picks among them. The reason is 0, ReasonMalformed or ReasonTorn.
-func (r *received) join(kind cookiename.Kind, j *joined, n, which int) Reason {
-	tag, ok := readTag(j.parts[0])
+// join finds the n parts of the text beginning with first. Where several parts of one number carry the first one's tag,
+// which picks among them. The reason is 0, ReasonMalformed or ReasonTorn.
+func (r *received) join(kind cookiename.Kind, first string, n, which int) (j joined, reason Reason) {
+	j.parts[0], j.choices = first, 1
+	tag, ok := readTag(first)
 	if !ok {
-		return ReasonMalformed
+		return j, ReasonMalformed
 	}
 	for i := 1; i < n; i++ {
 		fits := r.tagged(kind, i, tag, i == n-1)
 		if fits.n == 0 {
 			if fits.misshapen {
-				return ReasonMalformed
+				return j, ReasonMalformed
 			}
-			return ReasonTorn
+			return j, ReasonTorn
 		}
 		j.parts[i] = fits.parts[which%fits.n]
 		which /= fits.n
 		j.choices = min(j.choices*fits.n, maxCandidates+1)
 	}
-	j.n = n
-	return 0
+	return j, 0
 }
 
 // alternatives are distinct parts of one number that carry one tag.
@@ -117,25 +142,6 @@ func readTag(first string) (tag [tagLen]byte, ok bool) {
 func tagOf(token []byte) (tag [tagLen]byte) {
 	base64dot.AppendEncode(tag[:0], token[tagStart:tagStart+tagBytes])
 	return tag
-}
-
-// decode returns the token that the text stands for.
-func (j *joined) decode(storage []byte) (token []byte, ok bool) {
-	length := 0
-	for _, part := range j.parts[:j.n] {
-		length += len(part)
-	}
-	if n, _ := base64dot.DecodedLen(length); n <= cap(storage) {
-		token = storage[:0]
-	} else {
-		token = slices.Grow([]byte(nil), n) // with what the allocator adds: see values.read
-	}
-	for _, part := range j.parts[:j.n] {
-		if token, ok = base64dot.AppendDecode(token, part); !ok {
-			return nil, false
-		}
-	}
-	return token, true
 }
 
 // A splitter knows how much of a text fits into each cookie of one compartment.

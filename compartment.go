@@ -36,11 +36,12 @@ type candidates struct {
 
 func (c *candidates) all() []opened { return c.tokens[:c.n] }
 
-// open joins and opens what was received. refused says why the first candidate doesn't open, or, with no candidates, that
-// there are too many to try: each costs a decryption. The first token is decoded into storage if it fits.
-func (c *compartment) open(ctx context.Context, now time.Time, r *received, storage []byte) (found candidates, refused *RejectError) {
+// open joins what was received and opens it, into found, which is empty before. The result says why the first candidate
+// doesn't open, or, with no candidates, that there are too many to try: each costs a decryption. The first token is
+// decoded into storage if it fits.
+func (c *compartment) open(ctx context.Context, now time.Time, r *received, storage []byte, found *candidates) (refused *RejectError) {
 	if r.crowded[c.kind] && !c.lenient {
-		return found, c.refusal(ReasonAmbiguous, "")
+		return c.refusal(ReasonAmbiguous, "")
 	}
 	refuse := func(err *RejectError) {
 		if refused == nil && found.n == 0 {
@@ -56,9 +57,10 @@ func (c *compartment) open(ctx context.Context, now time.Time, r *received, stor
 		for which, choices := 0, 1; which < choices; which++ {
 			if tried++; tried > maxCandidates {
 				if c.lenient {
-					return found, refused
+					return refused
 				}
-				return candidates{}, c.refusal(ReasonAmbiguous, "")
+				found.n = 0
+				return c.refusal(ReasonAmbiguous, "")
 			}
 			var token []byte
 			var reason Reason
@@ -78,7 +80,7 @@ func (c *compartment) open(ctx context.Context, now time.Time, r *received, stor
 			found.n++
 		}
 	}
-	return found, refused
+	return refused
 }
 
 // refusal returns why a cookie of the compartment is refused. label is that of its key, if known.

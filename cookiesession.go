@@ -95,9 +95,12 @@ func (m *Manager) Save(h http.Header, s *Session) error {
 	if s == nil || s.manager != m {
 		return errors.New("cookiesession: Save of no session, or of another Manager's")
 	}
-	s.open()
-	s.readFlashBeforeWriting()
-	s.mu.Lock()
+	s.lock()
+	if s.needsFlash() {
+		s.mu.Unlock()
+		s.openFlash()
+		s.mu.Lock()
+	}
 	own, said, err := m.save(h, s, new(headerFields))
 	if own != nil || s.state.special != nil {
 		s.special().written = own
@@ -122,7 +125,7 @@ func (s *Session) open() {
 // still. It returns what was refused, to be reported once the session is open; not nil if Import failed.
 func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	now := m.now()
-	var storage [8]receivedCookie
+	var storage [4]receivedCookie
 	r := receive(s.cookies, m.name, storage[:])
 	st, token := newState(r.first(cookiename.Session))
 	defer s.setState(now, st) // if a hook panics, too: then the visitor has an empty session
@@ -133,7 +136,8 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 		st.flash = &flash{cookies: r.only(cookiename.Flash)}
 	}
 
-	found, refused := m.session.open(s.request.Context(), now, &r, token)
+	var found candidates
+	refused := m.session.open(s.request.Context(), now, &r, token, &found)
 	if found.n > 0 {
 		var leaseRefused *RejectError
 		refused, leaseRefused = m.choose(s, now, &r, &found, refused, st)
@@ -146,7 +150,7 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 		}
 	}
 	if refused != nil {
-		t := a.troubled()
+		t := *a.troubled()
 		t.refused = refused
 		a.setTrouble(t)
 		refusals = append(refusals, refused)
@@ -170,7 +174,7 @@ func (s *Session) setState(now time.Time, st *state) {
 // view returns a copy of a session that was found, for Revoked to read before anybody else may.
 func (s *Session) view(now time.Time, found candidate, seen int64, r *received) *Session {
 	c := &Session{manager: s.manager, request: s.request, cookies: s.cookies}
-	st := &state{data: found.data, values: found.values}
+	st := &state{data: *found.data, values: *found.values}
 	st.arrived.facts, st.arrived.seen = valid, seen
 	if r.names[cookiename.Flash] != 0 {
 		st.flash = &flash{cookies: r.only(cookiename.Flash)}
@@ -206,8 +210,8 @@ func (m *Manager) noteFacts(s *Session, r *received, a *arrival) {
 
 // A candidate is a session that opened, valid or not.
 type candidate struct {
-	data   sessionData
-	values values
+	data   *sessionData
+	values *values
 	label  string // of the key that sealed it
 }
 
@@ -225,8 +229,12 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 	var first [1]origin
 	sessions, live := one[:0], first[:0]
 	for _, token := range found.all() {
-		c := candidate{label: token.label}
-		if !decodeSession(token.payload, &c.data, &c.values) {
+		c := candidate{&st.data, &st.values, token.label} // the first, usually all, is decoded where it will be
+		if len(sessions) > 0 {
+			c.data, c.values = new(sessionData), new(values)
+		}
+		if !decodeSession(token.payload, c.data, c.values) {
+			*c.data, *c.values = sessionData{}, values{}
 			refuse(ReasonMalformed, token.label)
 			continue
 		}
@@ -265,19 +273,28 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 		chosen = i
 		rivals++
 	}
-	t := st.arrived.troubled()
-	t.ambiguous = rivals > 1
 	switch {
-	case t.ambiguous:
+	case rivals > 1:
 		refused, chosen = m.session.refusal(ReasonAmbiguous, ""), -1
 	case hookErr != nil:
-		t.unchecked, refused, chosen = hookErr, unchecked, -1
+		refused, chosen = unchecked, -1
 	case chosen >= 0:
 		c := &sessions[chosen]
-		st.data, st.values = c.data, c.values
+		if c.data != &st.data {
+			st.data, st.values = *c.data, *c.values
+		}
 		st.arrived.facts |= valid
-		st.arrived.seen = lastUse(&c.data, leases, now)
+		st.arrived.seen = lastUse(c.data, leases, now)
 		refused = nil
+	}
+	if chosen < 0 {
+		st.values = values{}
+	} else if len(sessions) == 1 {
+		return nil, leaseRefused
+	}
+	t := *st.arrived.troubled()
+	if t.ambiguous = rivals > 1; !t.ambiguous {
+		t.unchecked = hookErr
 	}
 	for _, o := range live {
 		if chosen < 0 || o != sessions[chosen].data.id.origin() {
@@ -293,7 +310,7 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 // validate returns why a session that opened is refused all the same, or 0. The server enforces all of it from sealed
 // times: what the browser deletes, and when, is a courtesy. The error is Revoked's: then nobody knows.
 func (m *Manager) validate(s *Session, now time.Time, c *candidate, leases []lease, r *received) (Reason, error) {
-	d, seconds := &c.data, now.Unix()
+	d, seconds := c.data, now.Unix()
 	switch {
 	case d.created > seconds+clockSkew || d.sealed > seconds+clockSkew:
 		return ReasonFuture, nil
@@ -327,7 +344,7 @@ func (m *Manager) importValues(s *Session, now time.Time, st *state) bool {
 		err = m.checkImport(now, &st.values) // or no response to this visitor could be saved
 	}
 	if err != nil {
-		t := st.arrived.troubled()
+		t := *st.arrived.troubled()
 		t.importErr, t.unchecked = err, unchecked
 		st.arrived.setTrouble(t)
 		st.values.changes = nil
@@ -469,14 +486,9 @@ func hintValue(maxAge int64) string {
 	return "1"
 }
 
-// readFlashBeforeWriting opens flash cookies that nobody asked for if the response is going to write: those that are
-// refused are deleted then, and don't count.
-func (s *Session) readFlashBeforeWriting() {
-	s.mu.Lock()
+// needsFlash reports whether flash cookies must be opened that nobody asked for, since the response is going to write:
+// those that are refused are deleted then, and don't count.
+func (s *Session) needsFlash() bool {
 	f := s.state.flash
-	writes := f != nil && !f.isOpened && !s.committed && (s.dirty() || s.destroyed)
-	s.mu.Unlock()
-	if writes {
-		s.openFlash()
-	}
+	return f != nil && !f.isOpened && !s.committed && (s.destroyed || s.dirty())
 }

@@ -54,7 +54,8 @@ func (m *Manager) readFlash(s *Session, f *flash) (refused *RejectError) {
 		return nil
 	}
 	now := m.now()
-	found, refused := m.flash.open(s.request.Context(), now, &f.cookies, nil)
+	var found candidates
+	refused = m.flash.open(s.request.Context(), now, &f.cookies, nil, &found)
 	n := 0
 	refuse := func(reason Reason, label string) {
 		if refused == nil {

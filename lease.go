@@ -19,7 +19,8 @@ func (m *Manager) openLeases(s *Session, now time.Time, r *received) (leases []l
 	if r.names[cookiename.Lease] == 0 {
 		return nil, nil
 	}
-	found, refused := m.lease.open(s.request.Context(), now, r, nil)
+	var found candidates
+	refused = m.lease.open(s.request.Context(), now, r, nil, &found)
 	for _, token := range found.all() {
 		if id, seen, ok := decodeLease(token.payload); ok {
 			leases = append(leases, lease{id, seen})

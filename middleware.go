@@ -115,15 +115,13 @@ func (x *exchange) commit() bool {
 func (x *exchange) save() (status int, err error) {
 	s := &x.session
 	s.mu.Lock()
-	done := s.committed || s.state == nil
-	s.committed = s.committed || done
-	s.mu.Unlock()
-	if done {
-		return 0, nil
+	if s.state != nil && s.needsFlash() {
+		s.mu.Unlock()
+		s.openFlash()
+		s.mu.Lock()
 	}
-	s.readFlashBeforeWriting()
-	s.mu.Lock()
-	if s.committed { // by another goroutine meanwhile
+	if s.committed || s.state == nil {
+		s.committed = true
 		s.mu.Unlock()
 		return 0, nil
 	}

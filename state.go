@@ -48,12 +48,15 @@ type trouble struct {
 	imports   []string // Config.ImportCookies that came: no trouble, but as rare
 }
 
-func (a *arrival) troubled() trouble {
+// troubled returns the trouble, to be read only.
+func (a *arrival) troubled() *trouble {
 	if a.trouble == nil {
-		return trouble{}
+		return &noTrouble
 	}
-	return *a.trouble
+	return a.trouble
 }
+
+var noTrouble trouble
 
 func (a *arrival) setTrouble(t trouble) {
 	a.trouble = new(trouble) // rather than &t, which would be allocated for those without trouble, too

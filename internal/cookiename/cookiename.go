@@ -34,6 +34,9 @@ func (k Kind) Suffix() string { return suffixes[k] }
 // Parse says what a cookie is whose name goes on with suffix behind the session cookie's name: part is 1 to 8 for a
 // numbered part, tag that of a marker.
 func Parse(suffix string) (kind Kind, part int, tag string) {
+	if suffix == "" {
+		return Session, 0, ""
+	}
 	if kind, rest := parseKind(suffix); rest == "" {
 		if kind != Ended {
 			return kind, 0, ""
