@@ -135,7 +135,7 @@ func TestConfigErrors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if lines, err := response(m, put("n", 1)); err != nil || len(lines) != 1 || len(lines[0]) > 3900 {
+			if lines, err := response(m, put("n", 1)); err != nil || len(withoutHint(lines)) != 1 || len(lines[0]) > 3900 {
 				t.Errorf("got %d lines, %v from the first session", len(lines), err)
 			}
 		})

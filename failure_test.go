@@ -221,13 +221,13 @@ func TestReasonsOfFailure(t *testing.T) {
 		change func(s *cookiesession.Session, m *web)
 		text   string
 	}{
-		{"too large", func(s *cookiesession.Session, _ *web) { s.Put("new", tooLarge) }, "limit is 6144"},
+		{"too large", func(s *cookiesession.Session, _ *web) { s.Put("new", tooLarge) }, "Config.MaxSize allows 6144"},
 		{"flash too large", func(s *cookiesession.Session, _ *web) { s.Flash("note", tooLarge) }, "in flash"},
 		{"unencodable", func(s *cookiesession.Session, _ *web) { s.Put("new", func() {}) }, `value of "new"`},
 		{"unencodable, then good", func(s *cookiesession.Session, _ *web) { s.Put("new", func() {}); s.Put("new", 1) }, `value of "new"`},
 		{"no integer", func(s *cookiesession.Session, _ *web) { s.Put("new", "x"); s.Increment("new", 1) }, `increment of "new"`},
 		{"no list", func(s *cookiesession.Session, _ *web) { s.Put("new", "x"); s.Push("new", 1) }, `push to "new"`},
-		{"Remember too long", func(s *cookiesession.Session, _ *web) { s.Remember(401 * 24 * time.Hour) }, "400 days"},
+		{"Remember too long", func(s *cookiesession.Session, _ *web) { s.Remember(401 * 24 * time.Hour) }, "want a second to Config.MaxRemember, 9600h0m0s"},
 		{"no active key", func(s *cookiesession.Session, m *web) { s.Put("new", 1); retireAll(m) }, "no key is active"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -451,6 +451,16 @@ func checkLines(t testing.TB, lines []string) {
 // deletion matches a Set-Cookie line that deletes a cookie.
 var deletion = regexp.MustCompile(`^[^=;]+=; .*Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0`)
 
+// withoutHint returns lines without the one that SameSite=Strict adds, of NAME.here.
+func withoutHint(lines []string) (rest []string) {
+	for _, line := range lines {
+		if name, _, _ := strings.Cut(line, "="); !strings.HasSuffix(name, ".here") {
+			rest = append(rest, line)
+		}
+	}
+	return rest
+}
+
 // countLines returns how many Set-Cookie lines set a cookie and how many delete one.
 func countLines(lines []string) (set, deleted int) {
 	for _, line := range lines {

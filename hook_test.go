@@ -267,9 +267,18 @@ func TestRevoked(t *testing.T) {
 			if logged := strings.Contains(log.String(), "database is down"); logged != (test.err != nil) {
 				t.Errorf("logged %q", log.String())
 			}
-			// What is put now is a session of its own.
 			old := v.header()
-			v.visit(put("n", 2))
+			lines, err := v.try(put("n", 2))
+			if test.err != nil { // the session may be good, so nothing takes its place
+				if err != down || len(lines) > 0 {
+					t.Errorf("wrote %q, %v, want nothing and the hook's error", v.wrote(lines), err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			// What is put now is a session of its own.
 			m := newManager(t, nil)
 			if a, b := load(m, old).ID(), load(m, v.header()).ID(); a[:16] == b[:16] {
 				t.Errorf("a new session has the origin of the one that was refused: %s, %s", a, b)

@@ -145,17 +145,15 @@ func TestImportFails(t *testing.T) {
 		values map[string]any
 		err    error
 		do     func(*cookiesession.Session)
-		wrote  string
-		left   string
 	}{
-		{"error", nil, broken, touched, "", ""},
-		{"error, with values", map[string]any{"user": "ada"}, broken, touched, "", ""},
-		{"error, then a value", nil, broken, put("n", 1), "[]", "n=1"},
-		{"a value that can't be", map[string]any{"user": "ada", "f": func() {}}, nil, touched, "", ""},
-		{"nothing", nil, nil, touched, "", ""},
-		{"an empty map", map[string]any{}, nil, touched, "", ""},
-		{"too much", map[string]any{"user": "ada", "v": random(9000)}, nil, touched, "", ""},
-		{"and a failing Put", map[string]any{"user": "ada"}, nil, put("f", func() {}), "", ""},
+		{"error", nil, broken, touched},
+		{"error, with values", map[string]any{"user": "ada"}, broken, touched},
+		{"error, then a value", nil, broken, put("n", 1)}, // for good values may yet be found
+		{"a value that can't be", map[string]any{"user": "ada", "f": func() {}}, nil, touched},
+		{"nothing", nil, nil, touched},
+		{"an empty map", map[string]any{}, nil, touched},
+		{"too much", map[string]any{"user": "ada", "v": random(9000)}, nil, touched},
+		{"and a failing Put", map[string]any{"user": "ada"}, nil, put("f", func() {})},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var log logBuffer
@@ -174,14 +172,14 @@ func TestImportFails(t *testing.T) {
 				t.Errorf("logged %q", log.String())
 			}
 			test.do(s)
-			lines, _ := v.answer(s)
-			if got := v.wrote(lines); got != test.wrote {
-				t.Errorf("wrote %s, want %q", got, test.wrote)
+			changed := s.Changed()
+			lines, err := v.answer(s)
+			if len(lines) > 0 || v.header() != before {
+				t.Errorf("wrote %s, want nothing", v.wrote(lines))
 			}
-			if got := strings.TrimPrefix(v.header(), before); test.wrote == "" && got != "" {
-				t.Errorf("the browser now has %q more", got)
+			if test.err != nil && changed != (err == broken) {
+				t.Errorf("Save returns %v, want Import's error if something was changed: %v", err, changed)
 			}
-			wantValues(t, load(newManager(t, nil), v.header()), test.left)
 		})
 	}
 }

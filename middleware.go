@@ -241,6 +241,9 @@ func (x *exchange) ReadFrom(src io.Reader) (int64, error) {
 	if !x.commit() {
 		return io.Copy(io.Discard, src)
 	}
+	if w, ok := x.w.(io.ReaderFrom); ok {
+		return w.ReadFrom(src) // io.Copy would prefer src's WriteTo
+	}
 	return io.Copy(x.w, src)
 }
 

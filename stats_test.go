@@ -36,19 +36,19 @@ func TestStats(t *testing.T) {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", when, got, want)
 		}
 	}
-	check("at first", cookiesession.Stats{Keys: byKey{"first": {}}, Rejected: byReason{}})
+	check("at first", cookiesession.Stats{Keys: byKey{"first": {}}, Rejected: byReason{}, CSRFRefused: byReason{}})
 
 	v := newVisitor(t, m)
 	v.visit(both(1, 2))
 	sealed := now
 	check("session and flash saved", cookiesession.Stats{
-		Keys: byKey{"first": {Sealed: 2, LastSealed: sealed}}, Rejected: byReason{}, Saved: 1,
+		Keys: byKey{"first": {Sealed: 2, LastSealed: sealed}}, Rejected: byReason{}, CSRFRefused: byReason{}, Saved: 1,
 	})
 
 	now = now.Add(time.Minute)
 	v.visit(func(s *cookiesession.Session) { s.Get("v"); s.Flashed("f") })
 	check("both read", cookiesession.Stats{
-		Keys: byKey{"first": {Opened: 2, Sealed: 2, LastOpened: now, LastSealed: sealed}}, Rejected: byReason{}, Saved: 2,
+		Keys: byKey{"first": {Opened: 2, Sealed: 2, LastOpened: now, LastSealed: sealed}}, Rejected: byReason{}, CSRFRefused: byReason{}, Saved: 2,
 	})
 
 	for range 3 {
@@ -66,7 +66,7 @@ func TestStats(t *testing.T) {
 	})).ServeHTTP(discard{http.Header{}}, requestWith(v.header()))
 	check("much gone wrong", cookiesession.Stats{
 		Keys:     byKey{"first": {Opened: 4, Sealed: 2, LastOpened: now, LastSealed: sealed}},
-		Rejected: byReason{"malformed": 4, "forged": 1}, Saved: 2, SaveErrors: 1, Late: 2,
+		Rejected: byReason{"malformed": 4, "forged": 1}, CSRFRefused: byReason{}, Saved: 2, SaveErrors: 1, Late: 2,
 	})
 
 	if err := ring.Replace(second); err != nil {

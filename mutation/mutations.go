@@ -354,7 +354,7 @@ var mutations = []mutation{
 	{"two saves set a cookie twice", []edit{{"header.go",
 		`		if !m.owns(line) {`,
 		`		if MUTANT || !m.owns(line) {`}},
-		"TestSaveTwice|TestOwnLinesReplaceOwnLines"},
+		"TestSaveTwice|TestWrittenLinesReplaceTheSameCookies"},
 	{"a reader deletes stale cookies", []edit{{"cookiesession.go",
 		`	if err == nil && s.came.valid {`,
 		`	if MUTANT && err == nil && s.came.valid && !saved && !s.destroyed {
