@@ -163,11 +163,14 @@ func (s *Session) setState(now time.Time, st *state) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = st
+	if came := st.arrived.facts; !came.has(valid) {
+		st.data = s.newData(now)
+		if !came.has(imported) {
+			st.values = values{}
+		}
+	}
 	if st.values.changes == nil {
 		st.values.changes = st.changes[:0]
-	}
-	if !st.arrived.facts.has(valid) {
-		st.data = s.newData(now)
 	}
 }
 
@@ -287,9 +290,7 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 		st.arrived.seen = lastUse(c.data, leases, now)
 		refused = nil
 	}
-	if chosen < 0 {
-		st.values = values{}
-	} else if len(sessions) == 1 {
+	if chosen >= 0 && len(sessions) == 1 {
 		return nil, leaseRefused
 	}
 	t := *st.arrived.troubled()
