@@ -2,7 +2,10 @@ module github.com/seed-50e21e88/cookiesession/interop
 
 go 1.25.0
 
-require github.com/seed-50e21e88/cookiesession v0.0.0
+require (
+	github.com/go-jose/go-jose/v4 v4.1.9
+	github.com/seed-50e21e88/cookiesession v0.0.0
+)
 
 require (
 	github.com/vmihailenco/msgpack/v5 v5.4.1 // indirect
