@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
+	"github.com/seed-50e21e88/cookiesession/internal/dbscjwt"
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
 
@@ -38,12 +39,50 @@ type sessionData struct {
 	expires int64
 	mode    mode
 	csrf    csrfSecret
+	bound   bool // device-aware: not in the payload, but in the purpose that it is sealed for
 }
+
+// A device is the payload of NAME.device.TAG (FORMAT.md, 6.8): what a device-aware session is bound to.
+type device struct {
+	id       sessionID // the session's when it was written
+	created  int64
+	key      dbscjwt.Key // the zero Key in a permit, for a browser that hasn't registered one
+	previous sessionID   // in a permit that was written over another one: the session's before it
+}
+
+// A proof is the payload of NAME.proof.TAG (FORMAT.md, 6.9).
+type proof struct {
+	origin  origin
+	key     keyHash
+	expires int64
+}
+
+// A keyHash is the first half of SHA-256 of a device's key.
+type keyHash [16]byte
+
+// A challenge is the payload of the token that a browser signs (FORMAT.md, 6.10).
+type challenge struct {
+	kind challengeKind
+	id   sessionID
+	time int64
+}
+
+type challengeKind uint8
+
+const (
+	toRegister challengeKind = 1
+	toRefresh  challengeKind = 2
+)
 
 const (
 	sessionFields = 7
 	flashFields   = 2
 	leaseFields   = 2
+
+	deviceFields    = 3
+	permitFields    = 4 // of a permit that is for two IDs
+	proofFields     = 3
+	challengeFields = 3
 )
 
 // appendSession encodes a session's payload.
@@ -144,15 +183,91 @@ func decodeLease(payload []byte) (id sessionID, seen int64, ok bool) {
 	return id, seen, !r.failed && len(r.rest) == 0
 }
 
+// appendDevice encodes a device's payload.
+func appendDevice(dst []byte, d *device) []byte {
+	fields := deviceFields
+	if d.previous != (sessionID{}) {
+		fields = permitFields
+	}
+	dst = value.AppendArrayHeader(dst, fields)
+	dst = value.AppendBin(dst, d.id[:])
+	dst = value.AppendUint(dst, uint64(d.created))
+	if d.key == (dbscjwt.Key{}) {
+		dst = value.AppendBin(dst, nil)
+	} else {
+		dst = value.AppendBin(dst, d.key[:])
+	}
+	if fields == permitFields {
+		dst = value.AppendBin(dst, d.previous[:])
+	}
+	return dst
+}
+
+func decodeDevice(payload []byte, d *device) bool {
+	r := reader{rest: payload}
+	fields := r.arrayOf(deviceFields, permitFields)
+	r.bin(d.id[:])
+	d.created = r.time()
+	r.optionalBin(d.key[:])
+	if fields == permitFields {
+		r.bin(d.previous[:])
+	}
+	if r.failed || len(r.rest) != 0 {
+		return false
+	}
+	if d.key == (dbscjwt.Key{}) {
+		return fields == deviceFields || d.previous != sessionID{}
+	}
+	return fields == deviceFields && (d.key[0] == 2 || d.key[0] == 3)
+}
+
+// appendProof encodes a proof's payload.
+func appendProof(dst []byte, p *proof) []byte {
+	dst = value.AppendArrayHeader(dst, proofFields)
+	dst = value.AppendBin(dst, p.origin[:])
+	dst = value.AppendBin(dst, p.key[:])
+	return value.AppendUint(dst, uint64(p.expires))
+}
+
+func decodeProof(payload []byte, p *proof) bool {
+	r := reader{rest: payload}
+	r.array(proofFields)
+	r.bin(p.origin[:])
+	r.bin(p.key[:])
+	p.expires = r.time()
+	return !r.failed && len(r.rest) == 0
+}
+
+// appendChallenge encodes a challenge's payload.
+func appendChallenge(dst []byte, c *challenge) []byte {
+	dst = value.AppendArrayHeader(dst, challengeFields)
+	dst = value.AppendUint(dst, uint64(c.kind))
+	dst = value.AppendBin(dst, c.id[:])
+	return value.AppendUint(dst, uint64(c.time))
+}
+
+func decodeChallenge(payload []byte, c *challenge) bool {
+	r := reader{rest: payload}
+	r.array(challengeFields)
+	c.kind = challengeKind(r.uint(uint64(toRefresh)))
+	r.bin(c.id[:])
+	c.time = r.time()
+	return !r.failed && len(r.rest) == 0 && c.kind >= toRegister
+}
+
 // A reader takes one field after another from a payload. Once something doesn't fit, failed stays set.
 type reader struct {
 	rest   []byte
 	failed bool
 }
 
-func (r *reader) array(want int) {
+func (r *reader) array(want int) { r.arrayOf(want, want) }
+
+// arrayOf returns how many fields there are, which must be one of two numbers.
+func (r *reader) arrayOf(this, that int) int {
 	count, n, ok := value.ReadArrayHeader(r.rest)
-	r.advance(n, ok && count == want)
+	r.advance(n, ok && (count == this || count == that))
+	return count
 }
 
 func (r *reader) bin(dst []byte) {

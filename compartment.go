@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
 	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
@@ -26,6 +27,11 @@ const (
 	purposeSession = "session"
 	purposeFlash   = "flash"
 	purposeLease   = "lease"
+
+	purposeBound     = "bound" // a device-aware session
+	purposeDevice    = "device"
+	purposeProof     = "proof"
+	purposeChallenge = "challenge"
 )
 
 // candidates are the tokens of a compartment that opened, in the order in which their first cookies came.
@@ -36,10 +42,10 @@ type candidates struct {
 
 func (c *candidates) all() []opened { return c.tokens[:c.n] }
 
-// open joins what was received and opens it, into found, which is empty before. The result says why the first candidate
-// doesn't open, or, with no candidates, that there are too many to try: each costs a decryption. The first token is
-// decoded into storage if it fits.
-func (c *compartment) open(ctx context.Context, now time.Time, r *received, storage []byte, found *candidates) (refused *RejectError) {
+// open joins what was received and opens it, into found, which is empty before; of a tagged compartment only what is of
+// one origin. The result says why the first candidate doesn't open, or, with no candidates, that there are too many to
+// try: each costs a decryption. The first token is decoded into storage if it fits.
+func (c *compartment) open(ctx context.Context, now time.Time, r *received, of origin, storage []byte, found *candidates) (refused *RejectError) {
 	if r.crowded[c.kind] && !c.lenient {
 		return c.refusal(ReasonAmbiguous, "")
 	}
@@ -51,7 +57,7 @@ func (c *compartment) open(ctx context.Context, now time.Time, r *received, stor
 	tried := 0
 	for i := range r.cookies {
 		first := &r.cookies[i]
-		if first.kind != c.kind || first.part != 0 {
+		if first.kind != c.kind || first.part != 0 || first.origin != of {
 			continue
 		}
 		for which, choices := 0, 1; which < choices; which++ {
@@ -104,6 +110,28 @@ func (c *compartment) write(l *lines, now time.Time, buf []byte, maxAge int64, r
 	return nil
 }
 
+// writeFor seals as write does, into the one cookie that a tagged compartment has for an origin.
+func (c *compartment) writeFor(l *lines, now time.Time, buf []byte, maxAge int64, of origin) error {
+	token, err := c.seal(now, buf)
+	if err != nil {
+		return err
+	}
+	l.buf = append(append(c.appendNameFor(l.buf, of), '='), '1')
+	l.buf = base64dot.AppendEncode(l.buf, token)
+	l.end(c.attributes, maxAge)
+	return nil
+}
+
+// deleteFor adds a line that deletes the cookie of an origin.
+func (c *compartment) deleteFor(l *lines, of origin) {
+	l.buf = append(c.appendNameFor(l.buf, of), '=')
+	l.end(c.attributes, deleteCookie)
+}
+
+func (c *compartment) appendNameFor(dst []byte, of origin) []byte {
+	return append(append(append(dst, c.name...), '.'), of.Tag()...)
+}
+
 // delete adds lines that delete the named cookies.
 func (c *compartment) delete(l *lines, names nameSet) {
 	for i := range maxChunks {
@@ -117,6 +145,7 @@ func (c *compartment) delete(l *lines, names nameSet) {
 // A buffer holds what one Save builds. Its plaintext is overwritten by sealing, or cleared before another Save gets it.
 type buffer struct {
 	session, flash, lease []byte
+	device                []byte // device, proof and challenge, one after the other
 	lines                 lines
 }
 
@@ -127,11 +156,12 @@ func (b *buffer) release() {
 	clear(b.session)
 	clear(b.flash)
 	clear(b.lease)
+	clear(b.device)
 	const keep = 64 << 10
 	if cap(b.session) > keep || cap(b.flash) > keep || cap(b.lines.buf) > keep {
 		return
 	}
-	b.session, b.flash, b.lease = b.session[:0], b.flash[:0], b.lease[:0]
+	b.session, b.flash, b.lease, b.device = b.session[:0], b.flash[:0], b.lease[:0], b.device[:0]
 	b.lines.reset()
 	buffers.Put(b)
 }

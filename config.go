@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Config says how a Manager keeps sessions. But for Keys, the zero value of every field is its safest setting.
@@ -66,6 +69,27 @@ type Config struct {
 	// 6,144 if zero, at least 512, at most what nine cookies hold, about 34,000. Beyond it saving fails with a
 	// *SizeError. Common proxies refuse a Cookie line above 8,182 bytes.
 	MaxSize int
+
+	// DeviceProof, if not zero, binds sessions to the visitor's device where the browser can (Device Bound Session
+	// Credentials): from Regenerate on, a session holds only with a key that the browser can't give away, and a proof by
+	// it that the browser renews and that lasts so long, and a minute more. Cookies that are copied from the machine stop
+	// working then. A browser that can't keeps the session as it would be without. 10 minutes to an hour; with 10, the
+	// browser signs as often as it may. It excludes Domain and Partitioned. Sessions that are there when it is switched
+	// on stay as they are until they regenerate; switched off, nobody is logged out. Switch it on when all servers run a
+	// release that has it.
+	//
+	// Experimental: the specification is a draft, and what is said here of devices may change in any release.
+	DeviceProof time.Duration
+
+	// DevicePath is where browsers register and renew: Path, "/.cookiesession/" and Name if empty. Handler answers it
+	// before the application does; what is in front of Handler must let POST requests through to it, or answer 5xx: at
+	// any other 4xx than 403 browsers give the key up. It is written as in a URL, and below Path. Where a prefix is
+	// stripped from the path before Handler sees it, leave it empty. Experimental.
+	DevicePath string
+
+	// DeviceHosts are the other hosts of this site whose pages send requests to this one, "app.example.com" or
+	// "*.example.com": for those the browser renews a proof, too. Experimental.
+	DeviceHosts []string
 
 	// Revoked, if set, is asked once for each session that opens and is valid otherwise. The Session is a copy to
 	// read. True refuses the session with ReasonRevoked. After an error, which is logged at most once a second, nobody
@@ -139,13 +163,16 @@ func (c *Config) complete() error {
 	if c.MaxSize == 0 {
 		c.MaxSize = defaultMaxSize
 	}
+	if c.DevicePath == "" {
+		c.DevicePath = strings.TrimSuffix(c.Path, "/") + devicePathStart + url.PathEscape(c.Name)
+	}
 	if c.CSRF == nil {
 		c.CSRF = http.NewCrossOriginProtection()
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return errors.Join(c.checkCookie(), c.checkTimes())
+	return errors.Join(c.checkCookie(), c.checkTimes(), c.checkDevice())
 }
 
 func (c *Config) checkCookie() error {
@@ -233,6 +260,43 @@ func (c *Config) checkTimes() error {
 		return fmt.Errorf("cookiesession: Config.IdleTimeout %v is longer than Lifetime %v and would never be reached", c.IdleTimeout, c.Lifetime)
 	}
 	return nil
+}
+
+// devicePathStart precedes Name at the end of DevicePath, unless that has been chosen.
+const devicePathStart = "/.cookiesession/"
+
+func (c *Config) checkDevice() error {
+	if d := c.DeviceProof; d != 0 && (d < 10*time.Minute || d > time.Hour) {
+		return fmt.Errorf("cookiesession: Config.DeviceProof is %v, want 10 minutes to an hour", d)
+	}
+	if c.DeviceProof > 0 && c.Domain != "" {
+		return errors.New("cookiesession: Config.DeviceProof doesn't go with Domain: another host of the domain couldn't renew a proof")
+	}
+	if c.DeviceProof > 0 && c.Partitioned {
+		return errors.New("cookiesession: Config.DeviceProof doesn't go with Partitioned: browsers bind no partitioned cookies")
+	}
+	decoded, err := url.PathUnescape(c.DevicePath)
+	if err != nil || !strings.HasPrefix(c.DevicePath, "/") || path.Clean(c.DevicePath) != c.DevicePath ||
+		strings.ContainsAny(c.DevicePath, notInPath+";,") || strings.ContainsFunc(decoded, unicode.IsControl) || !isASCII(c.DevicePath) {
+		return errors.New("cookiesession: Config.DevicePath must start with /, end without, and be written as in a URL, percent-encoded where that needs it")
+	}
+	if len(c.DevicePath) > maxAttributeLength {
+		return fmt.Errorf("cookiesession: Config.DevicePath has %d characters, want at most %d", len(c.DevicePath), maxAttributeLength)
+	}
+	if below := strings.TrimSuffix(c.Path, "/") + "/"; !strings.HasPrefix(c.DevicePath, below) || c.DevicePath == below {
+		return fmt.Errorf("cookiesession: Config.DevicePath %s isn't below Path %s: the cookies wouldn't reach it", c.DevicePath, c.Path)
+	}
+	for _, host := range c.DeviceHosts {
+		name := strings.TrimPrefix(host, "*.")
+		if name == "" || strings.Trim(name, ".") != name || strings.ContainsAny(name, ":*/") || (&http.Cookie{Name: "n", Domain: name}).Valid() != nil {
+			return fmt.Errorf("cookiesession: Config.DeviceHosts: %.100q is not a host name, nor one behind %q", host, "*.")
+		}
+	}
+	return nil
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // cookieName returns Name with the strictest prefix that the other settings allow.

@@ -19,6 +19,11 @@ type Manager struct {
 	session    *compartment
 	flash      *compartment
 	lease      *compartment
+	bound      *compartment // device-aware sessions, in the cookies of session
+	device     *compartment
+	proof      *compartment
+	challenge  *sealer
+	endpoint   endpoint
 	now        func() time.Time
 	counters   *counters // apart, so that writing them doesn't slow down whoever reads the rest
 	logged     *logged
@@ -37,7 +42,13 @@ func New(c Config) (*Manager, error) {
 	m.session = m.newCompartment(purposeSession, cookiename.Session)
 	m.flash = m.newCompartment(purposeFlash, cookiename.Flash)
 	m.lease = m.newCompartment(purposeLease, cookiename.Lease)
-	m.lease.lenient = true
+	m.bound = m.newCompartment(purposeBound, cookiename.Session)
+	m.session.sealer.bound = m.bound.sealer
+	m.device = m.newCompartment(purposeDevice, cookiename.Device)
+	m.proof = m.newCompartment(purposeProof, cookiename.Proof)
+	m.challenge = newSealer(c.Keys, purposeChallenge, c.Scope, m.name, &m.counters.keys)
+	m.endpoint = newEndpoint(&c)
+	m.lease.lenient, m.device.lenient, m.proof.lenient = true, true, true
 	if err := m.checkSize(); err != nil {
 		return nil, err
 	}
@@ -137,14 +148,14 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	}
 
 	var found candidates
-	refused := m.session.open(s.request.Context(), now, &r, token, &found)
+	refused := m.session.open(s.request.Context(), now, &r, origin{}, token, &found)
 	if found.n > 0 {
 		var leaseRefused *RejectError
 		refused, leaseRefused = m.choose(s, now, &r, &found, refused, st)
 		if leaseRefused != nil {
 			refusals = append(refusals, leaseRefused)
 		}
-	} else if refused == nil && m.config.Import != nil && a.session == 0 && !a.facts.has(marked) && !a.facts.has(withheld) {
+	} else if refused == nil && m.config.Import != nil && a.session == 0 && !a.facts.has(marked|withheld) && !s.provesDevice {
 		if !m.importValues(s, now, st) {
 			refusals = []*RejectError{}
 		}
@@ -178,7 +189,7 @@ func (s *Session) setState(now time.Time, st *state) {
 func (s *Session) view(now time.Time, found candidate, seen int64, r *received) *Session {
 	c := &Session{manager: s.manager, request: s.request, cookies: s.cookies}
 	st := &state{data: *found.data, values: *found.values}
-	st.arrived.facts, st.arrived.seen = valid, seen
+	st.arrived.facts, st.arrived.seen = valid|found.facts, seen
 	if r.names[cookiename.Flash] != 0 {
 		st.flash = &flash{cookies: r.only(cookiename.Flash)}
 	}
@@ -193,6 +204,9 @@ func (m *Manager) noteFacts(s *Session, r *received, a *arrival) {
 	}
 	if r.names[cookiename.Here] != 0 {
 		a.facts |= hinted
+	}
+	if r.names[cookiename.Device]|r.names[cookiename.Proof] != 0 {
+		a.facts |= devices
 	}
 	if a.session == 0 && m.withholds(s.request, a.facts.has(hinted)) {
 		a.facts |= withheld
@@ -216,6 +230,7 @@ type candidate struct {
 	data   *sessionData
 	values *values
 	label  string // of the key that sealed it
+	facts  facts  // what is known of its device
 }
 
 // choose decodes what opened and makes the one that is valid the session's state. What isn't valid is no rival: browsers
@@ -232,7 +247,7 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 	var first [1]origin
 	sessions, live := one[:0], first[:0]
 	for _, token := range found.all() {
-		c := candidate{&st.data, &st.values, token.label} // the first, usually all, is decoded where it will be
+		c := candidate{&st.data, &st.values, token.label, 0} // the first, usually all, is decoded where it will be
 		if len(sessions) > 0 {
 			c.data, c.values = new(sessionData), new(values)
 		}
@@ -241,6 +256,7 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 			refuse(ReasonMalformed, token.label)
 			continue
 		}
+		c.data.bound = token.bound
 		if o := c.data.id.origin(); now.Unix() < c.data.expires && !slices.Contains(live, o) {
 			live = append(live, o)
 		}
@@ -258,7 +274,7 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 	if m.config.IdleTimeout > 0 && len(sessions) > 0 {
 		leases, leaseRefused = m.openLeases(s, now, r)
 	}
-	chosen, rivals := -1, 0
+	chosen, rivals, unproven := -1, 0, -1
 	var hookErr error
 	var unchecked *RejectError
 	for i := range sessions {
@@ -270,6 +286,9 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 			unchecked = m.session.refusal(reason, c.label)
 			unchecked.Err = err
 		case reason != 0:
+			if reason == ReasonUnproven && unproven < 0 {
+				unproven = i
+			}
 			refuse(reason, c.label)
 			continue
 		}
@@ -286,7 +305,7 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 		if c.data != &st.data {
 			st.data, st.values = *c.data, *c.values
 		}
-		st.arrived.facts |= valid
+		st.arrived.facts |= valid | c.facts
 		st.arrived.seen = lastUse(c.data, leases, now)
 		refused = nil
 	}
@@ -301,6 +320,9 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 		if chosen < 0 || o != sessions[chosen].data.id.origin() {
 			t.origins = append(t.origins, o)
 		}
+	}
+	if unproven >= 0 && refused != nil && refused.Reason == ReasonUnproven {
+		t.lacksProof, t.keyOf = sessions[unproven].facts.has(keyed), sessions[unproven].data.id.origin()
 	}
 	if t.ambiguous || t.unchecked != nil || t.origins != nil {
 		st.arrived.setTrouble(t)
@@ -325,6 +347,9 @@ func (m *Manager) validate(s *Session, now time.Time, c *candidate, leases []lea
 	seen := lastUse(d, leases, now)
 	if idle := m.config.IdleTimeout; idle > 0 && d.mode != modeRemembered && seconds-seen > int64(idle/time.Second) {
 		return ReasonIdle, nil
+	}
+	if d.bound && m.config.DeviceProof > 0 && !m.hasDevice(s, now, c, r) {
+		return ReasonUnproven, nil
 	}
 	if m.config.Revoked != nil {
 		revoked, err := m.config.Revoked(s.request.Context(), s.view(now, *c, seen, r))
@@ -378,6 +403,10 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 	if err == nil {
 		saved, err = m.writeValues(b, s, now)
 	}
+	invitation := ""
+	if err == nil && saved && st.data.bound {
+		invitation, err = m.writeDevice(b, s, now)
+	}
 	if err != nil {
 		saved = false // though the session's own lines may have been written before the flash message failed
 		b.lines.reset()
@@ -395,6 +424,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 	if s.destroyed || err == nil {
 		ended = s.endedOrigins()
 		m.writeMarkers(&b.lines, now, ended)
+		m.deleteDevices(&b.lines, s, ended, saved && s.regenerated && st.data.bound)
 	}
 	if s.destroyed || st.arrived.facts.has(imported) && err == nil { // if nothing is left to save, too: or it would be imported again
 		for _, name := range t.imports {
@@ -412,6 +442,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 		said.withheld = true
 	}
 
+	m.invite(h, s, invitation)
 	var earlier []string
 	if st.special != nil {
 		earlier = st.special.written
@@ -458,7 +489,11 @@ func (m *Manager) writeValues(b *buffer, s *Session, now time.Time) (saved bool,
 		}
 	}
 	if saved {
-		if err := m.session.write(&b.lines, now, b.session, s.maxAge(now), s.state.arrived.session); err != nil {
+		c := m.session
+		if s.state.data.bound {
+			c = m.bound
+		}
+		if err := c.write(&b.lines, now, b.session, s.maxAge(now), s.state.arrived.session); err != nil {
 			return false, err
 		}
 		m.writeHint(&b.lines, s, s.maxAge(now))

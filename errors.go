@@ -89,13 +89,14 @@ const (
 	ReasonEnded                        // destroyed in this browser
 	ReasonRevoked                      // Config.Revoked said so, or created before the ring's not-before; with Err, Revoked failed
 	ReasonFuture                       // created or sealed more than a minute ahead of this server's clock
+	ReasonUnproven                     // device-aware, and without a permit or a fresh proof of its device; see Config.DeviceProof
 )
 
-var reasonNames = [...]string{"", "malformed", "unknown-key", "forged", "torn", "ambiguous", "expired", "idle", "ended", "revoked", "future"}
+var reasonNames = [...]string{"", "malformed", "unknown-key", "forged", "torn", "ambiguous", "expired", "idle", "ended", "revoked", "future", "unproven"}
 
 // String returns the reason in one word, as in the keys of Stats.Rejected.
 func (r Reason) String() string {
-	if r < ReasonMalformed || r > ReasonFuture {
+	if r < ReasonMalformed || r > ReasonUnproven {
 		return fmt.Sprintf("Reason(%d)", int(r))
 	}
 	return reasonNames[r]

@@ -23,7 +23,8 @@ func TestReasonStrings(t *testing.T) {
 		cookiesession.ReasonMalformed: "malformed", cookiesession.ReasonUnknownKey: "unknown-key", cookiesession.ReasonForged: "forged",
 		cookiesession.ReasonTorn: "torn", cookiesession.ReasonAmbiguous: "ambiguous", cookiesession.ReasonExpired: "expired",
 		cookiesession.ReasonIdle: "idle", cookiesession.ReasonEnded: "ended", cookiesession.ReasonRevoked: "revoked",
-		cookiesession.ReasonFuture: "future", 0: "Reason(0)", -1: "Reason(-1)", cookiesession.ReasonFuture + 1: "Reason(11)",
+		cookiesession.ReasonFuture: "future", cookiesession.ReasonUnproven: "unproven", 0: "Reason(0)", -1: "Reason(-1)",
+		cookiesession.ReasonUnproven + 1: "Reason(12)",
 	}
 	for reason, want := range tests {
 		if got := reason.String(); got != want {

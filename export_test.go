@@ -18,7 +18,9 @@ func (k *Keyring) SetClock(now func() time.Time) { k.now = now }
 
 // SetNonce makes m seal with the nonces that fill writes. It must be called before m is used.
 func (m *Manager) SetNonce(fill func([]byte)) {
-	m.session.nonce, m.flash.nonce, m.lease.nonce = fill, fill, fill
+	for _, s := range []*sealer{m.session.sealer, m.bound.sealer, m.flash.sealer, m.lease.sealer, m.device.sealer, m.proof.sealer, m.challenge} {
+		s.nonce = fill
+	}
 }
 
 // OwnCookies returns suffixes and values of the cookies called name, or name and a dot and more.

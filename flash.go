@@ -55,7 +55,7 @@ func (m *Manager) readFlash(s *Session, f *flash) (refused *RejectError) {
 	}
 	now := m.now()
 	var found candidates
-	refused = m.flash.open(s.request.Context(), now, &f.cookies, nil, &found)
+	refused = m.flash.open(s.request.Context(), now, &f.cookies, origin{}, nil, &found)
 	n := 0
 	refuse := func(reason Reason, label string) {
 		if refused == nil {

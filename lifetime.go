@@ -62,6 +62,8 @@ func (s *Session) ExpiresAt() time.Time {
 //
 // If several sessions came and none could be chosen ([ReasonAmbiguous]), they are ended in this browser, as by Destroy,
 // so that they don't get into the new one's way.
+//
+// Under Config.DeviceProof it is also the moment at which the browser is invited to bind the session to its device.
 func (s *Session) Regenerate() {
 	s.lock()
 	defer s.unlock()
@@ -77,6 +79,7 @@ func (s *Session) Regenerate() {
 		rand.Read(d.csrf[:])
 	}
 	d.created = now.Unix()
+	d.bound = d.bound || s.manager.config.DeviceProof > 0
 	s.grantLifetime(d, now)
 }
 
@@ -149,7 +152,8 @@ func (s *Session) setMode(m mode) {
 // Where another site's request makes the browser withhold the session's cookies, as a single logout by POST does,
 // Destroy deletes the cookie unseen. Don't call it for visitors who are merely anonymous. And don't send
 // Clear-Site-Data: "cookies" with it: that drops the marker by which the session is refused; "storage" and "cache" are
-// fine.
+// fine. Don't carry a login over Destroy: what is put after it starts a session that no device is bound to, unless
+// Regenerate is called, too.
 func (s *Session) Destroy() {
 	s.lock()
 	defer s.unlock()

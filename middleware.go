@@ -25,10 +25,18 @@ import (
 // With http.TimeoutHandler outside, a response that comes too late is dropped whole, its cookies too. With
 // http.TimeoutHandler inside, the 503 response commits what the handler had changed by then, and so does a middleware
 // inside that recovers from panics and answers. A Handler inside a Handler of the same Manager passes through.
+//
+// Under Config.DeviceProof, Handler answers Config.DevicePath. It also answers in next's place while the browser of a
+// bound session can't prove its device: with a page that comes back at once, for a visitor who follows a link from
+// another site, for which browsers renew nothing, and with status 503 if the browser says that it couldn't renew.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Value(m) != nil {
 			next.ServeHTTP(w, r)
+			return
+		}
+		if m.isForDevice(r) {
+			m.serveDevice(w, r)
 			return
 		}
 		x, wrapped := newExchange(w)
@@ -36,6 +44,9 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		x.w = w
 		x.setOutside = entityHeadersIn(w.Header())
 		x.session.bind(m, r)
+		if m.config.DeviceProof > 0 && m.standsIn(w, &x.session) {
+			return
+		}
 		inner := r.WithContext(x)
 		defer giveBack(r, inner)
 		next.ServeHTTP(wrapped, inner)

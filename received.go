@@ -21,14 +21,16 @@ type received struct {
 }
 
 type receivedCookie struct {
-	value string
-	kind  cookiename.Kind
-	part  uint8 // 0 for the cookie that a text begins with
+	value  string
+	kind   cookiename.Kind
+	part   uint8  // 0 for the cookie that a text begins with
+	origin origin // that the cookie's name tells, if its kind is tagged
 }
 
 const (
 	maxCandidates = 4  // texts that may be tried per compartment and request
 	maxNumbered   = 32 // numbered cookies of one compartment that are looked at: all that so many texts can have
+	maxTagged     = 16 // device cookies that are looked at, and proofs: a login deletes those of other origins
 )
 
 // A nameSet has bit i set if cookie i of a compartment is meant.
@@ -41,9 +43,15 @@ func (s nameSet) has(i int) bool { return s>>i&1 != 0 }
 func receive(header, name string, storage []receivedCookie) received {
 	r := received{cookies: storage[:0]}
 	for suffix, value := range cookiesNamed(header, name) {
-		kind, part, _ := cookiename.Parse(suffix)
+		kind, part, tag := cookiename.Parse(suffix)
 		if kind == cookiename.Other {
 			continue
+		}
+		c := receivedCookie{value: value, kind: kind, part: uint8(part)}
+		most := uint8(maxCandidates)
+		if tag != "" {
+			c.origin, _ = cookiename.ParseTag(tag)
+			most = maxTagged
 		}
 		r.names[kind] |= 1 << part
 		switch {
@@ -55,22 +63,22 @@ func receive(header, name string, storage []receivedCookie) received {
 				continue
 			}
 			r.parts[kind]++
-		case r.holds(kind, value):
+		case r.holds(c):
 			continue
-		case r.firsts[kind] == maxCandidates:
+		case r.firsts[kind] == most:
 			r.crowded[kind] = true
 			continue
 		default:
 			r.firsts[kind]++
 		}
-		r.cookies = append(r.cookies, receivedCookie{value, kind, uint8(part)})
+		r.cookies = append(r.cookies, c)
 	}
 	return r
 }
 
-// holds reports whether a first cookie of this value is there already.
-func (r *received) holds(kind cookiename.Kind, value string) bool {
-	return r.firsts[kind] > 0 && slices.Contains(r.cookies, receivedCookie{value, kind, 0})
+// holds reports whether an equal first cookie is there already.
+func (r *received) holds(first receivedCookie) bool {
+	return r.firsts[first.kind] > 0 && slices.Contains(r.cookies, first)
 }
 
 // only returns what came of one kind, in memory of its own.

@@ -31,6 +31,7 @@ func (r remarks) status() int {
 // logged keeps what is true of every response from filling the log.
 type logged struct {
 	large, withheld, clearsCookies, foreignHost atomic.Bool
+	registration, renewal, skipped              atomic.Bool  // of devices
 	hookAt                                      atomic.Int64 // when a hook's failure was last logged, in Unix seconds
 }
 

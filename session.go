@@ -39,6 +39,8 @@ type Session struct {
 	regenerated bool
 	loggedIn    bool // Regenerate or Remember was called: the application knows who this is
 	passive     bool // this request doesn't count as use
+
+	provesDevice bool // the browser sends the request to prove its device; never changes
 }
 
 // special returns what few requests need, to be written to.

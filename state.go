@@ -34,6 +34,9 @@ const (
 	marked                     // markers of ended sessions came
 	hinted                     // NAME.here came
 	withheld                   // the browser may have a session that it did not send with this request
+	devices                    // device cookies or proofs came
+	keyed                      // the session that came has a device's key,
+	proven                     // and a proof by it that hasn't expired
 )
 
 func (f facts) has(fact facts) bool { return f&fact != 0 }
@@ -46,6 +49,9 @@ type trouble struct {
 	ambiguous bool     // several sessions came, and any could be the visitor's
 	origins   []origin // of sessions that opened, have time left and aren't in use
 	imports   []string // Config.ImportCookies that came: no trouble, but as rare
+
+	lacksProof bool   // the session was refused as unproven, but has a key: its browser may be able to prove it
+	keyOf      origin // that session's
 }
 
 // troubled returns the trouble, to be read only.
@@ -74,6 +80,7 @@ type special struct {
 
 	failure failure
 	written []string // the Set-Cookie lines of an earlier Save
+	invited string   // the invitation of an earlier Save
 }
 
 // failure says what went wrong with changes.

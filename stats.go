@@ -17,6 +17,18 @@ type Stats struct {
 
 	Withheld    uint64            // responses that started no session because the browser had withheld its cookies
 	CSRFRefused map[string]uint64 // requests that ProtectCSRF refused: origin, no-session, no-token, token, too-large
+
+	Device DeviceStats
+}
+
+// DeviceStats count what browsers do about device-bound sessions. Experimental, as Config.DeviceProof is. Many offers
+// without a registration mean that no visitor's browser can, or that something in front keeps it from Config.DevicePath.
+type DeviceStats struct {
+	Offered    uint64 // responses that invited a browser to register a key
+	Registered uint64 // keys registered
+	Refreshed  uint64 // proofs renewed
+	Ended      uint64 // browsers told to forget a key, or to give up registering one
+	Retried    uint64 // browsers told to sign another challenge
 }
 
 // KeyStats are the counters of one key.
@@ -28,13 +40,15 @@ type KeyStats struct {
 // counters are what Stats is read from. Each is an atomic of its own: requests share no lock.
 type counters struct {
 	keys       keyCounters
-	rejected   [ReasonFuture + 1]atomic.Uint64
+	rejected   [ReasonUnproven + 1]atomic.Uint64
 	saved      atomic.Uint64
 	saveErrors atomic.Uint64
 	late       atomic.Uint64
 	withheld   atomic.Uint64
 
 	csrfRefused [len(csrfReasons)]atomic.Uint64
+
+	device struct{ offered, registered, refreshed, ended, retried atomic.Uint64 }
 }
 
 // keyCounters has the counters of every key ever seen, by label, so that a reload of the ring loses none.
@@ -82,6 +96,14 @@ func (c *counters) read() Stats {
 
 		Withheld:    c.withheld.Load(),
 		CSRFRefused: make(map[string]uint64),
+
+		Device: DeviceStats{
+			Offered:    c.device.offered.Load(),
+			Registered: c.device.registered.Load(),
+			Refreshed:  c.device.refreshed.Load(),
+			Ended:      c.device.ended.Load(),
+			Retried:    c.device.retried.Load(),
+		},
 	}
 	c.keys.mu.Lock()
 	byLabel := maps.Clone(c.keys.byLabel)
@@ -89,7 +111,7 @@ func (c *counters) read() Stats {
 	for label, k := range byLabel {
 		s.Keys[label] = KeyStats{k.nOpened.Load(), k.nSealed.Load(), timeOf(k.lastOpened.Load()), timeOf(k.lastSealed.Load())}
 	}
-	for r := ReasonMalformed; r <= ReasonFuture; r++ {
+	for r := ReasonMalformed; r <= ReasonUnproven; r++ {
 		if n := c.rejected[r].Load(); n > 0 {
 			s.Rejected[r.String()] = n
 		}

@@ -31,6 +31,7 @@ type sealer struct {
 	info     []byte // of the derivation: purpose, scope and cookie name
 	counters *keyCounters
 	nonce    func([]byte) // nil: crypto/rand; golden vectors fix it
+	bound    *sealer      // seals other tokens that come in the same cookies and are opened, too; nil if there are none
 
 	deriving sync.Mutex
 	derived  atomic.Pointer[derivedRing]
@@ -125,6 +126,14 @@ func (s *sealer) seal(now time.Time, buf []byte) (token []byte, err error) {
 	return token, nil
 }
 
+// named returns the key with an ID, or nil, and whether it is one of s.bound.
+func (s *sealer) named(id keyID) (key *derivedKey, bound bool) {
+	if key = s.current().named(id); key == nil && s.bound != nil {
+		return s.bound.current().named(id), true
+	}
+	return key, false
+}
+
 // openToken returns what token holds, overwriting its bytes. It tries the one key that the token names; if the ring
 // doesn't hold it, the key file may be read again, for which ctx bounds the wait. The error's reason is ReasonMalformed,
 // ReasonUnknownKey or ReasonForged.
@@ -133,10 +142,10 @@ func (s *sealer) openToken(ctx context.Context, now time.Time, token []byte) (op
 		return opened{}, &RejectError{Reason: ReasonMalformed}
 	}
 	id := keyID(token[1:])
-	key := s.current().named(id)
+	key, bound := s.named(id)
 	if key == nil || key.retired(now) {
 		rereadErr := s.ring.rereadForUnknownKey(ctx)
-		key = s.current().named(id)
+		key, bound = s.named(id)
 		if key == nil || key.retired(now) {
 			refused := &RejectError{Reason: ReasonUnknownKey, Err: rereadErr}
 			if key != nil {
@@ -151,13 +160,33 @@ func (s *sealer) openToken(ctx context.Context, now time.Time, token []byte) (op
 		return opened{}, &RejectError{Reason: ReasonForged, KeyLabel: key.Label}
 	}
 	key.counter.opened(now)
-	return opened{payload, key.Label}, nil
+	return opened{payload, key.Label, bound}, nil
+}
+
+// sealing returns the label of the key that seals now, or "".
+func (s *sealer) sealing(now time.Time) string {
+	d := s.current()
+	if i := d.of.sealing(now); i >= 0 {
+		return d.keys[i].Label
+	}
+	return ""
+}
+
+// retiresBy reports whether the key called label retires at a time, in Unix seconds, or before it.
+func (s *sealer) retiresBy(label string, at int64) bool {
+	for _, key := range s.current().keys {
+		if key.Label == label {
+			return !key.RetireAt.IsZero() && key.RetireAt.Unix() <= at
+		}
+	}
+	return true
 }
 
 // opened is what a token held and the label of the key that sealed it.
 type opened struct {
 	payload []byte
 	label   string
+	bound   bool // sealed by sealer.bound
 }
 
 // withHeader returns buf with space for a token's header, behind which a payload is encoded and then sealed in place.

@@ -19,6 +19,8 @@ const (
 	Lease               // NAME.lease
 	Ended               // NAME.ended.TAG
 	Here                // NAME.here
+	Device              // NAME.device.TAG
+	Proof               // NAME.proof.TAG
 	Kinds               // how many kinds there are
 )
 
@@ -26,19 +28,22 @@ const (
 const MaxParts = 9
 
 // suffixes are what a kind's names have behind the session cookie's, but for number and tag.
-var suffixes = [Kinds]string{Flash: ".flash", Lease: ".lease", Ended: ".ended", Here: ".here"}
+var suffixes = [Kinds]string{Flash: ".flash", Lease: ".lease", Ended: ".ended", Here: ".here", Device: ".device", Proof: ".proof"}
 
 // Suffix returns what the kind's names have behind the session cookie's, but for number and tag.
 func (k Kind) Suffix() string { return suffixes[k] }
 
+// IsTagged reports whether the kind's names have a tag, so that there may be one cookie of the kind for each origin.
+func (k Kind) IsTagged() bool { return k == Ended || k == Device || k == Proof }
+
 // Parse says what a cookie is whose name goes on with suffix behind the session cookie's name: part is 1 to 8 for a
-// numbered part, tag that of a marker.
+// numbered part, tag that of a kind that is tagged.
 func Parse(suffix string) (kind Kind, part int, tag string) {
 	if suffix == "" {
 		return Session, 0, ""
 	}
 	if kind, rest := parseKind(suffix); rest == "" {
-		if kind != Ended {
+		if !kind.IsTagged() {
 			return kind, 0, ""
 		}
 	} else if rest[0] == '.' {
@@ -47,7 +52,7 @@ func Parse(suffix string) (kind Kind, part int, tag string) {
 			if len(rest) == 1 && rest[0] >= '1' && rest[0] < '0'+MaxParts {
 				return kind, int(rest[0] - '0'), ""
 			}
-		case Ended:
+		case Ended, Device, Proof:
 			if _, ok := ParseTag(rest); ok {
 				return kind, 0, rest
 			}

@@ -1,0 +1,434 @@
+package cookiesession_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
+)
+
+// A deviceBrowser is one that binds sessions to its device, written from the specification of Device Bound Session Credentials
+// and from what Chromium 150 was seen to do: it registers when it is invited, renews when a bound cookie is gone or about
+// to be, signs at most six times in nine minutes, and gives a key up at a 4xx.
+type deviceBrowser struct {
+	t    testing.TB
+	site http.Handler
+	jar  *cookiesessiontest.Jar
+	able bool // binds sessions
+	busy bool // postpones what it was invited to, to bind
+
+	bindings map[string]*boundSession // by identifier
+	invited  []string                 // invitations that wait
+	signed   []time.Time
+	did      []string // at the endpoint: "register 200", "refresh 403"
+}
+
+// A boundSession is what a browser keeps of a registration.
+type boundSession struct {
+	identifier string
+	refreshURL string
+	cookie     string
+	initiators []string
+	key        *ecdsa.PrivateKey
+	challenge  string
+}
+
+func newDeviceBrowser(t testing.TB, site http.Handler) *deviceBrowser {
+	return &deviceBrowser{t: t, site: site, jar: cookiesessiontest.NewJar(), able: true, bindings: map[string]*boundSession{}}
+}
+
+// clone returns the same browser on the same device.
+func (b *deviceBrowser) clone() *deviceBrowser {
+	c := *b
+	c.jar, c.bindings, c.signed, c.invited = b.jar.Clone(), maps.Clone(b.bindings), slices.Clone(b.signed), slices.Clone(b.invited)
+	return &c
+}
+
+// thief returns another browser with the same cookies.
+func (b *deviceBrowser) thief() *deviceBrowser {
+	c := newDeviceBrowser(b.t, b.site)
+	c.jar = b.jar.Clone()
+	return c
+}
+
+// Who starts a request, as Sec-Fetch-Site tells.
+const (
+	typed      = "none"
+	ownPage    = "same-origin"
+	otherHost  = "same-site"
+	otherSite  = "cross-site"
+	renewAhead = 2 * time.Minute
+)
+
+// A page is what a browser got.
+type page struct {
+	*httptest.ResponseRecorder
+	again bool // it was sent again by the page in the application's place
+}
+
+// visit follows a link, or whatever else navigates.
+func (b *deviceBrowser) visit(path, from string) page {
+	b.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, "https://shop.example"+path, nil)
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	r.Header.Set("Sec-Fetch-Dest", "document")
+	return b.send(r, from)
+}
+
+// send sends a request, unless its bound cookies need renewal first.
+func (b *deviceBrowser) send(r *http.Request, from string) page {
+	b.t.Helper()
+	r.Header.Set("Sec-Fetch-Site", from)
+	var skipped []string
+	for _, identifier := range slices.Sorted(maps.Keys(b.bindings)) {
+		s := b.bindings[identifier]
+		left, there := b.left(s.cookie)
+		if there && left >= renewAhead {
+			continue
+		}
+		if from != ownPage && from != typed && !(from == otherHost && len(s.initiators) > 0) {
+			continue // only this host's pages, and those that were named, have it renew
+		}
+		if why := b.refresh(s); why != "" && !there {
+			skipped = append(skipped, why+`;session_identifier="`+identifier+`"`)
+		}
+	}
+	if skipped != nil {
+		r.Header.Set("Secure-Session-Skipped", strings.Join(skipped, ", "))
+	}
+	p := page{ResponseRecorder: b.exchange(r, from == otherSite && r.Method != http.MethodGet)}
+	if p.Code == http.StatusOK && onceMore.MatchString(p.Body.String()) {
+		b.checkPolicy(p)
+		again := b.visit(r.URL.Path, ownPage)
+		again.again = true
+		return again
+	}
+	return p
+}
+
+var onceMore = regexp.MustCompile(`<script>(.*location\.replace.*)</script>`)
+
+// checkPolicy sees that the page's script may run.
+func (b *deviceBrowser) checkPolicy(p page) {
+	b.t.Helper()
+	hash := sha256.Sum256([]byte(onceMore.FindStringSubmatch(p.Body.String())[1]))
+	want := "script-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
+	if got := p.Header().Values("Content-Security-Policy"); len(got) != 1 || !strings.Contains(got[0], want) {
+		b.t.Errorf("got Content-Security-Policy %q, want %q in it", got, want)
+	}
+	if got := p.Header().Get("Cache-Control"); got != "no-store" {
+		b.t.Errorf("the page in the application's place: got Cache-Control %q, want no-store", got)
+	}
+}
+
+// exchange sends a request with its cookies and takes the response in.
+func (b *deviceBrowser) exchange(r *http.Request, withoutCookies bool) *httptest.ResponseRecorder {
+	b.t.Helper()
+	if header := b.jar.Header(site); header != "" && !withoutCookies {
+		r.Header.Set("Cookie", header)
+	}
+	rec := httptest.NewRecorder()
+	b.site.ServeHTTP(rec, r)
+	checkLines(b.t, rec.Result().Header["Set-Cookie"])
+	b.jar.SetHeader(site, rec.Result().Header)
+	if b.able {
+		for _, field := range rec.Result().Header["Secure-Session-Challenge"] {
+			if m := challengeField.FindStringSubmatch(field); m != nil && b.bindings[m[2]] != nil {
+				b.bindings[m[2]].challenge = m[1]
+			}
+		}
+		b.invited = append(b.invited, rec.Result().Header["Secure-Session-Registration"]...)
+		if !b.busy {
+			b.register()
+		}
+	}
+	return rec
+}
+
+var (
+	invitation     = regexp.MustCompile(`^\(ES256\);path="([^"]+)";challenge="([^"]+)"$`)
+	challengeField = regexp.MustCompile(`^"([^"]+)";id="([^"]+)"$`)
+)
+
+// register does what the browser was invited to.
+func (b *deviceBrowser) register() {
+	b.t.Helper()
+	invited := b.invited
+	b.invited = nil
+	for _, field := range invited {
+		m := invitation.FindStringSubmatch(field)
+		if m == nil {
+			b.t.Fatalf("got invitation %q", field)
+		}
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if !b.maySign() {
+			continue
+		}
+		rec := b.ask(m[1], "", sign(b.t, key, m[2], true))
+		b.did = append(b.did, fmt.Sprint("register ", rec.Code))
+		if s := b.instructions(rec, key); s != nil {
+			b.bindings[s.identifier] = s
+			b.takeChallenge(rec, s)
+		}
+	}
+}
+
+// refresh renews the proof of s. It returns the word by which a browser says that it couldn't.
+func (b *deviceBrowser) refresh(s *boundSession) (why string) {
+	b.t.Helper()
+	for range 5 {
+		proof := ""
+		if s.challenge != "" {
+			if !b.maySign() {
+				return "quota_exceeded"
+			}
+			proof = sign(b.t, s.key, s.challenge, false)
+		}
+		rec := b.ask(s.refreshURL, s.identifier, proof)
+		b.did = append(b.did, fmt.Sprint("refresh ", rec.Code))
+		switch {
+		case rec.Code == http.StatusForbidden && b.takeChallenge(rec, s):
+			continue
+		case rec.Code >= 500:
+			return "server_error"
+		case rec.Code == http.StatusOK:
+			if next := b.instructions(rec, s.key); next != nil {
+				b.bindings[s.identifier] = next
+				b.takeChallenge(rec, next)
+				return ""
+			}
+		}
+		break
+	}
+	delete(b.bindings, s.identifier)
+	return ""
+}
+
+// ask sends a request to the endpoint, with neither Origin nor Sec-Fetch headers.
+func (b *deviceBrowser) ask(path, identifier, proof string) *httptest.ResponseRecorder {
+	b.t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "https://shop.example"+path, nil)
+	if identifier != "" {
+		r.Header.Set("Sec-Secure-Session-Id", identifier)
+	}
+	if proof != "" {
+		r.Header.Set("Secure-Session-Response", proof)
+	}
+	return b.exchange(r, false)
+}
+
+// maySign notes a signature, if there may be one.
+func (b *deviceBrowser) maySign() bool {
+	now := time.Now()
+	b.signed = slices.DeleteFunc(b.signed, func(at time.Time) bool { return now.Sub(at) >= 9*time.Minute })
+	if len(b.signed) == 6 {
+		return false
+	}
+	b.signed = append(b.signed, now)
+	return true
+}
+
+// instructions reads what a browser is told. It returns nil if that isn't to go on.
+func (b *deviceBrowser) instructions(rec *httptest.ResponseRecorder, key *ecdsa.PrivateKey) *boundSession {
+	b.t.Helper()
+	if rec.Code != http.StatusOK {
+		return nil
+	}
+	var told struct {
+		Identifier  string `json:"session_identifier"`
+		Continue    *bool
+		RefreshURL  string                       `json:"refresh_url"`
+		Scope       *struct{ IncludeSite *bool } `json:"scope"`
+		Credentials []struct{ Type, Name, Attributes string }
+		Initiators  []string `json:"allowed_refresh_initiators"`
+	}
+	if err := json.Unmarshal(rec.Body.Bytes(), &told); err != nil {
+		b.t.Fatalf("instructions %q: %v", rec.Body, err)
+	}
+	if told.Continue != nil && !*told.Continue {
+		return nil
+	}
+	if told.Identifier == "" || told.RefreshURL == "" || told.Scope == nil || len(told.Credentials) != 1 || told.Credentials[0].Type != "cookie" {
+		b.t.Fatalf("instructions lack something: %s", rec.Body)
+	}
+	credential := told.Credentials[0]
+	set := false
+	for _, line := range rec.Result().Header["Set-Cookie"] {
+		if name, rest, _ := strings.Cut(line, "="); name == credential.Name {
+			_, attributes, _ := strings.Cut(rest, "; ")
+			set = slices.Equal(sortedAttributes(attributes), sortedAttributes(credential.Attributes))
+		}
+	}
+	if !set {
+		b.t.Fatalf("no cookie is set that is the credential %+v: %q", credential, rec.Result().Header["Set-Cookie"])
+	}
+	return &boundSession{identifier: told.Identifier, refreshURL: told.RefreshURL, cookie: credential.Name, initiators: told.Initiators, key: key}
+}
+
+// sortedAttributes returns a cookie's attributes but for its life.
+func sortedAttributes(text string) []string {
+	all := strings.Split(text, "; ")
+	slices.Sort(all)
+	return slices.DeleteFunc(all, func(a string) bool { return strings.HasPrefix(a, "Max-Age=") })
+}
+
+func (b *deviceBrowser) takeChallenge(rec *httptest.ResponseRecorder, s *boundSession) bool {
+	m := challengeField.FindStringSubmatch(rec.Result().Header.Get("Secure-Session-Challenge"))
+	if m == nil || m[2] != s.identifier {
+		return false
+	}
+	s.challenge = m[1]
+	return true
+}
+
+// left returns how long a cookie will stay.
+func (b *deviceBrowser) left(name string) (time.Duration, bool) {
+	for _, c := range b.jar.All() {
+		if c.Name == name {
+			return time.Until(c.Expires), true
+		}
+	}
+	return 0, false
+}
+
+// names returns the names in the jar, without the session cookie's name and tags, sorted.
+func (b *deviceBrowser) names() string {
+	var names []string
+	for _, c := range b.jar.All() {
+		name := strings.TrimPrefix(c.Name, cookieName)
+		if i := strings.LastIndexByte(name, '.'); i > 0 {
+			name = name[:i]
+		}
+		names = append(names, "["+name+"]")
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// drop removes the cookies whose names have a part in them.
+func (b *deviceBrowser) drop(part string) {
+	for _, c := range b.jar.All() {
+		if strings.Contains(c.Name, part) {
+			b.jar.SetCookies(site, []*http.Cookie{{Name: c.Name, Path: "/", Secure: true, MaxAge: -1}})
+		}
+	}
+}
+
+// sign returns a proof.
+func sign(t testing.TB, key *ecdsa.PrivateKey, challenge string, registers bool) string {
+	t.Helper()
+	header := `{"alg":"ES256","typ":"dbsc+jwt"}`
+	if registers {
+		header = `{"alg":"ES256","jwk":` + jwkOf(t, key) + `,"typ":"dbsc+jwt"}`
+	}
+	payload, err := json.Marshal(map[string]string{"jti": challenge})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(payload)
+	hash := sha256.Sum256([]byte(signed))
+	r, s, err := ecdsa.Sign(rand.Reader, key, hash[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
+}
+
+func jwkOf(t testing.TB, key *ecdsa.PrivateKey) string {
+	t.Helper()
+	point, err := key.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	return fmt.Sprintf(`{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}`, encode(point[1:33]), encode(point[33:]))
+}
+
+// A shop is the application that browsers visit. Its pages say who is logged in.
+type shop struct {
+	http.Handler
+	m *cookiesession.Manager
+}
+
+// deviceProof is the shortest.
+const deviceProof = 10 * time.Minute
+
+// newShop returns one whose sessions are bound to devices.
+func newShop(t testing.TB, change func(*cookiesession.Config)) shop {
+	t.Helper()
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.DeviceProof = deviceProof
+		if change != nil {
+			change(c)
+		}
+	})
+	actions := map[string]func(*cookiesession.Session){
+		"/":           func(*cookiesession.Session) {},
+		"/login":      login,
+		"/change":     func(s *cookiesession.Session) { s.Increment("n", 1) },
+		"/regenerate": func(s *cookiesession.Session) { s.Regenerate() },
+		"/remember":   func(s *cookiesession.Session) { s.Remember(30 * day) },
+		"/persist":    func(s *cookiesession.Session) { s.Persist(true) },
+		"/extend":     func(s *cookiesession.Session) { s.ExpireIn(48 * time.Hour) },
+		"/logout":     destroy,
+		"/start-anew": func(s *cookiesession.Session) { s.Destroy(); s.Put("user", "bob") },
+		"/log-in-anew": func(s *cookiesession.Session) {
+			s.Destroy()
+			login(s)
+		},
+	}
+	return shop{m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := m.Get(r)
+		action, ok := actions[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		before := whoIs(s)
+		action(s)
+		fmt.Fprint(w, before)
+	})), m}
+}
+
+// whoIs returns who is logged in, as the request came.
+func whoIs(s *cookiesession.Session) string {
+	switch {
+	case s.Rejected() != nil:
+		return s.Rejected().Reason.String()
+	case s.IsNew():
+		return "new"
+	case s.DeviceProven():
+		return fmt.Sprint(s.Get("user"), " proven")
+	}
+	return fmt.Sprint(s.Get("user"))
+}
+
+// want checks what a page says.
+func (b *deviceBrowser) want(p page, want string) {
+	b.t.Helper()
+	got := p.Body.String()
+	if p.Code != http.StatusOK {
+		got = fmt.Sprint(p.Code)
+	}
+	if got != want {
+		b.t.Errorf("got a page for %s, want %s; the browser did %q and has %s", got, want, b.did, b.names())
+	}
+}
+

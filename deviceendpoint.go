@@ -1,0 +1,364 @@
+package cookiesession
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
+	"github.com/seed-50e21e88/cookiesession/internal/dbscjwt"
+)
+
+// The header fields of Device Bound Session Credentials beside the invitation, in canonical form.
+const (
+	identifierHeader = "Sec-Secure-Session-Id"
+	responseHeader   = "Secure-Session-Response"
+	challengeHeader  = "Secure-Session-Challenge"
+	skippedHeader    = "Secure-Session-Skipped"
+)
+
+// DeviceHandler returns what answers browsers that register a device's key or renew a proof. Those who use Load and Save
+// serve it at Config.DevicePath, whatever path it gets to see; Handler answers there by itself. Experimental, as
+// Config.DeviceProof is.
+func (m *Manager) DeviceHandler() http.Handler { return http.HandlerFunc(m.serveDevice) }
+
+// isForDevice reports whether Handler answers the request in the application's place. A path that has lost its beginning
+// is still the endpoint's, since browsers give a key up at a 404. With DeviceProof switched off there may be browsers that
+// hold a key; others have no business there.
+func (m *Manager) isForDevice(r *http.Request) bool {
+	path := pathOf(r)
+	return strings.HasSuffix(m.endpoint.path, path) && strings.HasSuffix(path, m.endpoint.end) &&
+		(m.config.DeviceProof > 0 || r.Header[identifierHeader] != nil)
+}
+
+// A deviceRequest is a browser's to register a key or to renew a proof, and its answer. Browsers give a key up for good at
+// any 4xx but 403, and when they are told not to continue; so they are told that only if the session is over, or the key
+// isn't the one. Everything else is 403 with another challenge to sign, or 503.
+type deviceRequest struct {
+	m   *Manager
+	w   http.ResponseWriter
+	s   *Session
+	now time.Time
+
+	identifier    string // as the browser names its session; "" if it doesn't
+	hasIdentifier bool
+	proof         string // the JWT; "" if none came
+
+	binding binding
+}
+
+// serveDevice answers a deviceRequest. It opens the session by every rule but that the device be proven, and writes no
+// cookies but the device's: it is no visit.
+func (m *Manager) serveDevice(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if r.Method != http.MethodPost {
+		h.Set("Allow", http.MethodPost)
+		answerText(w, http.StatusMethodNotAllowed, "POST only")
+		return
+	}
+	q := deviceRequest{m: m, w: w, s: &Session{provesDevice: true}, now: m.now()}
+	q.s.bind(m, r)
+	if fields := r.Header[identifierHeader]; fields != nil {
+		q.identifier, q.hasIdentifier = itemOf(fields[0]), true
+	}
+	q.proof = itemOf(r.Header.Get(responseHeader))
+	q.s.open()
+	q.answer()
+}
+
+func (q *deviceRequest) answer() {
+	st := q.s.state
+	if !st.arrived.facts.has(valid) {
+		if t := st.arrived.troubled(); t.unchecked != nil || t.refused != nil && mayPass(t.refused.Reason) {
+			q.tryLater()
+			return
+		}
+	}
+	switch {
+	case !st.arrived.facts.has(valid) || !st.data.bound:
+		q.end()
+		return
+	case q.m.config.DeviceProof == 0: // another server may have it on
+		q.tryLater()
+		return
+	}
+	received := receive(q.s.cookies, q.m.name, nil)
+	q.binding = q.m.binding(q.s, q.now, &received, st.data.id)
+	b := &q.binding
+	if !b.hasKey && !b.hasPermit && b.refused != nil && mayPass(b.refused.Reason) {
+		q.tryLater()
+		return
+	}
+	switch {
+	case !q.hasIdentifier:
+		q.register()
+	case q.identifier == "": // no browser's
+		q.retry()
+	case q.identifier != q.tag() || !b.hasKey:
+		q.end()
+	default:
+		q.refresh()
+	}
+}
+
+// mayPass reports whether a cookie that is refused now may be accepted later, or by another server.
+func mayPass(r Reason) bool {
+	switch r {
+	case ReasonUnknownKey, ReasonFuture, ReasonAmbiguous, ReasonTorn:
+		return true
+	}
+	return false
+}
+
+// tag returns the session's identifier.
+func (q *deviceRequest) tag() string { return q.s.state.data.id.origin().Tag() }
+
+// register puts the browser's new key in the permit's place. The permit stays if that can't be, and with it the session.
+func (q *deviceRequest) register() {
+	key, signed, err := dbscjwt.Register(q.proof)
+	why := ""
+	switch {
+	case q.binding.hasKey:
+		why = "there is a key already"
+	case !q.binding.hasPermit:
+		why = "the session has no permit"
+	case err != nil:
+		why = err.Error()
+	default:
+		why = q.m.checkChallenge(q.s, q.now, signed, challenge{toRegister, q.s.state.data.id, 0}, registerWithin)
+	}
+	if why != "" {
+		q.tellOnce(&q.m.logged.registration, "a browser could not register a key for its device, so its session isn't bound", why)
+		q.end()
+		return
+	}
+	d := device{id: q.s.state.data.id, created: q.now.Unix(), key: key}
+	q.grant(&d, true, &q.m.counters.device.registered)
+}
+
+// refresh renews the proof.
+func (q *deviceRequest) refresh() {
+	if q.proof == "" {
+		q.retry()
+		return
+	}
+	const what = "a browser could not renew the proof of its device"
+	signed, err := dbscjwt.Refresh(q.proof, q.binding.key.key)
+	if err != nil {
+		q.tellOnce(&q.m.logged.renewal, what, err.Error())
+		q.end()
+		return
+	}
+	within := q.m.config.DeviceProof + refreshLate
+	if why := q.m.checkChallenge(q.s, q.now, signed, challenge{toRefresh, q.s.state.data.id, 0}, within); why != "" {
+		q.tellOnce(&q.m.logged.renewal, what, why)
+		q.retry()
+		return
+	}
+	reseal := q.m.device.retiresBy(q.binding.label, q.s.state.data.expires) && q.binding.label != q.m.device.sealing(q.now)
+	q.grant(&q.binding.key, reseal, &q.m.counters.device.refreshed)
+}
+
+// grant writes a proof by the device's key, and the device if asked to, and tells the browser how to go on.
+func (q *deviceRequest) grant(d *device, writesDevice bool, counter *atomic.Uint64) {
+	m, of := q.m, d.id.origin()
+	b := buffers.Get().(*buffer)
+	defer b.release()
+	if writesDevice {
+		b.device = appendDevice(withHeader(b.device), d)
+		if m.device.writeFor(&b.lines, q.now, b.device, q.s.maxAge(q.now), of) != nil {
+			q.tryLater()
+			return
+		}
+	}
+	p := proof{of, hashKey(&d.key), q.now.Add(m.config.DeviceProof + proofSlack).Unix()}
+	b.device = appendProof(withHeader(b.device), &p)
+	if m.proof.writeFor(&b.lines, q.now, b.device, seconds(m.config.DeviceProof), of) != nil || !q.challenge() {
+		q.tryLater()
+		return
+	}
+	counter.Add(1)
+	b.lines.putInto(q.w.Header(), &m.attributes, nil, new([1]string))
+	q.write(instructions{
+		Identifier:  of.Tag(),
+		RefreshURL:  m.config.DevicePath,
+		Credentials: []credential{{"cookie", m.name + cookiename.Proof.Suffix() + "." + of.Tag(), strings.TrimPrefix(m.attributes.before+m.attributes.after, "; ")}},
+		Initiators:  append([]string{}, m.config.DeviceHosts...), // never null
+	})
+}
+
+// Instructions are the JSON by which a browser learns how to go on (Device Bound Session Credentials, "JSON Session
+// Instruction Format"). The scope is this host.
+type instructions struct {
+	Identifier string `json:"session_identifier"`
+	RefreshURL string `json:"refresh_url"`
+	Scope      struct {
+		IncludeSite bool `json:"include_site"`
+	} `json:"scope"`
+	Credentials []credential `json:"credentials"`
+	Initiators  []string     `json:"allowed_refresh_initiators"`
+}
+
+// An ending is the JSON by which it learns not to.
+type ending struct {
+	Identifier string `json:"session_identifier"`
+	Continue   bool   `json:"continue"` // false
+}
+
+// A credential is the cookie whose end makes the browser renew.
+type credential struct {
+	Type       string `json:"type"`
+	Name       string `json:"name"`
+	Attributes string `json:"attributes"`
+}
+
+func (q *deviceRequest) write(answer any) {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		panic("cookiesession: internal error: " + err.Error())
+	}
+	q.w.Header().Set("Content-Type", "application/json")
+	q.w.Write(body)
+}
+
+// challenge puts a fresh challenge into the answer's header, and returns false if none can be sealed.
+func (q *deviceRequest) challenge() bool {
+	text, err := q.m.sealChallenge(q.now, challenge{toRefresh, q.s.state.data.id, q.now.Unix()})
+	if err != nil {
+		return false
+	}
+	q.w.Header().Set(challengeHeader, `"`+text+`";id="`+q.tag()+`"`)
+	return true
+}
+
+// end tells the browser to forget the key, or not to register one.
+func (q *deviceRequest) end() {
+	identifier := q.identifier
+	if identifier == "" && q.s.state.arrived.facts.has(valid) {
+		identifier = q.tag()
+	}
+	q.m.counters.device.ended.Add(1)
+	q.write(ending{Identifier: identifier})
+}
+
+// retry has the browser sign a fresh challenge.
+func (q *deviceRequest) retry() {
+	if !q.challenge() {
+		q.tryLater()
+		return
+	}
+	q.m.counters.device.retried.Add(1)
+	answerText(q.w, http.StatusForbidden, "sign the challenge")
+}
+
+// tryLater has the browser keep the key and ask again.
+func (q *deviceRequest) tryLater() {
+	q.w.Header().Del(challengeHeader)
+	answerText(q.w, http.StatusServiceUnavailable, "try again later")
+}
+
+func (q *deviceRequest) tellOnce(done *atomic.Bool, what, why string) {
+	if first(done) {
+		q.m.config.Logger.Warn("cookiesession: "+what, "why", why)
+	}
+}
+
+func answerText(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	io.WriteString(w, text+"\n")
+}
+
+// itemOf returns the string of a structured field's item (RFC 9651, 4.2.3), without its parameters. Browsers also send it
+// bare.
+func itemOf(field string) string {
+	field = textproto.TrimString(field)
+	if quoted, ok := strings.CutPrefix(field, `"`); ok { // nothing that is looked for has a character that needs a backslash
+		text, rest, closed := strings.Cut(quoted, `"`)
+		if rest = textproto.TrimString(rest); !closed || rest != "" && rest[0] != ';' {
+			return field
+		}
+		return text
+	}
+	item, _, _ := strings.Cut(field, ";")
+	return textproto.TrimString(item)
+}
+
+// standsIn answers in the application's place if the session was refused only because its device hasn't been proven for a
+// while, and the browser can mend that: to serve the visitor as an anonymous one would have a new session written over it.
+// It returns false for the application to answer. Few requests need their session opened for it.
+func (m *Manager) standsIn(w http.ResponseWriter, s *Session) bool {
+	r := s.request
+	skipped := r.Header[skippedHeader]
+	fromElsewhere := r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
+		slices.Contains([]string{"cross-site", "same-site"}, r.Header.Get("Sec-Fetch-Site"))
+	if skipped == nil && !fromElsewhere {
+		return false
+	}
+	s.open()
+	t := s.state.arrived.troubled()
+	if !t.lacksProof {
+		return false
+	}
+	if why, ok := skippedFor(skipped, t.keyOf.Tag()); ok {
+		if first(&m.logged.skipped) {
+			m.config.Logger.Warn("cookiesession: a browser could not renew the proof of its device, and says why", "why", why)
+		}
+		w.Header().Set("Retry-After", "3")
+		w.Header().Set("Refresh", "3")
+		w.Header().Set("Cache-Control", "no-store")
+		answerText(w, http.StatusServiceUnavailable, "This browser could not renew its session. It tries again in a moment.")
+		return true
+	}
+	if !fromElsewhere {
+		return false
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", onceMorePolicy)
+	h.Set("Refresh", "1")
+	io.WriteString(w, onceMorePage)
+	return true
+}
+
+// The page for a visitor who comes from another site, for whose request the browser didn't renew. It sends the request
+// again, from this site, for which the browser does. Going to the URL that it is at would be a reload, which counts as the
+// other site's, or, with a fragment, nothing: so the page takes another URL first. Where scripts are off, Refresh does it,
+// but for URLs with a fragment.
+const (
+	onceMoreScript = `const here = location.href; history.replaceState(null, "", location.pathname + "?renewing=" + Date.now()); location.replace(here)`
+	onceMorePage   = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>One moment</title>\n<script>" + onceMoreScript + "</script>\n"
+)
+
+// onceMorePolicy takes the place of one that was set outside, under which the script wouldn't run.
+var onceMorePolicy = func() string {
+	hash := sha256.Sum256([]byte(onceMoreScript))
+	return "default-src 'none'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
+}()
+
+// skippedFor returns why a browser has not renewed the proof of the session that tag names.
+func skippedFor(fields []string, tag string) (why string, ok bool) {
+	for _, field := range fields {
+		for member := range strings.SplitSeq(field, ",") {
+			if reason, parameters, _ := strings.Cut(member, ";"); strings.Contains(parameters, tag) {
+				reason = textproto.TrimString(reason)
+				if len(reason) > 32 || strings.Trim(reason, "abcdefghijklmnopqrstuvwxyz_") != "" {
+					reason = ""
+				}
+				return cmp.Or(reason, "unknown"), true
+			}
+		}
+	}
+	return "", false
+}
