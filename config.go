@@ -10,7 +10,6 @@ import (
 	"path"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // Config says how a Manager keeps sessions. But for Keys, the zero value of every field is its safest setting.
@@ -163,16 +162,19 @@ func (c *Config) complete() error {
 	if c.MaxSize == 0 {
 		c.MaxSize = defaultMaxSize
 	}
-	if c.DevicePath == "" {
-		c.DevicePath = strings.TrimSuffix(c.Path, "/") + devicePathStart + url.PathEscape(c.Name)
-	}
 	if c.CSRF == nil {
 		c.CSRF = http.NewCrossOriginProtection()
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return errors.Join(c.checkCookie(), c.checkTimes(), c.checkDevice())
+	if err := errors.Join(c.checkCookie(), c.checkTimes(), c.checkDevice()); err != nil {
+		return err
+	}
+	if c.DevicePath == "" {
+		c.DevicePath = strings.TrimSuffix(c.Path, "/") + devicePathStart + url.PathEscape(c.Name)
+	}
+	return nil
 }
 
 func (c *Config) checkCookie() error {
@@ -275,16 +277,10 @@ func (c *Config) checkDevice() error {
 	if c.DeviceProof > 0 && c.Partitioned {
 		return errors.New("cookiesession: Config.DeviceProof doesn't go with Partitioned: browsers bind no partitioned cookies")
 	}
-	decoded, err := url.PathUnescape(c.DevicePath)
-	if err != nil || !strings.HasPrefix(c.DevicePath, "/") || path.Clean(c.DevicePath) != c.DevicePath ||
-		strings.ContainsAny(c.DevicePath, notInPath+";,") || strings.ContainsFunc(decoded, unicode.IsControl) || !isASCII(c.DevicePath) {
-		return errors.New("cookiesession: Config.DevicePath must start with /, end without, and be written as in a URL, percent-encoded where that needs it")
-	}
-	if len(c.DevicePath) > maxAttributeLength {
-		return fmt.Errorf("cookiesession: Config.DevicePath has %d characters, want at most %d", len(c.DevicePath), maxAttributeLength)
-	}
-	if below := strings.TrimSuffix(c.Path, "/") + "/"; !strings.HasPrefix(c.DevicePath, below) || c.DevicePath == below {
-		return fmt.Errorf("cookiesession: Config.DevicePath %s isn't below Path %s: the cookies wouldn't reach it", c.DevicePath, c.Path)
+	if c.DevicePath != "" {
+		if err := c.checkDevicePath(); err != nil {
+			return err
+		}
 	}
 	for _, host := range c.DeviceHosts {
 		name := strings.TrimPrefix(host, "*.")
@@ -295,8 +291,16 @@ func (c *Config) checkDevice() error {
 	return nil
 }
 
-func isASCII(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
+func (c *Config) checkDevicePath() error {
+	_, err := url.PathUnescape(c.DevicePath)
+	if err != nil || !strings.HasPrefix(c.DevicePath, "/") || path.Clean(c.DevicePath) != c.DevicePath ||
+		strings.ContainsAny(c.DevicePath, notInPath) || (&http.Cookie{Name: "n", Path: c.DevicePath}).Valid() != nil {
+		return errors.New("cookiesession: Config.DevicePath must start with /, end without, and be written as in a URL, percent-encoded where that needs it")
+	}
+	if below := strings.TrimSuffix(c.Path, "/") + "/"; !strings.HasPrefix(c.DevicePath, below) || c.DevicePath == below {
+		return fmt.Errorf("cookiesession: Config.DevicePath %.100s isn't below Path %.100s: the cookies wouldn't reach it", c.DevicePath, c.Path)
+	}
+	return nil
 }
 
 // cookieName returns Name with the strictest prefix that the other settings allow.

@@ -291,8 +291,8 @@ type endpoint struct {
 
 func newEndpoint(c *Config) endpoint {
 	path, err := url.PathUnescape(c.DevicePath)
-	if err != nil {
-		panic("cookiesession: internal error: " + err.Error())
+	if err != nil { // Path is none that a request can have
+		path = c.DevicePath
 	}
 	if end := devicePathStart + c.Name; strings.HasSuffix(path, end) {
 		return endpoint{path, end}

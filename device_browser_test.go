@@ -431,4 +431,3 @@ func (b *deviceBrowser) want(p page, want string) {
 		b.t.Errorf("got a page for %s, want %s; the browser did %q and has %s", got, want, b.did, b.names())
 	}
 }
-
