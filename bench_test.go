@@ -338,3 +338,49 @@ func BenchmarkHostile(b *testing.B) {
 		}))
 	})
 }
+
+// BenchmarkDevice reads one value of a device-aware session. The metric x-floor, here, is how many times as long that
+// takes as with the same session without DeviceProof.
+func BenchmarkDevice(b *testing.B) {
+	fill := func(s *cookiesession.Session) { mixedValues(s, 110) }
+	read := func(s *cookiesession.Session) {
+		if user.Get(s) == "" {
+			b.Fatal("no user")
+		}
+	}
+	on := func(c *cookiesession.Config) { c.DeviceProof = deviceProof }
+	plain := newManager(b, nil)
+	unbound := serve(plain, sealedRequest(b, plain, fill), read)
+	for _, bench := range []struct {
+		name     string
+		able, on bool
+	}{
+		{"key", true, true},
+		{"permit", false, true},
+		{"key, switched off", true, false},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			m := newManager(b, on)
+			visitor := newDeviceBrowser(b, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				fill(m.Get(r))
+				m.Get(r).Regenerate()
+			})))
+			visitor.able = bench.able
+			visitor.visit("/", typed)
+			r := httptest.NewRequest("GET", "https://example.com/", nil)
+			r.Header.Set("Cookie", visitor.jar.Header(site))
+			if !bench.on {
+				m = plain
+			}
+			if s, err := m.Load(r); err != nil || s.DeviceProven() != (bench.able && bench.on) {
+				b.Fatalf("got DeviceProven %v, error %v", s.DeviceProven(), err)
+			}
+			ratio(b, unbound, serve(m, r, read))
+			b.ReportMetric(float64(len(r.Header.Get("Cookie"))), "cookie-B")
+		})
+	}
+	b.Run("unbound session, switched on", func(b *testing.B) {
+		m := newManager(b, on)
+		ratio(b, unbound, serve(m, sealedRequest(b, plain, fill), read))
+	})
+}
