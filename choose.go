@@ -1,0 +1,170 @@
+package cookiesession
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
+)
+
+// A candidate is a session that opened, valid or not.
+type candidate struct {
+	data   *sessionData
+	values *values
+	label  string // of the key that sealed it
+	facts  facts  // what is known of its device
+	isLive bool   // it has time left, or an older state of it has that came, too
+	seen   int64  // under an idle timeout: when it was last sealed or leased
+}
+
+// choose decodes what opened and makes the one that is valid the session's state. What isn't valid is no rival: browsers
+// come by cookies of a name that linger for years, as when Domain or Path changes between deployments. unopened is what
+// compartment.open said.
+func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidates, unopened *RejectError, st *state) (refused, leaseRefused *RejectError) {
+	var one [1]candidate
+	sessions, malformed := m.decodeCandidates(now.Unix(), found, st, one[:0])
+	switch {
+	case len(sessions) > 0:
+	case unopened != nil:
+		return unopened, nil
+	default:
+		return malformed, nil
+	}
+	var leases []lease
+	if m.config.IdleTimeout > 0 {
+		leases, leaseRefused = m.openLeases(s, now, r)
+	}
+	var chosen, unproven *candidate
+	var unchecked *RejectError
+	rivals := 0
+	for i := range sessions {
+		c := &sessions[i]
+		reason, hookErr := m.validate(s, now, c, leases, r)
+		if reason == 0 || hookErr != nil {
+			chosen = c
+			rivals++
+		}
+		if hookErr != nil {
+			unchecked = m.session.refusal(reason, c.label)
+			unchecked.Err = hookErr
+		} else if reason != 0 && refused == nil {
+			refused = m.session.refusal(reason, c.label)
+			if reason == ReasonUnproven {
+				unproven = c
+			}
+		}
+	}
+	switch {
+	case rivals > 1:
+		refused, chosen = m.session.refusal(ReasonAmbiguous, ""), nil
+	case unchecked != nil:
+		refused, chosen = unchecked, nil
+	case chosen != nil:
+		refused = nil
+		if chosen.data != &st.data {
+			st.data, st.values = *chosen.data, *chosen.values
+		}
+		st.arrived.facts |= valid | chosen.facts
+		st.arrived.seen = chosen.seen
+		if len(sessions) == 1 {
+			return nil, leaseRefused // the usual case
+		}
+	}
+
+	t := *st.arrived.troubled()
+	if t.ambiguous = rivals > 1; !t.ambiguous && unchecked != nil {
+		t.unchecked = unchecked.Err
+	}
+	for i := range sessions {
+		o := sessions[i].data.id.origin()
+		inUse := chosen != nil && o == chosen.data.id.origin()
+		if sessions[i].isLive && !inUse && !slices.Contains(t.origins, o) {
+			t.origins = append(t.origins, o)
+		}
+	}
+	if unproven != nil && refused != nil && refused.Reason == ReasonUnproven {
+		t.lacksProof, t.keyOf = unproven.facts.has(keyed), unproven.data.id.origin()
+	}
+	st.arrived.setTrouble(t)
+	return refused, leaseRefused
+}
+
+// decodeCandidates appends what opened to sessions, of each ID what was sealed last. malformed says why the first that
+// can't be decoded can't. The first candidate, which is usually all, is decoded into st, where it will be.
+func (m *Manager) decodeCandidates(now int64, found *candidates, st *state, sessions []candidate) (_ []candidate, malformed *RejectError) {
+	for i := range found.n {
+		token := &found.tokens[i]
+		c := candidate{data: &st.data, values: &st.values, label: token.label}
+		if len(sessions) > 0 {
+			c.data, c.values = new(sessionData), new(values)
+		}
+		if !decodeSession(token.payload, c.data, c.values) {
+			*c.data, *c.values = sessionData{}, values{}
+			if malformed == nil {
+				malformed = m.session.refusal(ReasonMalformed, token.label)
+			}
+			continue
+		}
+		c.data.bound = token.bound
+		c.isLive = now < c.data.expires
+		isNew := true
+		for k := range sessions {
+			if known := &sessions[k]; known.data.id == c.data.id {
+				isNew = false
+				c.isLive = c.isLive || known.isLive
+				if c.data.sealed > known.data.sealed {
+					*known = c
+				}
+				known.isLive = c.isLive
+			}
+		}
+		if isNew {
+			sessions = append(sessions, c)
+		}
+	}
+	return sessions, malformed
+}
+
+// validate returns why a session that opened is refused all the same, or 0. The server enforces all of it from sealed
+// times: what the browser deletes, and when, is a courtesy. The error is Revoked's: then nobody knows.
+func (m *Manager) validate(s *Session, now time.Time, c *candidate, leases []lease, r *received) (Reason, error) {
+	d, seconds := c.data, now.Unix()
+	switch {
+	case d.created > seconds+clockSkew || d.sealed > seconds+clockSkew:
+		return ReasonFuture, nil
+	case seconds >= d.expires:
+		return ReasonExpired, nil
+	case d.created < m.config.Keys.notBefore():
+		return ReasonRevoked, nil
+	case r.names[cookiename.Ended] != 0 && s.hasMarker(now, d.id.origin()):
+		return ReasonEnded, nil
+	}
+	if idle := m.config.IdleTimeout; idle > 0 {
+		c.seen = lastUse(d, leases, now)
+		if d.mode != modeRemembered && seconds-c.seen > int64(idle/time.Second) {
+			return ReasonIdle, nil
+		}
+	}
+	if d.bound && m.config.DeviceProof > 0 && !m.hasDevice(s, now, c, r) {
+		return ReasonUnproven, nil
+	}
+	if m.config.Revoked != nil {
+		revoked, err := m.config.Revoked(s.request.Context(), s.view(now, c, r))
+		if revoked || err != nil {
+			return ReasonRevoked, err
+		}
+	}
+	return 0, nil
+}
+
+// view returns a copy of a session that was found, for Revoked to read before anybody else may.
+func (s *Session) view(now time.Time, found *candidate, r *received) *Session {
+	c := &Session{manager: s.manager, request: s.request, cookies: s.cookies}
+	st := &state{data: *found.data, values: *found.values}
+	st.arrived.facts, st.arrived.seen = valid|found.facts, found.seen
+	if r.names[cookiename.Flash] != 0 {
+		st.flash = &flash{cookies: r.only(cookiename.Flash)}
+	}
+	c.opening.Do(func() { c.setState(now, st) })
+	return c
+}
