@@ -193,14 +193,6 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 		return e.text(dst, v)
 	case []byte:
 		return e.bytes(dst, v)
-	case []string:
-		return appendList(e, dst, v, depth)
-	case []any:
-		return appendList(e, dst, v, depth)
-	case map[string]string:
-		return appendMap(e, dst, v, depth)
-	case map[string]any:
-		return appendMap(e, dst, v, depth)
 	}
 	if !e.spend(0) {
 		return nil, tooMuch
@@ -218,16 +210,16 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 		return appendFloat64(dst, v), nil
 	case time.Time:
 		return e.time(dst, v), nil
+	case []string:
+		return appendList(e, dst, v, depth)
+	case []any:
+		return appendList(e, dst, v, depth)
+	case map[string]string:
+		return appendMap(e, dst, v, depth)
+	case map[string]any:
+		return appendMap(e, dst, v, depth)
 	}
 	return e.other(dst, v, depth)
-}
-
-// null appends nil.
-func (e *encoder) null(dst []byte) ([]byte, error) {
-	if !e.spend(0) {
-		return nil, tooMuch
-	}
-	return append(dst, 0xc0), nil
 }
 
 func (e *encoder) text(dst []byte, s string) ([]byte, error) {
@@ -238,11 +230,11 @@ func (e *encoder) text(dst []byte, s string) ([]byte, error) {
 }
 
 func (e *encoder) bytes(dst, data []byte) ([]byte, error) {
-	if data == nil {
-		return e.null(dst)
-	}
 	if !e.spend(len(data)) {
 		return nil, tooMuch
+	}
+	if data == nil {
+		return append(dst, 0xc0), nil
 	}
 	return AppendBin(dst, data), nil
 }
@@ -252,17 +244,6 @@ func (e *encoder) time(dst []byte, at time.Time) []byte {
 		return appendWideTime(dst, at.Unix(), uint32(at.Nanosecond()))
 	}
 	return appendTime(dst, at.Unix(), uint32(at.Nanosecond()))
-}
-
-// room tells why a list or map can't follow in a container of that depth.
-func (e *encoder) room(depth int) error {
-	if depth >= MaxDepth {
-		return tooDeep
-	}
-	if !e.spend(0) {
-		return tooMuch
-	}
-	return nil
 }
 
 // element appends v, a string or any value, without making an interface of a string.
@@ -275,10 +256,9 @@ func element[V any](e *encoder, dst []byte, v V, depth int) ([]byte, error) {
 
 func appendList[V any](e *encoder, dst []byte, list []V, depth int) (_ []byte, err error) {
 	if list == nil {
-		return e.null(dst)
-	}
-	if err := e.room(depth); err != nil {
-		return nil, err
+		return append(dst, 0xc0), nil
+	} else if depth >= MaxDepth {
+		return nil, tooDeep
 	}
 	dst = AppendArrayHeader(dst, len(list))
 	for _, v := range list {
@@ -291,10 +271,9 @@ func appendList[V any](e *encoder, dst []byte, list []V, depth int) (_ []byte, e
 
 func appendMap[V any](e *encoder, dst []byte, m map[string]V, depth int) (_ []byte, err error) {
 	if m == nil {
-		return e.null(dst)
-	}
-	if err := e.room(depth); err != nil {
-		return nil, err
+		return append(dst, 0xc0), nil
+	} else if depth >= MaxDepth {
+		return nil, tooDeep
 	}
 	var few [16]string
 	keys := few[:0]

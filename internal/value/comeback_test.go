@@ -194,7 +194,7 @@ func TestEmbeddedPointersComeBack(t *testing.T) {
 		_msgpack struct{} `msgpack:",as_array"`
 		*Prof
 	}
-	lost(t, array{}, "is stored as a list, but embeds a pointer")
+	lost(t, array{}, "is stored as a list, but may leave out fields")
 }
 
 func TestEmbeddedStructsWithTheSameNames(t *testing.T) {
@@ -265,6 +265,11 @@ func TestOwnMethods(t *testing.T) {
 	lost(t, swallowedByPointer{&now, "name"}, cantReadBack)
 	lost(t, swallowedByPointer{}, "encoding it failed")
 	equal(t, wrapped{now})
+	// Two embedded types of the same methods: neither's are the outer's, and both are fields.
+	equal(t, struct {
+		time.Time
+		netip.Addr
+	}{now, netip.MustParseAddr("::1")})
 }
 
 func TestTypesOfTheStandardLibrary(t *testing.T) {
@@ -273,6 +278,7 @@ func TestTypesOfTheStandardLibrary(t *testing.T) {
 	equal(t, parse("https://user:word@example.com:8080/a%2Fb?q=1#f"))
 	equal(t, &url.URL{Scheme: "mailto", Opaque: "a@example.com"})
 	lost(t, url.URL{Host: "example.com", Path: "a"}, losesAPart) // comes back as /a
+	lost(t, url.URL{Host: "example.com", Path: "a", User: url.User("secret")}, losesAPart)
 	lost(t, struct{ U *url.URL }{&url.URL{Scheme: "HTTPS", Host: "example.com"}}, cantReadBack)
 
 	equal(t, netip.Addr{})

@@ -365,7 +365,7 @@ type (
 	specimens []specimen
 	listed    struct {
 		_msgpack struct{} `msgpack:",as_array"`
-		B        string   `msgpack:",omitempty"`
+		B        string
 		A        *int
 	}
 )

@@ -334,6 +334,34 @@ func TestDecodeIntoWidens(t *testing.T) {
 	}
 }
 
+// ownV1 and ownV2 are two versions of a type that encodes itself as a map.
+type (
+	ownV1 struct{ A, B int }
+	ownV2 struct{ B, C int }
+)
+
+func (v ownV1) EncodeMsgpack(e *msgpack.Encoder) error {
+	return e.Encode(map[string]int{"A": v.A, "B": v.B})
+}
+
+func (v *ownV1) DecodeMsgpack(d *msgpack.Decoder) error {
+	var m map[string]int
+	err := d.Decode(&m)
+	v.A, v.B = m["A"], m["B"]
+	return err
+}
+
+func (v ownV2) EncodeMsgpack(e *msgpack.Encoder) error {
+	return e.Encode(map[string]int{"B": v.B, "C": v.C})
+}
+
+func (v *ownV2) DecodeMsgpack(d *msgpack.Decoder) error {
+	var m map[string]int
+	err := d.Decode(&m)
+	v.B, v.C = m["B"], m["C"]
+	return err
+}
+
 // Fields come and go between the versions of a program.
 func TestDecodeIntoEvolves(t *testing.T) {
 	type v1 struct{ A, B int }
@@ -353,6 +381,17 @@ func TestDecodeIntoEvolves(t *testing.T) {
 	var lists []v2
 	if err := DecodeInto(mustAppend(t, []v1{{1, 2}, {3, 4}}), &lists); err != nil || len(lists) != 2 || lists[1].B != 4 {
 		t.Errorf("in a list: got %+v, %v", lists, err)
+	}
+	var own2 ownV2
+	if err := DecodeInto(mustAppend(t, ownV1{A: 1, B: 2}), &own2); err != nil || own2 != (ownV2{B: 2}) {
+		t.Errorf("with methods of its own: got %+v, %v, want B only", own2, err)
+	}
+	type renamed struct {
+		New int `msgpack:",alias:B"`
+	}
+	var after renamed
+	if err := DecodeInto(mustAppend(t, v1{1, 2}), &after); err != nil || after.New != 2 {
+		t.Errorf("with an alias: got %+v, %v, want 2", after, err)
 	}
 	type array struct {
 		_msgpack struct{} `msgpack:",as_array"`
