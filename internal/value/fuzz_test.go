@@ -370,6 +370,8 @@ type (
 	}
 )
 
+var _ = listed{_msgpack: struct{}{}} // a field that nothing but its tag is for
+
 // fill sets v to a value with at most levels of pointers, lists and maps in each other.
 func (m *maker) fill(v reflect.Value, levels int) {
 	n := int(m.byte()) % 4

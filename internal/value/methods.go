@@ -41,10 +41,12 @@ func (e *encoder) codingSelf(dst []byte, v reflect.Value, t *typeInfo, depth int
 // truncate without a word, what comes out must encode to what was stored.
 func decodeSelf(b []byte, v reflect.Value) (n int, _ *misfit) {
 	stored, n := decode(b, true)
-	again, why, err := any(nil), reason(""), callDecode(stored, v)
+	err := callDecode(stored, v)
+	var again any
 	if err == nil {
-		again, why, err = encodeSelf(v, 0)
+		again, _, err = encodeSelf(v, 0)
 	}
+	var why reason
 	switch {
 	case err != nil:
 		why = "decoding it failed"
