@@ -11,8 +11,8 @@ import (
 //
 //	const views = cookiesession.Field[int]("views")
 //
-// T may be any type that [Session.Put] takes. Of an interface type with methods, it stores a time.Time and nil alone: what
-// else lies in one can't be read back.
+// T may be any type that [Session.Put] takes. Of an interface type with methods, it stores a time.Time and nil alone:
+// what else lies in one can't be read back.
 type Field[T any] string
 
 // Get returns the value, or T's zero value if there is none or it doesn't fit T.

@@ -18,12 +18,13 @@ var errNoList = errors.New("cookiesession: the stored value is not a list")
 // Append appends the canonical encoding of v to dst: a snapshot that shares no memory with v. depth is that of the
 // container that holds the value, 0 for none.
 //
-// What it accepts, DecodeInto gives back as an equal value of the same type, but for what DecodeInto says of interfaces
-// and times; it doesn't store unexported fields and fields with the tag "-". It refuses cycles, lists and maps (structs
-// too) nested deeper than MaxDepth, more than 131,072 nodes or 16 MiB of text, maps whose keys aren't strings, channels,
-// functions and complex numbers, pointers to nil, interfaces with methods unless they hold a time, structs none of whose
-// fields would be stored, and values with methods for encoding that don't bring them back. A panic in such a method is
-// an error. On an error dst comes back unchanged, and the error's text names types, never content.
+// What it accepts, DecodeInto gives back as an equal value of the same type, but for what DecodeInto says of
+// interfaces and times; it doesn't store unexported fields and fields with the tag "-". It refuses cycles, lists and
+// maps (structs too) nested deeper than MaxDepth, more than 131,072 nodes or 16 MiB of text, maps whose keys aren't
+// strings, channels, functions and complex numbers, pointers to nil, interfaces with methods unless they hold a time,
+// structs none of whose fields would be stored, and values with methods for encoding that don't bring them back. A
+// panic in such a method is an error. On an error dst comes back unchanged, and the error's text names types, never
+// content.
 func Append(dst []byte, v any, depth int) ([]byte, error) {
 	e := encoder{budget: maxCost}
 	out, err := e.append(dst, v, depth)

@@ -4,9 +4,9 @@
 // width and have one NaN, and every map has string keys in strictly ascending byte order, whatever Go type it came
 // from. A time.Time is the timestamp extension, type -1. Strings may hold any bytes.
 //
-// Structs are maps, by the rules of github.com/vmihailenco/msgpack/v5 and its field tags. Types with methods for encoding
-// or decoding themselves (that library's, or MarshalBinary, MarshalText and their reverses) go through it; it never sees
-// a value that it can't survive, and its output is checked before it counts.
+// Structs are maps, by the rules of github.com/vmihailenco/msgpack/v5 and its field tags. Types with methods for
+// encoding or decoding themselves (that library's, or MarshalBinary, MarshalText and their reverses) go through it;
+// it never sees a value that it can't survive, and its output is checked before it counts.
 //
 // A value comes back equal or isn't stored: see Append.
 //
