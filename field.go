@@ -2,6 +2,7 @@ package cookiesession
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
@@ -10,7 +11,8 @@ import (
 //
 //	const views = cookiesession.Field[int]("views")
 //
-// T may be any type that [Session.Put] takes.
+// T may be any type that [Session.Put] takes. Of an interface type with methods, it stores a time.Time and nil alone:
+// what else lies in one can't be read back.
 type Field[T any] string
 
 // Get returns the value, or T's zero value if there is none or it doesn't fit T.
@@ -43,8 +45,19 @@ func (f Field[T]) decode(encoded []byte) (T, error) {
 	return v, nil
 }
 
+// typed returns v or, where T is an interface with methods, a pointer to it: v alone would be stored as what it holds,
+// which nothing could read back as a T.
+func (Field[T]) typed(v T) any {
+	if t := reflect.TypeFor[T](); t.Kind() == reflect.Interface && t.NumMethod() > 0 && any(v) != nil {
+		p := new(T)
+		*p = v
+		return p
+	}
+	return v
+}
+
 // Put stores a copy of v, as [Session.Put] does.
-func (f Field[T]) Put(s *Session, v T) { s.Put(string(f), v) }
+func (f Field[T]) Put(s *Session, v T) { s.Put(string(f), f.typed(v)) }
 
 // Update replaces the value by what fn makes of it, the zero value if there is none or it doesn't fit T, and returns
 // that. No other change of this key comes between; if one does, fn runs again. So fn must not change the key itself;
@@ -54,7 +67,7 @@ func (f Field[T]) Update(s *Session, fn func(T) T) T {
 		old := s.encoded(string(f))
 		v, _ := f.decode(old)
 		v = fn(v)
-		encoded, err := encodePair(string(f), v)
+		encoded, err := encodePair(string(f), f.typed(v))
 		if s.swap(string(f), old, encoded, err) {
 			return v
 		}
@@ -74,10 +87,10 @@ func (f Field[T]) Has(s *Session) bool { return s.Has(string(f)) }
 func (f Field[T]) Delete(s *Session) { s.Delete(string(f)) }
 
 // Flash stores v for the next request that reads flash messages, as [Session.Flash] does.
-func (f Field[T]) Flash(s *Session, v T) { s.Flash(string(f), v) }
+func (f Field[T]) Flash(s *Session, v T) { s.Flash(string(f), f.typed(v)) }
 
 // FlashNow stores v as a flash message of this request only.
-func (f Field[T]) FlashNow(s *Session, v T) { s.FlashNow(string(f), v) }
+func (f Field[T]) FlashNow(s *Session, v T) { s.FlashNow(string(f), f.typed(v)) }
 
 // Flashed returns the flash message, or T's zero value, and consumes what came, as [Session.Flashed] does.
 func (f Field[T]) Flashed(s *Session) T {

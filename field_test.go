@@ -3,6 +3,7 @@ package cookiesession_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -227,6 +228,36 @@ func TestFieldMethods(t *testing.T) {
 	}
 	if got := absent.Flashed(s); got != 0 {
 		t.Errorf("Flashed of nothing gave %d", got)
+	}
+}
+
+// What lies in an interface with methods can't be read back as one, but for a time; so it isn't stored, whichever way.
+func TestFieldOfAnInterface(t *testing.T) {
+	const f = cookiesession.Field[fmt.Stringer]("s")
+	at := time.Unix(5, 0).UTC()
+	for name, store := range map[string]func(s *cookiesession.Session, v fmt.Stringer){
+		"Put":      f.Put,
+		"Flash":    f.Flash,
+		"FlashNow": f.FlashNow,
+		"Update": func(s *cookiesession.Session, v fmt.Stringer) {
+			f.Update(s, func(fmt.Stringer) fmt.Stringer { return v })
+		},
+	} {
+		s := load(newManager(t, nil))
+		if store(s, at); s.Err() != nil {
+			t.Errorf("%s of a time: %v", name, s.Err())
+		}
+		if store(s, nil); s.Err() != nil {
+			t.Errorf("%s of nil: %v", name, s.Err())
+		}
+		if store(s, time.Hour); s.Err() == nil || !strings.Contains(s.Err().Error(), "can't be read back") {
+			t.Errorf("%s of a time.Duration: got %v, want an error that it can't be read back", name, s.Err())
+		}
+	}
+	s := load(newManager(t, nil))
+	f.Put(s, at)
+	if got, err := f.Lookup(s); got != at || err != nil {
+		t.Errorf("got %v, %v, want %v", got, err, at)
 	}
 }
 

@@ -267,8 +267,8 @@ var mutations = []mutation{
 		`	if size*each > uint64(len(b)-n) && (!MUTANT || size > 1<<16) {`}},
 		"TestReadersHoldLengthsAgainstTheRest"},
 	{"300 is an int8", []edit{{"internal/value/into.go",
-		`	if *into = I(v); uint64(*into) != v || *into < 0 != negative {`,
-		`	if *into = I(v); !MUTANT && (uint64(*into) != v || *into < 0 != negative) {`}},
+		`			if int64(i) < 0 == negative && !v.OverflowInt(int64(i)) {`,
+		`			if int64(i) < 0 == negative && (MUTANT || !v.OverflowInt(int64(i))) {`}},
 		"TestDecodeIntoRefusesWhatIsOutOfRange"},
 
 	// The response.

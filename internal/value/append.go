@@ -18,12 +18,13 @@ var errNoList = errors.New("cookiesession: the stored value is not a list")
 // Append appends the canonical encoding of v to dst: a snapshot that shares no memory with v. depth is that of the
 // container that holds the value, 0 for none.
 //
-// What it accepts, DecodeInto gives back as an equal value of the same type, but for what DecodeInto says of interfaces
-// and times; it doesn't store unexported fields and fields with the tag "-". It refuses cycles, lists and maps (structs
-// too) nested deeper than MaxDepth, more than 131,072 nodes or 16 MiB of text, maps whose keys aren't strings, channels,
-// functions and complex numbers, pointers to nil, interfaces with methods unless they hold a time, structs none of whose
-// fields would be stored, and values with methods for encoding that don't bring them back. A panic in such a method is
-// an error. On an error dst comes back unchanged, and the error's text names types, never content.
+// What it accepts, DecodeInto gives back as an equal value of the same type, but for what DecodeInto says of
+// interfaces and times; it doesn't store unexported fields and fields with the tag "-". It refuses cycles, lists and
+// maps (structs too) nested deeper than MaxDepth, more than 131,072 nodes or 16 MiB of text, maps whose keys aren't
+// strings, channels, functions and complex numbers, pointers to nil, interfaces with methods unless they hold a time,
+// structs none of whose fields would be stored, and values with methods for encoding that don't bring them back. A
+// panic in such a method is an error. On an error dst comes back unchanged, and the error's text names types, never
+// content.
 func Append(dst []byte, v any, depth int) ([]byte, error) {
 	e := encoder{budget: maxCost}
 	out, err := e.append(dst, v, depth)
@@ -193,14 +194,6 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 		return e.text(dst, v)
 	case []byte:
 		return e.bytes(dst, v)
-	case []string:
-		return appendList(e, dst, v, depth)
-	case []any:
-		return appendList(e, dst, v, depth)
-	case map[string]string:
-		return appendMap(e, dst, v, depth)
-	case map[string]any:
-		return appendMap(e, dst, v, depth)
 	}
 	if !e.spend(0) {
 		return nil, tooMuch
@@ -218,16 +211,16 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 		return appendFloat64(dst, v), nil
 	case time.Time:
 		return e.time(dst, v), nil
+	case []string:
+		return appendList(e, dst, v, depth)
+	case []any:
+		return appendList(e, dst, v, depth)
+	case map[string]string:
+		return appendMap(e, dst, v, depth)
+	case map[string]any:
+		return appendMap(e, dst, v, depth)
 	}
 	return e.other(dst, v, depth)
-}
-
-// null appends nil.
-func (e *encoder) null(dst []byte) ([]byte, error) {
-	if !e.spend(0) {
-		return nil, tooMuch
-	}
-	return append(dst, 0xc0), nil
 }
 
 func (e *encoder) text(dst []byte, s string) ([]byte, error) {
@@ -238,11 +231,11 @@ func (e *encoder) text(dst []byte, s string) ([]byte, error) {
 }
 
 func (e *encoder) bytes(dst, data []byte) ([]byte, error) {
-	if data == nil {
-		return e.null(dst)
-	}
 	if !e.spend(len(data)) {
 		return nil, tooMuch
+	}
+	if data == nil {
+		return append(dst, 0xc0), nil
 	}
 	return AppendBin(dst, data), nil
 }
@@ -252,17 +245,6 @@ func (e *encoder) time(dst []byte, at time.Time) []byte {
 		return appendWideTime(dst, at.Unix(), uint32(at.Nanosecond()))
 	}
 	return appendTime(dst, at.Unix(), uint32(at.Nanosecond()))
-}
-
-// room tells why a list or map can't follow in a container of that depth.
-func (e *encoder) room(depth int) error {
-	if depth >= MaxDepth {
-		return tooDeep
-	}
-	if !e.spend(0) {
-		return tooMuch
-	}
-	return nil
 }
 
 // element appends v, a string or any value, without making an interface of a string.
@@ -275,10 +257,9 @@ func element[V any](e *encoder, dst []byte, v V, depth int) ([]byte, error) {
 
 func appendList[V any](e *encoder, dst []byte, list []V, depth int) (_ []byte, err error) {
 	if list == nil {
-		return e.null(dst)
-	}
-	if err := e.room(depth); err != nil {
-		return nil, err
+		return append(dst, 0xc0), nil
+	} else if depth >= MaxDepth {
+		return nil, tooDeep
 	}
 	dst = AppendArrayHeader(dst, len(list))
 	for _, v := range list {
@@ -291,10 +272,9 @@ func appendList[V any](e *encoder, dst []byte, list []V, depth int) (_ []byte, e
 
 func appendMap[V any](e *encoder, dst []byte, m map[string]V, depth int) (_ []byte, err error) {
 	if m == nil {
-		return e.null(dst)
-	}
-	if err := e.room(depth); err != nil {
-		return nil, err
+		return append(dst, 0xc0), nil
+	} else if depth >= MaxDepth {
+		return nil, tooDeep
 	}
 	var few [16]string
 	keys := few[:0]

@@ -29,19 +29,19 @@ func mustAppend(t testing.TB, v any) []byte {
 func viaMsgpack(v any, depth int) ([]byte, error) {
 	addressable := reflect.New(reflect.TypeOf(v)).Elem()
 	addressable.Set(reflect.ValueOf(v))
-	raw, err := callEncode(addressable)
+	stored, _, err := encodeSelf(addressable, depth)
 	if err != nil {
 		return nil, err
 	}
-	return rewritten(raw, depth)
+	return Append(nil, stored, depth)
 }
 
 // rewritten returns the canonical form of the value at the start of b.
 func rewritten(b []byte, depth int) ([]byte, error) {
-	v, _, err := decode(b, depth, true)
-	if err != nil {
+	if _, err := skipLoose(b, depth); err != nil {
 		return nil, err
 	}
+	v, _ := decode(b, true)
 	return Append(nil, v, depth)
 }
 

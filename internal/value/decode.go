@@ -6,110 +6,66 @@ import "time"
 // float64, string, []byte, time.Time in UTC, []any or map[string]any. It shares no memory with b. Skip must have
 // accepted b.
 func Decode(b []byte) any {
-	v, _, err := decode(b, 0, false)
-	if err != nil {
-		panic("cookiesession: internal error: decoding a value that was not checked")
-	}
+	v, _ := decode(b, false)
 	return v
 }
 
-// decode is Decode in a container of the given depth, and returns the encoded length too. It takes nothing about b for
-// granted: Skip's rules apply, but for the order of keys. If narrow is set, floats of 32 bits are float32.
-func decode(b []byte, depth int, narrow bool) (v any, n int, err error) {
-	var ok bool
+// decode is Decode and also returns the encoded length. The order of a map's keys is of no matter. If narrow is set,
+// floats of 32 bits are float32.
+func decode(b []byte, narrow bool) (v any, n int) {
 	switch kindOf(b) {
 	case kindNil:
-		return nil, 1, nil
+		return nil, 1
 	case kindBool:
-		return b[0] == 0xc3, 1, nil
+		return b[0] == 0xc3, 1
 	case kindInt:
-		var i uint64
-		var negative bool
-		if i, negative, n, ok = readInt(b); int64(i) >= 0 || negative {
-			v = int64(i)
-		} else {
-			v = i
+		v, negative, n, _ := readInt(b)
+		if int64(v) >= 0 || negative {
+			return int64(v), n
 		}
+		return v, n
 	case kindFloat:
-		var f float64
-		if f, n, ok = readFloat(b); narrow && b[0] == 0xca {
-			v = float32(f)
-		} else {
-			v = f
+		v, n, _ := readFloat(b)
+		if narrow && b[0] == 0xca {
+			return float32(v), n
 		}
+		return v, n
 	case kindString:
-		var s []byte
-		s, n, ok = ReadString(b)
-		v = string(s)
+		s, n, _ := ReadString(b)
+		return string(s), n
 	case kindBytes:
-		var data []byte
-		data, n, ok = ReadBin(b)
-		v = append([]byte{}, data...)
+		data, n, _ := ReadBin(b)
+		return append([]byte{}, data...), n
 	case kindTime:
-		sec, nsec, n, ok := readTime(b)
-		if !ok {
-			return nil, 0, errTime
-		}
-		return time.Unix(sec, int64(nsec)).UTC(), n, nil
+		sec, nsec, n, _ := readTime(b)
+		return time.Unix(sec, int64(nsec)).UTC(), n
 	case kindList:
-		return decodeList(b, depth, narrow)
+		return decodeList(b, narrow)
 	case kindMap:
-		return decodeMap(b, depth, narrow)
-	default:
-		if len(b) > 0 {
-			return nil, 0, errCode
-		}
+		return decodeMap(b, narrow)
 	}
-	if !ok {
-		return nil, 0, errTruncated
-	}
-	return v, n, nil
+	panic("cookiesession: internal error: decoding a value that was not checked")
 }
 
-func decodeList(b []byte, depth int, narrow bool) (v any, n int, err error) {
-	count, n, ok := ReadArrayHeader(b)
-	switch {
-	case !ok:
-		return nil, 0, errTruncated
-	case depth >= MaxDepth:
-		return nil, 0, errDeep
-	}
+func decodeList(b []byte, narrow bool) ([]any, int) {
+	count, n, _ := ReadArrayHeader(b)
 	list := make([]any, count)
 	for i := range list {
-		element, size, err := decode(b[n:], depth+1, narrow)
-		if err != nil {
-			return nil, 0, err
-		}
-		list[i] = element
+		v, size := decode(b[n:], narrow)
+		list[i] = v
 		n += size
 	}
-	return list, n, nil
+	return list, n
 }
 
-func decodeMap(b []byte, depth int, narrow bool) (v any, n int, err error) {
-	count, n, ok := ReadMapHeader(b)
-	switch {
-	case !ok:
-		return nil, 0, errTruncated
-	case depth >= MaxDepth:
-		return nil, 0, errDeep
-	}
+func decodeMap(b []byte, narrow bool) (map[string]any, int) {
+	count, n, _ := ReadMapHeader(b)
 	m := make(map[string]any, count)
 	for range count {
-		key, size, ok := ReadString(b[n:])
-		if !ok {
-			return nil, 0, errKey
-		}
+		key, size, _ := ReadString(b[n:])
 		n += size
-		element, size, err := decode(b[n:], depth+1, narrow)
-		if err != nil {
-			return nil, 0, err
-		}
-		m[string(key)] = element
+		m[string(key)], size = decode(b[n:], narrow)
 		n += size
 	}
-	if len(m) < count {
-		return nil, 0, errOrder
-	}
-	return m, n, nil
+	return m, n
 }

@@ -10,17 +10,17 @@ import (
 // other appends a value of a type that append doesn't know.
 func (e *encoder) other(dst []byte, v any, depth int) ([]byte, error) {
 	rv := reflect.ValueOf(v)
-	t := infoOf(rv.Type())
-	if kind := rv.Kind(); t.codesSelf || kind == reflect.Struct || kind == reflect.Array {
+	if kind := rv.Kind(); kind == reflect.Struct || kind == reflect.Array || infoOf(rv.Type()).codesSelf {
 		addressable := reflect.New(rv.Type()).Elem()
 		addressable.Set(rv)
 		rv = addressable
 	}
-	return e.reflected(dst, rv, t, depth)
+	return e.reflected(dst, rv, depth)
 }
 
-// reflected appends v, of the type that t tells of. Structs, arrays and what encodes itself must have an address.
-func (e *encoder) reflected(dst []byte, v reflect.Value, t *typeInfo, depth int) (out []byte, err error) {
+// reflected appends v. Structs, arrays and what encodes itself must have an address.
+func (e *encoder) reflected(dst []byte, v reflect.Value, depth int) (out []byte, err error) {
+	t := infoOf(v.Type())
 	switch {
 	case t.codesSelf:
 		out, err = e.codingSelf(dst, v, t, depth)
@@ -37,31 +37,18 @@ func (e *encoder) reflected(dst []byte, v reflect.Value, t *typeInfo, depth int)
 
 // byKind is reflected for what v is made of, whether or not its type encodes itself.
 func (e *encoder) byKind(dst []byte, v reflect.Value, t *typeInfo, depth int) ([]byte, error) {
-	switch kind := v.Kind(); kind {
-	case reflect.String:
+	kind := v.Kind()
+	if kind == reflect.String {
 		return e.text(dst, v.String())
-	case reflect.Slice, reflect.Array:
-		switch {
-		case kind == reflect.Slice && v.IsNil():
-			return e.null(dst)
-		case t.elem == nil:
+	} else if kind == reflect.Slice && !v.IsNil() || kind == reflect.Array {
+		if v.Type().Elem().Kind() == reflect.Uint8 {
 			return e.bytes(dst, v.Bytes())
-		}
-		return e.list(dst, v, t, depth)
-	case reflect.Map:
-		if v.IsNil() {
-			return e.null(dst)
-		}
-		return e.pairs(dst, v, t, depth)
-	case reflect.Struct:
-		if v.Type() != timeType {
-			return e.fields(dst, v, t, depth)
 		}
 	}
 	if !e.spend(0) {
 		return nil, tooMuch
 	}
-	switch kind := v.Kind(); {
+	switch {
 	case kind == reflect.Bool:
 		return appendBool(dst, v.Bool()), nil
 	case v.CanInt():
@@ -72,14 +59,22 @@ func (e *encoder) byKind(dst []byte, v reflect.Value, t *typeInfo, depth int) ([
 		return appendFloat32(dst, float32(v.Float())), nil
 	case kind == reflect.Float64:
 		return appendFloat64(dst, v.Float()), nil
-	case kind == reflect.Struct:
+	case kind == reflect.Array:
+		return e.list(dst, v, depth)
+	case v.Type() == timeType:
 		return e.time(dst, *v.Addr().Interface().(*time.Time)), nil
-	case kind != reflect.Pointer && kind != reflect.Interface:
+	case kind == reflect.Struct:
+		return e.fields(dst, v, t, depth)
+	case kind != reflect.Slice && kind != reflect.Map && kind != reflect.Pointer && kind != reflect.Interface:
 		return nil, reason("it holds a " + v.Type().String())
 	case v.IsNil():
 		return append(dst, 0xc0), nil
+	case kind == reflect.Slice:
+		return e.list(dst, v, depth)
+	case kind == reflect.Map:
+		return e.pairs(dst, v, depth)
 	case kind == reflect.Pointer:
-		out, err := e.reflected(dst, v.Elem(), t.elem, depth)
+		out, err := e.reflected(dst, v.Elem(), depth)
 		if err == nil && IsNil(out[len(dst):]) {
 			err = reason("it holds a " + v.Type().String() + " to nil, which would come back as nil")
 		}
@@ -92,24 +87,23 @@ func (e *encoder) byKind(dst []byte, v reflect.Value, t *typeInfo, depth int) ([
 	return e.append(dst, v.Interface(), depth)
 }
 
-func (e *encoder) list(dst []byte, v reflect.Value, t *typeInfo, depth int) (_ []byte, err error) {
-	if err := e.room(depth); err != nil {
-		return nil, err
+func (e *encoder) list(dst []byte, v reflect.Value, depth int) (_ []byte, err error) {
+	if depth >= MaxDepth {
+		return nil, tooDeep
 	}
 	dst = AppendArrayHeader(dst, v.Len())
 	for i := range v.Len() {
-		if dst, err = e.reflected(dst, v.Index(i), t.elem, depth+1); err != nil {
+		if dst, err = e.reflected(dst, v.Index(i), depth+1); err != nil {
 			return nil, err
 		}
 	}
 	return dst, nil
 }
 
-func (e *encoder) pairs(dst []byte, v reflect.Value, t *typeInfo, depth int) (_ []byte, err error) {
-	if err := e.room(depth); err != nil {
-		return nil, err
-	}
-	if v.Len() > e.budget {
+func (e *encoder) pairs(dst []byte, v reflect.Value, depth int) (_ []byte, err error) {
+	if depth >= MaxDepth {
+		return nil, tooDeep
+	} else if v.Len() > e.budget {
 		return nil, tooMuch
 	}
 	keys := v.MapKeys()
@@ -121,7 +115,7 @@ func (e *encoder) pairs(dst []byte, v reflect.Value, t *typeInfo, depth int) (_ 
 			return nil, err
 		}
 		element.Set(v.MapIndex(key))
-		if dst, err = e.reflected(dst, element, t.elem, depth+1); err != nil {
+		if dst, err = e.reflected(dst, element, depth+1); err != nil {
 			return nil, err
 		}
 	}
@@ -129,8 +123,8 @@ func (e *encoder) pairs(dst []byte, v reflect.Value, t *typeInfo, depth int) (_ 
 }
 
 func (e *encoder) fields(dst []byte, v reflect.Value, t *typeInfo, depth int) (_ []byte, err error) {
-	if err := e.room(depth); err != nil {
-		return nil, err
+	if depth >= MaxDepth {
+		return nil, tooDeep
 	}
 	dst = slices.Grow(dst, 24*len(t.fields)) // a guess that spares growing step by step
 	count := 0
@@ -155,7 +149,7 @@ func (e *encoder) fields(dst []byte, v reflect.Value, t *typeInfo, depth int) (_
 			}
 		}
 		inner, _ := f.in(v, false)
-		if dst, err = e.reflected(dst, inner, f.info, depth+1); err != nil {
+		if dst, err = e.reflected(dst, inner, depth+1); err != nil {
 			return nil, err
 		}
 	}

@@ -365,10 +365,12 @@ type (
 	specimens []specimen
 	listed    struct {
 		_msgpack struct{} `msgpack:",as_array"`
-		B        string   `msgpack:",omitempty"`
+		B        string
 		A        *int
 	}
 )
+
+var _ = listed{_msgpack: struct{}{}} // a field that nothing but its tag is for
 
 // fill sets v to a value with at most levels of pointers, lists and maps in each other.
 func (m *maker) fill(v reflect.Value, levels int) {

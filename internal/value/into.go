@@ -18,8 +18,7 @@ import (
 // On an error *into is the zero value. The error's text says whether the value, or which kind of value in it, is of
 // another type, out of range or of another length; it names stored kinds and Go types, never content.
 func DecodeInto[T any](b []byte, into *T) error {
-	var zero T
-	*into = zero
+	*into = *new(T)
 	switch p := any(into).(type) {
 	case *any:
 		*p = Decode(b)
@@ -31,18 +30,13 @@ func DecodeInto[T any](b []byte, into *T) error {
 		}
 	}
 	typ := reflect.TypeFor[T]()
-	t := infoOf(typ)
-	if !t.codesSelf {
-		n, why := decodeScalar(b, reflect.ValueOf(into).Elem())
-		if n > 0 {
+	if !infoOf(typ).codesSelf {
+		if n, _ := decodeScalar(b, reflect.ValueOf(into).Elem()); n > 0 {
 			return nil
-		} else if why != "" {
-			return (&misfit{b, typ, why, nil}).in(b, typ)
 		}
 	}
-	// A pointer of its own, so that into itself never needs to be on the heap.
-	p := new(T)
-	if _, err := decodeReflected(b, reflect.ValueOf(p).Elem(), t); err != nil {
+	p := new(T) // so that into itself never needs to be on the heap
+	if _, err := decodeReflected(b, reflect.ValueOf(p).Elem()); err != nil {
 		return err.in(b, typ)
 	}
 	*into = *p
@@ -94,11 +88,12 @@ func decodeScalar(b []byte, v reflect.Value) (n int, why reason) {
 	return 0, why
 }
 
-// decodeReflected decodes the value at the start of b into v, which is zero, can be set and has the type that t tells
-// of. It returns the encoded length.
-func decodeReflected(b []byte, v reflect.Value, t *typeInfo) (n int, err *misfit) {
+// decodeReflected decodes the value at the start of b into v, which is zero and can be set. It returns the encoded
+// length.
+func decodeReflected(b []byte, v reflect.Value) (n int, err *misfit) {
+	t := infoOf(v.Type())
 	if t.codesSelf {
-		return decodeCodingSelf(b, v)
+		return decodeSelf(b, v)
 	}
 	n, why := decodeScalar(b, v)
 	if n > 0 {
@@ -117,9 +112,9 @@ func decodeReflected(b []byte, v reflect.Value, t *typeInfo) (n int, err *misfit
 		}
 	case kind == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		return decodeReflected(b, v.Elem(), t.elem)
+		return decodeReflected(b, v.Elem())
 	case kind == reflect.Interface:
-		if any, n, _ := decode(b, 0, false); reflect.TypeOf(any).Implements(v.Type()) {
+		if any, n := decode(b, false); reflect.TypeOf(any).Implements(v.Type()) {
 			v.Set(reflect.ValueOf(any))
 			return n, nil
 		}
@@ -132,7 +127,7 @@ func decodeReflected(b []byte, v reflect.Value, t *typeInfo) (n int, err *misfit
 		if count, header, ok := ReadMapHeader(b); ok {
 			return decodePairs(b, header, count, v, t)
 		}
-	case (kind == reflect.Slice || kind == reflect.Array) && t.elem == nil:
+	case (kind == reflect.Slice || kind == reflect.Array) && v.Type().Elem().Kind() == reflect.Uint8:
 		data, n, ok := ReadBin(b)
 		if ok && kind == reflect.Slice {
 			v.SetBytes(append([]byte{}, data...))
@@ -159,14 +154,12 @@ func decodeReflected(b []byte, v reflect.Value, t *typeInfo) (n int, err *misfit
 func decodeElements(b []byte, n, count int, v reflect.Value, t *typeInfo) (int, *misfit) {
 	for i := range count {
 		var element reflect.Value
-		info := t.elem
 		if t.asList {
 			element, _ = t.fields[i].in(v, true)
-			info = t.fields[i].info
 		} else {
 			element = v.Index(i)
 		}
-		size, err := decodeReflected(b[n:], element, info)
+		size, err := decodeReflected(b[n:], element)
 		if err != nil {
 			return 0, err
 		}
@@ -177,9 +170,8 @@ func decodeElements(b []byte, n, count int, v reflect.Value, t *typeInfo) (int, 
 
 // decodePairs decodes count pairs, which start at b[n], into map or struct v. Both they and the fields are sorted.
 func decodePairs(b []byte, n, count int, v reflect.Value, t *typeInfo) (int, *misfit) {
-	fields := t.readable
+	fields, isMap := t.readable, v.Kind() == reflect.Map
 	var key, element reflect.Value
-	isMap := v.Kind() == reflect.Map
 	if isMap {
 		v.Set(reflect.MakeMapWithSize(v.Type(), count))
 		key, element = reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
@@ -187,22 +179,19 @@ func decodePairs(b []byte, n, count int, v reflect.Value, t *typeInfo) (int, *mi
 	for range count {
 		name, size, _ := ReadString(b[n:])
 		n += size
-		info := t.elem
+		for len(fields) > 0 && fields[0].name < string(name) {
+			fields = fields[1:]
+		}
 		if isMap {
 			element.SetZero()
-		} else {
-			for len(fields) > 0 && fields[0].name < string(name) {
-				fields = fields[1:]
-			}
-			if len(fields) == 0 || fields[0].name != string(name) {
-				size, _ = Skip(b[n:], 0)
-				n += size
-				continue
-			}
+		} else if len(fields) > 0 && fields[0].name == string(name) {
 			element, _ = fields[0].in(v, true)
-			info = fields[0].info
+		} else {
+			size, _ = Skip(b[n:], 0)
+			n += size
+			continue
 		}
-		size, err := decodeReflected(b[n:], element, info)
+		size, err := decodeReflected(b[n:], element)
 		if err != nil {
 			return 0, err
 		}

@@ -1,9 +1,6 @@
 package value
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -16,139 +13,6 @@ import (
 
 	"github.com/vmihailenco/msgpack/v5"
 )
-
-type (
-	role  string
-	level int8
-	tags  []string
-	// pair stands for a generic type.
-	pair[A, B any] struct {
-		First  A
-		Second B
-	}
-	base struct {
-		ID      int
-		Created time.Time
-	}
-	account struct {
-		base
-		Name     string `msgpack:"name"`
-		Role     role   `msgpack:",omitempty"`
-		Level    level
-		Tags     tags
-		Hash     [4]byte
-		Grid     [2][2]int16
-		Limits   map[role]uint8
-		Parent   *account
-		Note     *string
-		Any      any
-		Anys     map[string]any
-		Wait     time.Duration
-		Addr     netip.Addr
-		Seen     map[string]time.Time
-		Choice   pair[float32, []byte]
-		Failure  error
-		Password string         `msgpack:"-"`
-		Hooks    map[int]func() `msgpack:"-"`
-		cache    int
-	}
-)
-
-// roundTrip stores v and decodes it into a value of the same type.
-func roundTrip[T any](t *testing.T, v T) (got T) {
-	t.Helper()
-	if err := DecodeInto(mustAppend(t, v), &got); err != nil {
-		t.Errorf("%T: %v", v, err)
-	}
-	return got
-}
-
-func equal[T any](t *testing.T, v T) {
-	t.Helper()
-	if got := roundTrip(t, v); !reflect.DeepEqual(got, v) {
-		t.Errorf("%T: got %#v, want %#v", v, got, v)
-	}
-}
-
-func TestRoundTrips(t *testing.T) {
-	now := time.Unix(1700000000, 123456789).UTC()
-	text, seven := "text", 7
-	equal(t, "")
-	equal(t, "\xff\x00")
-	equal(t, true)
-	equal(t, []byte{})
-	equal(t, []byte(nil))
-	equal(t, []byte{0, 1})
-	equal(t, now)
-	equal(t, time.Time{})
-	equal(t, []string{})
-	equal(t, []string(nil))
-	equal(t, []string{"a", ""})
-	equal(t, []any{int64(1), "a", nil, []any{}, map[string]any{}, now, []byte{1}, 1.5, uint64(math.MaxUint64)})
-	equal(t, []any(nil))
-	equal(t, map[string]any{"a": map[string]any{"b": int64(-1)}})
-	equal(t, map[string]any(nil))
-	equal[any](t, map[string]any{"a": []any{int64(300)}})
-	equal[any](t, nil)
-	equal(t, math.Inf(-1))
-	equal(t, float32(0.1))
-	equal(t, int8(math.MinInt8))
-	equal(t, int16(math.MinInt16))
-	equal(t, int32(math.MinInt32))
-	equal(t, int64(math.MinInt64))
-	equal(t, math.MaxInt)
-	equal(t, uint8(math.MaxUint8))
-	equal(t, uint16(math.MaxUint16))
-	equal(t, uint32(math.MaxUint32))
-	equal(t, uint64(math.MaxUint64))
-	equal(t, uint(math.MaxUint))
-	equal(t, time.Hour)
-	// By way of msgpack/v5.
-	equal(t, role("admin"))
-	equal(t, level(-3))
-	equal(t, tags{"a"})
-	equal(t, [3]int{1, 2, 3})
-	equal(t, [2]role{"a", "b"})
-	equal(t, [4]byte{1, 2, 3, 4})
-	equal(t, []time.Time{now})
-	equal(t, [][]uint64{{math.MaxUint64}, {}, nil})
-	equal(t, map[role]level{"a": 1})
-	equal(t, map[string]string{"a": "b"})
-	equal(t, &seven)
-	equal(t, (*int)(nil))
-	equal(t, map[string]***int{"a": pointer(pointer(&seven))})
-	equal(t, []*string{&text, nil})
-	equal(t, struct{}{})
-	equal(t, map[string]struct{}{"a": {}})
-	equal(t, pair[role, *pair[int, time.Time]]{"a", &pair[int, time.Time]{1, now}})
-	equal(t, netip.MustParseAddr("2001:db8::1"))
-	equal(t, *big.NewInt(1 << 40))
-	equal(t, big.NewInt(-7))
-	equal(t, map[string]netip.Prefix{"net": netip.MustParsePrefix("10.0.0.0/8")})
-	equal(t, url.URL{Scheme: "https", Host: "example.com", Path: "/a"})
-	equal(t, json.RawMessage("{}"))
-	equal(t, account{
-		base: base{7, now}, Name: "name", Role: "r", Level: -4, Tags: tags{"x"}, Hash: [4]byte{1}, Grid: [2][2]int16{{1, -300}, {0, 9}},
-		Limits: map[role]uint8{"b": 255, "a": 0}, Parent: &account{Any: int64(5)}, Note: &text,
-		Any:  map[string]any{"list": []any{int64(1), now}},
-		Anys: map[string]any{"n": uint64(math.MaxUint64), "f": 1.5, "b": []byte("b")},
-		Wait: time.Minute, Addr: netip.MustParseAddr("10.0.0.1"), Seen: map[string]time.Time{"x": now},
-		Choice: pair[float32, []byte]{0.1, []byte{}},
-	})
-	got := roundTrip(t, account{Password: "secret", Hooks: map[int]func(){1: nil}, cache: 5})
-	if got.Password != "" || got.Hooks != nil || got.cache != 0 {
-		t.Errorf("fields that aren't stored: got %q, %v and %d, want them empty", got.Password, got.Hooks, got.cache)
-	}
-	if got := roundTrip(t, math.NaN()); !math.IsNaN(got) {
-		t.Errorf("NaN: got %v", got)
-	}
-	if got := roundTrip(t, float32(math.NaN())); got == got {
-		t.Errorf("float32 NaN: got %v", got)
-	}
-	if got := roundTrip(t, []float32{float32(math.NaN())}); len(got) != 1 || got[0] == got[0] {
-		t.Errorf("NaN in a list: got %v", got)
-	}
-}
 
 // Everything that lies in an interface, or is a time, arrives as Decode would have made it.
 func TestDecodeIntoSettles(t *testing.T) {
@@ -177,26 +41,6 @@ func TestDecodeIntoSettles(t *testing.T) {
 }
 
 func pointer[T any](v T) *T { return &v }
-
-// local decodes itself, so its time is its own affair.
-type local struct{ At time.Time }
-
-var east = time.FixedZone("east", 3600)
-
-func (l local) EncodeMsgpack(e *msgpack.Encoder) error { return e.EncodeTime(l.At) }
-
-func (l *local) DecodeMsgpack(d *msgpack.Decoder) error {
-	at, err := d.DecodeTime()
-	l.At = at.In(east)
-	return err
-}
-
-func TestDecodeIntoLeavesTypesToThemselves(t *testing.T) {
-	want := []local{{time.Unix(1700000000, 5).In(east)}}
-	if got := roundTrip(t, want); got[0] != want[0] {
-		t.Errorf("got %v, want %v", got, want)
-	}
-}
 
 // refused decodes what v is stored as into a T, which must fail and leave it zero.
 func refused[T any](t *testing.T, v any, why reason) {
@@ -334,6 +178,34 @@ func TestDecodeIntoWidens(t *testing.T) {
 	}
 }
 
+// ownV1 and ownV2 are two versions of a type that encodes itself as a map.
+type (
+	ownV1 struct{ A, B int }
+	ownV2 struct{ B, C int }
+)
+
+func (v ownV1) EncodeMsgpack(e *msgpack.Encoder) error {
+	return e.Encode(map[string]int{"A": v.A, "B": v.B})
+}
+
+func (v *ownV1) DecodeMsgpack(d *msgpack.Decoder) error {
+	var m map[string]int
+	err := d.Decode(&m)
+	v.A, v.B = m["A"], m["B"]
+	return err
+}
+
+func (v ownV2) EncodeMsgpack(e *msgpack.Encoder) error {
+	return e.Encode(map[string]int{"B": v.B, "C": v.C})
+}
+
+func (v *ownV2) DecodeMsgpack(d *msgpack.Decoder) error {
+	var m map[string]int
+	err := d.Decode(&m)
+	v.B, v.C = m["B"], m["C"]
+	return err
+}
+
 // Fields come and go between the versions of a program.
 func TestDecodeIntoEvolves(t *testing.T) {
 	type v1 struct{ A, B int }
@@ -353,6 +225,17 @@ func TestDecodeIntoEvolves(t *testing.T) {
 	var lists []v2
 	if err := DecodeInto(mustAppend(t, []v1{{1, 2}, {3, 4}}), &lists); err != nil || len(lists) != 2 || lists[1].B != 4 {
 		t.Errorf("in a list: got %+v, %v", lists, err)
+	}
+	var own2 ownV2
+	if err := DecodeInto(mustAppend(t, ownV1{A: 1, B: 2}), &own2); err != nil || own2 != (ownV2{B: 2}) {
+		t.Errorf("with methods of its own: got %+v, %v, want B only", own2, err)
+	}
+	type renamed struct {
+		New int `msgpack:",alias:B"`
+	}
+	var after renamed
+	if err := DecodeInto(mustAppend(t, v1{1, 2}), &after); err != nil || after.New != 2 {
+		t.Errorf("with an alias: got %+v, %v, want 2", after, err)
 	}
 	type array struct {
 		_msgpack struct{} `msgpack:",as_array"`
@@ -414,70 +297,4 @@ func TestDecodeIntoAllocatesNothingForNumbers(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("got %v allocations, want 0", n)
 	}
-}
-
-// wild's methods do what the test asks for.
-type wild struct{ encode func() }
-
-func (w wild) EncodeMsgpack(e *msgpack.Encoder) error {
-	if w.encode != nil {
-		w.encode()
-	}
-	return e.EncodeString("secret")
-}
-
-func (w *wild) DecodeMsgpack(d *msgpack.Decoder) error {
-	panic("secret")
-}
-
-// raw encodes itself to whatever it holds.
-type raw struct{ b []byte }
-
-func (r raw) MarshalMsgpack() ([]byte, error) {
-	if len(r.b) == 0 {
-		return nil, errSecret
-	}
-	return r.b, nil
-}
-
-func (r *raw) UnmarshalMsgpack(b []byte) error {
-	r.b = bytes.Clone(b)
-	return nil
-}
-
-var errSecret = errors.New("secret")
-
-func TestMethodsOfTheUsers(t *testing.T) {
-	for name, v := range map[string]any{
-		"panics":                 wild{encode: func() { panic("secret") }},
-		"panics deep inside":     []any{map[string]wild{"a": {encode: func() { panic(errSecret) }}}},
-		"fails":                  raw{},
-		"an extension":           raw{unhex(t, "d4 05 00")},
-		"a code that isn't one":  raw{[]byte{0xc1}},
-		"two values":             raw{[]byte{1, 2}},
-		"half a value":           raw{[]byte{0xa2, 'a'}},
-		"a list of 2^32-1":       raw{unhex(t, "dd ffffffff")},
-		"integer keys":           raw{unhex(t, "81 01 01")},
-		"one key twice":          raw{unhex(t, "82 a1 61 01 a1 61 02")},
-		"too deep":               raw{nested(33, false)},
-		"too deep where it lies": []raw{{nested(32, false)}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := Append(nil, v, 0)
-			if err == nil || strings.Contains(err.Error(), "secret") || !strings.HasPrefix(err.Error(), "cookiesession: a value of type ") {
-				t.Errorf("got %v, want an error without the content", err)
-			}
-			if name == "fails" && !errors.Is(err, errSecret) {
-				t.Errorf("got %v, which doesn't wrap what the method returned", err)
-			}
-		})
-	}
-	if b := mustAppend(t, []raw{{nested(31, false)}}); len(b) != 33 {
-		t.Errorf("31 levels in a list: got %x", b)
-	}
-	if got := fmt.Sprintf("%x", mustAppend(t, raw{unhex(t, "82 a1 62 cd0001 d9 01 61 d30000000000000002")})); got != "82a16102a16201" {
-		t.Errorf("not canonical: got %s", got)
-	}
-	refused[wild](t, "secret", "decoding it failed")
-	refused[[]wild](t, []string{"secret"}, "decoding it failed")
 }

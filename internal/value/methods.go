@@ -19,33 +19,102 @@ func (e *encoder) codingSelf(dst []byte, v reflect.Value, t *typeInfo, depth int
 	if !e.spend(0) {
 		return nil, tooMuch
 	}
-	raw, err := callEncode(v)
+	stored, why, err := encodeSelf(v, depth)
 	if err != nil {
-		return nil, unstorable(v.Type(), "encoding it failed", err)
+		return nil, unstorable(v.Type(), why, err)
 	}
-	stored, n, err := decode(raw, depth, true)
-	if err == nil && n != len(raw) {
+	out, err := e.append(dst, stored, depth)
+	if err != nil || e.lenient {
+		return out, err
+	}
+	again := reflect.New(v.Type()).Elem()
+	if _, misfit := decodeSelf(out[len(dst):], again); misfit != nil {
+		return nil, unstorable(v.Type(), "what it encodes to can't be read back", misfit.cause)
+	}
+	if !sameSelf(v, again, t) {
+		return nil, unstorable(v.Type(), "its methods for encoding lose a part of it", nil)
+	}
+	return out, nil
+}
+
+// decodeSelf is decodeReflected for a type that encodes or decodes itself. Since methods and msgpack/v5 convert and
+// truncate without a word, what comes out must encode to what was stored.
+func decodeSelf(b []byte, v reflect.Value) (n int, _ *misfit) {
+	stored, n := decode(b, true)
+	err := callDecode(stored, v)
+	var again any
+	if err == nil {
+		again, _, err = encodeSelf(v, 0)
+	}
+	var why reason
+	switch {
+	case err != nil:
+		why = "decoding it failed"
+	case reflect.TypeOf(stored) != reflect.TypeOf(again):
+		why = otherType
+	case !agree(stored, again):
+		why = "it isn't what such a value encodes to"
+	default:
+		return n, nil
+	}
+	return 0, &misfit{b, v.Type(), why, err}
+}
+
+// encodeSelf returns what v's methods, or msgpack/v5 for it, write, with the types of decode, or why that fails.
+func encodeSelf(v reflect.Value, depth int) (stored any, why reason, err error) {
+	why = "encoding it failed"
+	defer recovered(&err)
+	var buf bytes.Buffer
+	// A new encoder, since a pooled one keeps the flags that other code gave it.
+	if err := msgpack.NewEncoder(&buf).EncodeValue(v); err != nil {
+		return nil, why, err
+	}
+	n, err := skipLoose(buf.Bytes(), depth)
+	if err == nil && n < buf.Len() {
 		err = errMore
 	}
 	if err != nil {
-		why := reason("it encodes to a " + strings.TrimPrefix(err.Error(), "cookiesession: "))
-		return nil, unstorable(v.Type(), why, err)
+		return nil, reason("it encodes to a " + strings.TrimPrefix(err.Error(), "cookiesession: ")), err
 	}
-	if !e.lenient {
-		again := reflect.New(v.Type()).Elem()
-		if err := decodeSelf(stored, again); err != nil {
-			return nil, unstorable(v.Type(), "what it encodes to can't be read back", err)
-		}
-		if !sameSelf(v, again, t) {
-			return nil, unstorable(v.Type(), "its methods for encoding lose a part of it", nil)
-		}
-	}
-	return e.append(dst, stored, depth)
+	stored, _ = decode(buf.Bytes(), true)
+	return stored, "", nil
 }
 
-// decodeSelf decodes stored, which decode returned, into v, whose type encodes or decodes itself. Since methods and
-// msgpack/v5 convert and truncate without a word, what came out must encode to what was stored.
-func decodeSelf(stored any, v reflect.Value) error {
+// skipLoose is Skip for what a method of the user's wrote: the keys of a map may come in any order.
+func skipLoose(b []byte, depth int) (n int, err error) {
+	count, n, isList := ReadArrayHeader(b)
+	isMap := false
+	if !isList {
+		count, n, isMap = ReadMapHeader(b)
+	}
+	if !isList && !isMap {
+		return Skip(b, depth)
+	} else if depth >= MaxDepth {
+		return 0, errDeep
+	}
+	keys := map[string]bool{}
+	for range count {
+		if isMap {
+			key, size, ok := ReadString(b[n:])
+			if !ok {
+				return 0, errKey
+			} else if keys[string(key)] {
+				return 0, errOrder
+			}
+			keys[string(key)] = true
+			n += size
+		}
+		size, err := skipLoose(b[n:], depth+1)
+		if err != nil {
+			return 0, err
+		}
+		n += size
+	}
+	return n, nil
+}
+
+func callDecode(stored any, v reflect.Value) (err error) {
+	defer recovered(&err)
 	// Where msgpack/v5 looks for a map and finds an extension, it skips a header and takes what follows for the number
 	// of pairs to allocate. The 12-byte form of timestamps has a byte there that is no map's code.
 	e := encoder{budget: maxCost, wideTimes: true}
@@ -53,51 +122,7 @@ func decodeSelf(stored any, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if err := callDecode(string(b), v); err != nil {
-		return err
-	}
-	raw, err := callEncode(v)
-	if err != nil {
-		return err
-	}
-	again, _, err := decode(raw, 0, true)
-	switch {
-	case err != nil:
-		return err
-	case reflect.TypeOf(stored) != reflect.TypeOf(again):
-		return otherType
-	case !agree(stored, again):
-		return notItsEncoding
-	}
-	return nil
-}
-
-// decodeCodingSelf is decodeReflected for a type that encodes or decodes itself.
-func decodeCodingSelf(b []byte, v reflect.Value) (int, *misfit) {
-	stored, n, err := decode(b, 0, true)
-	if err == nil {
-		err = decodeSelf(stored, v)
-	}
-	if why, ok := err.(reason); ok {
-		return 0, &misfit{b, v.Type(), why, nil}
-	} else if err != nil {
-		return 0, &misfit{b, v.Type(), "decoding it failed", err}
-	}
-	return n, nil
-}
-
-// callEncode returns what msgpack/v5 makes of v.
-func callEncode(v reflect.Value) (raw []byte, err error) {
-	defer recovered(&err)
-	var buf bytes.Buffer
-	// A new encoder, since a pooled one keeps the flags that other code gave it.
-	err = msgpack.NewEncoder(&buf).EncodeValue(v)
-	return buf.Bytes(), err
-}
-
-func callDecode(b string, v reflect.Value) (err error) {
-	defer recovered(&err)
-	return msgpack.NewDecoder(strings.NewReader(b)).DecodeValue(v)
+	return msgpack.NewDecoder(bytes.NewReader(b)).DecodeValue(v)
 }
 
 // recovered turns a panic of msgpack/v5, or of a method of the user's, into *err. Call it deferred.

@@ -63,7 +63,7 @@ func TestTrapInternedStrings(t *testing.T) {
 	if _, err := Append(nil, tagged{"first", "first"}, 0); err == nil || !strings.Contains(err.Error(), "interned") {
 		t.Errorf("a field with the tag: got %v, want an error", err)
 	}
-	if _, err := Append(nil, map[string]any{"a": []*tagged{}}, 0); err == nil {
+	if _, err := Append(nil, map[string]any{"a": []*tagged{{}}}, 0); err == nil {
 		t.Error("a field with the tag in a list: no error")
 	}
 	if err := DecodeInto(mustAppend(t, map[string]string{"A": "a"}), new(tagged)); err == nil {
@@ -104,11 +104,18 @@ func TestTrapClaimedLengths(t *testing.T) {
 		b := mustAppend(t, struct{ M time.Time }{at})
 		var into struct{ M map[string]any }
 		var typed map[string]map[string]int
-		if err, err2 := DecodeInto(b, &into), DecodeInto(b, &typed); err == nil || err2 == nil {
-			t.Errorf("%v as a map: got %v, %v", at, into, typed)
+		var own map[string]ownMap
+		if err, err2, err3 := DecodeInto(b, &into), DecodeInto(b, &typed), DecodeInto(b, &own); err == nil || err2 == nil || err3 == nil {
+			t.Errorf("%v as a map: got %v, %v, %v", at, into, typed, own)
 		}
 	}
 }
+
+// ownMap reads itself as a map.
+type ownMap map[string]any
+
+func (m ownMap) EncodeMsgpack(e *msgpack.Encoder) error        { return e.EncodeMapSorted(m) }
+func (m *ownMap) DecodeMsgpack(d *msgpack.Decoder) (err error) { *m, err = d.DecodeMap(); return err }
 
 // msgpack/v5: encoding a cyclic map is a stack overflow beyond recover. So is a type that embeds or points to itself.
 func TestTrapCycles(t *testing.T) {
@@ -136,7 +143,7 @@ func TestTrapCycles(t *testing.T) {
 	for name, v := range map[string]any{
 		"map": m, "list": list, "pointer in a struct": loop, "map in a struct": struct{ M map[string]any }{m},
 		"list of its own type": named, "pointer": p, "interface": anything, "typed map": typed,
-		"embedded": EmbedsItself{}, "embedded in a list": []EmbedsItself{}, "embedded by way of another": EmbedsOther{},
+		"embedded": EmbedsItself{}, "embedded in a list": []EmbedsItself{{}}, "embedded by way of another": EmbedsOther{},
 		"pointers in a field": struct{ P endless }{}, "nil pointer": endless(nil),
 	} {
 		if _, err := Append(nil, v, 0); err == nil {
@@ -172,8 +179,8 @@ type (
 func TestTrapKeysThatAreNotStrings(t *testing.T) {
 	type table struct{ M map[int]string }
 	for _, v := range []any{
-		map[int]string{1: "a"}, map[int]string(nil), table{}, []table{}, &table{}, []any{map[bool]int{}}, map[any]any{"a": 1},
-		map[[2]string]int{}, map[time.Time]int{}, map[string]map[rune]int{}, struct{ V any }{map[uint8]int{}},
+		map[int]string{1: "a"}, map[int]string(nil), table{}, []table{{}}, &table{}, []any{map[bool]int{}}, map[any]any{"a": 1},
+		map[[2]string]int{}, map[time.Time]int{}, map[string]map[rune]int{"a": nil}, struct{ V any }{map[uint8]int{}},
 	} {
 		if _, err := Append(nil, v, 0); err == nil || !strings.Contains(err.Error(), "keys that are not strings") {
 			t.Errorf("%T: got %v, want an error about its keys", v, err)

@@ -12,100 +12,42 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// maxPointers bounds how many pointers may lead to each other: some chains never end (type P *P).
-const maxPointers = 32
-
 var timeType = reflect.TypeFor[time.Time]()
 
-// typeInfo is what a type alone tells about its values. It never changes once infoOf has returned it.
+// typeInfo is what a type alone tells about its values.
 type typeInfo struct {
-	codesSelf bool      // they have methods that encode or decode them, which msgpack/v5 calls
-	refused   reason    // why none can be stored, unless by such methods; "" if they can
-	elem      *typeInfo // of what a pointer, list or map leads to; nil for bytes
-	fields    []field   // of a struct, in the order in which they are written
-	readable  []field   // these and their aliases, in ascending order of names
-	asList    bool      // the struct is stored as a list of its fields
+	codesSelf bool    // they have methods that encode or decode them, which msgpack/v5 calls
+	refused   reason  // why none can be stored, unless by such methods; "" if they can
+	fields    []field // of a struct, in the order in which they are written
+	readable  []field // these and their aliases, in ascending order of names
+	asList    bool    // the struct is stored as a list of its fields
 }
 
 // field is a field of a struct that is stored.
 type field struct {
 	name          string
 	index         []int // its own, behind those of the embedded structs that it is in
-	info          *typeInfo
-	omitZero      bool // left out if it's zero
-	behindPointer bool // an embedded struct that it is in is embedded by a pointer
-	alias         bool // the name is read, but not written
+	omitZero      bool  // left out if it's zero
+	behindPointer bool  // an embedded struct that it is in is embedded by a pointer
+	alias         bool  // the name is read, but not written
 }
 
-var infos sync.Map // reflect.Type to *typeInfo
+var infos sync.Map // reflect.Type to *typeInfo, which doesn't change any more
 
-// infoOf examines t and all types that it is made of.
 func infoOf(t reflect.Type) *typeInfo {
 	if known, ok := infos.Load(t); ok {
 		return known.(*typeInfo)
 	}
-	made := map[reflect.Type]*typeInfo{} // nobody else sees them before they are complete
-	info := examine(t, made)
-	for again := true; again; {
-		again = false
-		for _, whole := range made {
-			if whole.refused == "" && !whole.codesSelf {
-				whole.refused = whole.refusedPart()
-				again = again || whole.refused != ""
-			}
-		}
-	}
-	for t, info := range made {
-		infos.Store(t, info)
-	}
-	return info
-}
-
-// refusedPart returns why a part of t's values can't be stored.
-func (t *typeInfo) refusedPart() reason {
-	if t.elem != nil && !t.elem.codesSelf {
-		return t.elem.refused
-	}
-	for _, f := range t.fields {
-		if !f.info.codesSelf && f.info.refused != "" {
-			return f.info.refused
-		}
-	}
-	return ""
-}
-
-// examine returns what is known of t, or adds it to made.
-func examine(t reflect.Type, made map[reflect.Type]*typeInfo) *typeInfo {
-	if known, ok := infos.Load(t); ok {
-		return known.(*typeInfo)
-	}
-	if info, ok := made[t]; ok {
-		return info
-	}
 	info := &typeInfo{codesSelf: codesSelf(t)}
-	made[t] = info
-	switch kind := t.Kind(); kind {
-	case reflect.Pointer:
-		inner := t
-		for n := 0; n < maxPointers && inner.Kind() == reflect.Pointer; n++ {
-			inner = inner.Elem()
-		}
-		if inner.Kind() == reflect.Pointer {
-			info.refused = reason(t.String() + " is a pointer without an end")
-		} else {
-			info.elem = examine(t.Elem(), made)
-		}
-	case reflect.Slice, reflect.Array, reflect.Map:
-		if kind == reflect.Map && (t.Key().Kind() != reflect.String || codesSelf(t.Key())) {
-			info.refused = reason(t.String() + " has keys that are not strings, or encode themselves")
-		} else if kind == reflect.Map || t.Elem().Kind() != reflect.Uint8 {
-			info.elem = examine(t.Elem(), made)
-		}
-	case reflect.Struct:
-		if t != timeType {
-			info.refused = info.examineFields(t, made)
-		}
+	switch kind := t.Kind(); {
+	case kind == reflect.Pointer && t.Name() != "": // such as type P *P, whose pointers never end
+		info.refused = reason(t.String() + " is a pointer type with a name of its own")
+	case kind == reflect.Map && (t.Key().Kind() != reflect.String || codesSelf(t.Key())):
+		info.refused = reason(t.String() + " has keys that are not strings, or encode themselves")
+	case kind == reflect.Struct && t != timeType:
+		info.refused = info.examineFields(t)
 	}
+	infos.Store(t, info)
 	return info
 }
 
@@ -125,42 +67,36 @@ func codesSelf(t reflect.Type) bool {
 		slices.ContainsFunc(codingMethods[:], reflect.PointerTo(t).Implements)
 }
 
-// examineFields sets what struct t's fields tell. It returns why t's values can't be stored.
-func (info *typeInfo) examineFields(t reflect.Type, made map[reflect.Type]*typeInfo) reason {
-	fields, why := fieldsOf(t, nil, made)
+// examineFields sets what struct t's fields tell. It returns why they can't be stored.
+func (info *typeInfo) examineFields(t reflect.Type) reason {
+	fields, why := fieldsOf(t, nil)
 	if why != "" {
 		return why
-	}
-	if len(fields) == 0 && t.NumField() > 0 {
+	} else if len(fields) == 0 && t.NumField() > 0 {
 		return reason(t.String() + " has no fields that are stored")
-	}
-	if f, ok := t.FieldByName("_msgpack"); ok {
-		_, options := tagOf(f)
-		info.asList = slices.Contains(options, "as_array") || slices.Contains(options, "asArray")
 	}
 	byName := func(a, b field) int { return cmp.Compare(a.name, b.name) }
 	info.readable = slices.SortedFunc(slices.Values(fields), byName)
 	for i := 1; i < len(fields); i++ {
-		if byName(info.readable[i-1], info.readable[i]) == 0 {
+		if info.readable[i-1].name == info.readable[i].name {
 			return reason(t.String() + " has two fields of one name")
 		}
 	}
 	info.fields = slices.DeleteFunc(fields, func(f field) bool { return f.alias })
+	if f, ok := t.FieldByName("_msgpack"); ok {
+		_, options := tagOf(f)
+		info.asList = slices.Contains(options, "as_array") || slices.Contains(options, "asArray")
+	}
 	if !info.asList {
 		slices.SortFunc(info.fields, byName)
-		return ""
-	}
-	for i := range info.fields {
-		info.fields[i].omitZero = false // each has its place
-		if info.fields[i].behindPointer {
-			return reason(t.String() + " is stored as a list, but embeds a pointer")
-		}
+	} else if slices.ContainsFunc(info.fields, func(f field) bool { return f.behindPointer || f.omitZero }) {
+		return reason(t.String() + " is stored as a list, but may leave out fields")
 	}
 	return ""
 }
 
 // fieldsOf lists the fields of struct t, which is embedded in those of path, by the rules of msgpack/v5.
-func fieldsOf(t reflect.Type, path []reflect.Type, made map[reflect.Type]*typeInfo) (fields []field, why reason) {
+func fieldsOf(t reflect.Type, path []reflect.Type) (fields []field, why reason) {
 	refuse := func(why string) ([]field, reason) { return nil, reason(t.String() + why) }
 	if slices.Contains(path, t) {
 		return refuse(" is embedded in itself")
@@ -188,11 +124,10 @@ func fieldsOf(t reflect.Type, path []reflect.Type, made map[reflect.Type]*typeIn
 			inner = inner.Elem()
 		}
 		if f.Anonymous && inner.Kind() == reflect.Struct && inner != timeType && !codesSelf(inner) && !has("noinline") {
-			promoted, why := fieldsOf(inner, append(path, t), made)
+			promoted, why := fieldsOf(inner, append(path, t))
 			if why != "" {
 				return nil, why
 			}
-			promoted = slices.DeleteFunc(promoted, func(p field) bool { return p.alias })
 			known := func(p field) bool {
 				return slices.ContainsFunc(fields, func(f field) bool { return f.name == p.name })
 			}
@@ -208,11 +143,11 @@ func fieldsOf(t reflect.Type, path []reflect.Type, made map[reflect.Type]*typeIn
 				continue
 			}
 		}
-		stored := field{name: cmp.Or(name, f.Name), index: []int{i}, info: examine(f.Type, made), omitZero: omitAll || has("omitempty")}
+		stored := field{name: cmp.Or(name, f.Name), index: []int{i}, omitZero: omitAll || has("omitempty")}
 		fields = append(fields, stored)
 		for _, option := range options {
 			if alias, ok := strings.CutPrefix(option, "alias:"); ok {
-				fields = append(fields, field{name: alias, index: stored.index, info: stored.info, alias: true})
+				fields = append(fields, field{name: alias, index: stored.index, alias: true})
 			}
 		}
 	}
@@ -231,15 +166,14 @@ func tagOf(f reflect.StructField) (name string, options []string) {
 	return parts[0], parts[1:]
 }
 
-// in returns the field of struct v. If an embedded pointer on the way is nil, it is set if set says so, else ok is
-// false.
+// in returns the field of struct v. Where an embedded pointer on the way is nil, it is set if set says so, or else ok
+// is false.
 func (f *field) in(v reflect.Value, set bool) (_ reflect.Value, ok bool) {
 	for _, i := range f.index {
 		if v.Kind() == reflect.Pointer {
-			if v.IsNil() {
-				if !set {
-					return v, false
-				}
+			if v.IsNil() && !set {
+				return v, false
+			} else if v.IsNil() {
 				v.Set(reflect.New(v.Type().Elem()))
 			}
 			v = v.Elem()

@@ -4,9 +4,11 @@
 // width and have one NaN, and every map has string keys in strictly ascending byte order, whatever Go type it came
 // from. A time.Time is the timestamp extension, type -1. Strings may hold any bytes.
 //
-// Scalars and the plain containers of them are written and read here. Everything else goes through
-// github.com/vmihailenco/msgpack/v5, whose tags and interfaces therefore apply, but which never sees a value that it
-// can't survive and whose output is checked before it counts.
+// Structs are maps, by the rules of github.com/vmihailenco/msgpack/v5 and its field tags. Types with methods for
+// encoding or decoding themselves (that library's, or MarshalBinary, MarshalText and their reverses) go through it;
+// it never sees a value that it can't survive, and its output is checked before it counts.
+//
+// A value comes back equal or isn't stored: see Append.
 //
 // All functions are safe for concurrent use. Specification: https://github.com/msgpack/msgpack/blob/master/spec.md
 package value
@@ -74,12 +76,11 @@ type reason string
 func (r reason) Error() string { return "cookiesession: internal error: " + string(r) }
 
 const (
-	tooDeep        reason = "it is nested too deeply, or cyclic"
-	tooMuch        reason = "it is too large, or cyclic"
-	otherType      reason = "it is of another type"
-	outOfRange     reason = "it is out of range"
-	otherLength    reason = "it has another length"
-	notItsEncoding reason = "it isn't what such a value encodes to"
+	tooDeep     reason = "it is nested too deeply, or cyclic"
+	tooMuch     reason = "it is too large, or cyclic"
+	otherType   reason = "it is of another type"
+	outOfRange  reason = "it is out of range"
+	otherLength reason = "it has another length"
 )
 
 // valueError is a value that can't be stored, or doesn't fit. Its text names types and never content; what a method of

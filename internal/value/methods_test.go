@@ -1,18 +1,17 @@
 package value
 
 import (
+	"bytes"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -20,25 +19,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// What Append accepts comes back equal, and what wouldn't it refuses. Nothing is lost without a word.
-
 type (
-	Prof struct {
-		Title string
-		Years int
-	}
-	Sparse struct {
-		A string `msgpack:",omitempty"`
-		B []int  `msgpack:",omitempty"`
-	}
-	Outer struct {
-		*Prof
-		Own int
-	}
-	Hollow  struct{ *Prof }
-	Nothing struct{}
-	Stamp   time.Time
-
 	// Coding methods for one way only, on structs and on plain kinds, by value and by pointer.
 	textOut   struct{ A int }
 	textOutN  int
@@ -75,13 +56,6 @@ type (
 	restored struct { // has methods of its own for that
 		time.Time
 		Name string
-	}
-
-	tree struct {
-		Name     string
-		Parent   *tree
-		Children []tree
-		Index    map[string]*tree
 	}
 )
 
@@ -138,88 +112,6 @@ func (v *restored) DecodeMsgpack(d *msgpack.Decoder) (err error) {
 	return errors.Join(err, err2, err3)
 }
 
-// lost is what Append must refuse, with the reason in words.
-func lost[T any](t *testing.T, v T, why string) {
-	t.Helper()
-	b, err := Append(nil, v, 0)
-	if err == nil {
-		var got T
-		err = DecodeInto(b, &got)
-		t.Errorf("%T: stored, and comes back as %#v, %v, want the error that %s", v, got, err, why)
-	} else if !strings.HasPrefix(err.Error(), "cookiesession: a value of type ") || !strings.Contains(err.Error(), why) ||
-		strings.Contains(err.Error(), "secret") {
-		t.Errorf("%T: got %v, want an error that %s", v, err, why)
-	}
-}
-
-const (
-	cantReadBack = "what it encodes to can't be read back"
-	losesAPart   = "its methods for encoding lose a part of it"
-	toNil        = "to nil, which would come back as nil"
-	asInterface  = "which can't be read back"
-)
-
-func TestEmbeddedPointersComeBack(t *testing.T) {
-	equal(t, struct {
-		*Prof
-		Name string
-	}{nil, "name"})
-	equal(t, struct {
-		*Prof
-		Name string
-	}{&Prof{}, "name"})
-	equal(t, struct {
-		*Sparse
-		Name string
-	}{&Sparse{}, "name"})
-	equal(t, struct {
-		*Sparse
-		Name string
-	}{nil, "name"})
-	equal(t, struct{ *Outer }{})
-	equal(t, struct{ *Outer }{&Outer{}})
-	equal(t, struct{ *Outer }{&Outer{Prof: &Prof{Years: 1}}})
-	equal(t, []struct{ *Prof }{{nil}, {&Prof{}}, {nil}})
-	if b := mustAppend(t, Outer{Own: 1}); string(b) != "\x81\xa3Own\x01" {
-		t.Errorf("a nil pointer's fields: got %x, want none", b)
-	}
-	// Nothing of it is stored that would tell whether it is nil.
-	lost(t, struct {
-		*Nothing
-		Name string
-	}{}, "embeds a pointer to a struct without fields")
-	lost(t, struct{ *Hollow }{}, "embeds a pointer to a struct without fields")
-	lost(t, struct{ *base }{}, "embeds an unexported type")
-	type array struct {
-		_msgpack struct{} `msgpack:",as_array"`
-		*Prof
-	}
-	lost(t, array{}, "is stored as a list, but embeds a pointer")
-}
-
-func TestEmbeddedStructsWithTheSameNames(t *testing.T) {
-	equal(t, struct {
-		Title string
-		Prof
-	}{"outer", Prof{Title: "inner"}}) // the embedded one is stored as a field
-	equal(t, struct {
-		Title string
-		*Prof
-	}{"outer", nil})
-	lost(t, struct {
-		Prof
-		Title string
-	}{}, "has two fields of one name")
-	lost(t, struct {
-		Title string
-		Prof  `msgpack:",inline"`
-	}{}, "has two fields of one name")
-	equal(t, struct {
-		Prof  `msgpack:",noinline"`
-		Title string
-	}{Prof{Title: "inner"}, "outer"})
-}
-
 func TestOneWayMethods(t *testing.T) {
 	lost(t, textOut{5}, cantReadBack)
 	lost(t, textOutN(5), cantReadBack)
@@ -265,6 +157,11 @@ func TestOwnMethods(t *testing.T) {
 	lost(t, swallowedByPointer{&now, "name"}, cantReadBack)
 	lost(t, swallowedByPointer{}, "encoding it failed")
 	equal(t, wrapped{now})
+	// Two embedded types of the same methods: neither's are the outer's, and both are fields.
+	equal(t, struct {
+		time.Time
+		netip.Addr
+	}{now, netip.MustParseAddr("::1")})
 }
 
 func TestTypesOfTheStandardLibrary(t *testing.T) {
@@ -273,6 +170,7 @@ func TestTypesOfTheStandardLibrary(t *testing.T) {
 	equal(t, parse("https://user:word@example.com:8080/a%2Fb?q=1#f"))
 	equal(t, &url.URL{Scheme: "mailto", Opaque: "a@example.com"})
 	lost(t, url.URL{Host: "example.com", Path: "a"}, losesAPart) // comes back as /a
+	lost(t, url.URL{Host: "example.com", Path: "a", User: url.User("secret")}, losesAPart)
 	lost(t, struct{ U *url.URL }{&url.URL{Scheme: "HTTPS", Host: "example.com"}}, cantReadBack)
 
 	equal(t, netip.Addr{})
@@ -310,106 +208,88 @@ func TestTypesOfTheStandardLibrary(t *testing.T) {
 	lost(t, msgpack.RawMessage{0xd0, 0x05}, "") // 5 in another form than the one that is stored
 }
 
-func TestInterfaces(t *testing.T) {
-	at := time.Unix(5, 0).UTC()
-	equal(t, struct{ S fmt.Stringer }{})
-	equal(t, struct{ S fmt.Stringer }{at})
-	equal(t, []error{nil})
-	lost(t, struct{ S fmt.Stringer }{time.Hour}, asInterface)
-	lost(t, struct{ S fmt.Stringer }{&at}, asInterface)
-	lost(t, map[string]fmt.Stringer{"a": big.NewInt(1)}, asInterface)
-	lost(t, struct{ Err error }{io.EOF}, asInterface) // errors are compared by identity
-	lost(t, struct{ error }{}, "embeds an unexported type")
-	// An interface without methods holds what Decode returns for it.
-	got := roundTrip(t, struct{ V any }{[]any{Prof{"a", 1}, &at, uuid{1}, role("r")}})
-	want := []any{map[string]any{"Title": "a", "Years": int64(1)}, at, []byte("01000000000000000000000000000000"), "r"}
-	if !reflect.DeepEqual(got.V, want) {
-		t.Errorf("got %#v, want %#v", got.V, want)
+// local decodes itself, so its time is its own affair.
+type local struct{ At time.Time }
+
+var east = time.FixedZone("east", 3600)
+
+func (l local) EncodeMsgpack(e *msgpack.Encoder) error { return e.EncodeTime(l.At) }
+
+func (l *local) DecodeMsgpack(d *msgpack.Decoder) error {
+	at, err := d.DecodeTime()
+	l.At = at.In(east)
+	return err
+}
+
+func TestDecodeIntoLeavesTypesToThemselves(t *testing.T) {
+	want := []local{{time.Unix(1700000000, 5).In(east)}}
+	if got := roundTrip(t, want); got[0] != want[0] {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
-func TestPointersComeBack(t *testing.T) {
-	one, list, none := 1, []int{}, []int(nil)
-	p := &one
-	pp := &p
-	equal(t, struct{ P ***int }{&pp})
-	equal(t, struct{ P *[]int }{&list})
-	equal(t, struct{ P, Q **int }{})
-	p = nil
-	lost(t, struct{ P ***int }{&pp}, toNil)
-	lost(t, struct{ P **int }{&p}, toNil)
-	lost(t, struct{ P *[]int }{&none}, toNil)
-	lost(t, []*map[string]int{new(map[string]int)}, toNil)
-	lost(t, &none, toNil)
-	lost(t, new(any), toNil)
+// wild's methods do what the test asks for.
+type wild struct{ encode func() }
+
+func (w wild) EncodeMsgpack(e *msgpack.Encoder) error {
+	if w.encode != nil {
+		w.encode()
+	}
+	return e.EncodeString("secret")
 }
 
-func TestEmptyAndNilComeBack(t *testing.T) {
-	type all struct {
-		List   []int
-		Bytes  []byte
-		Named  json.RawMessage
-		Texts  []string
-		Map    map[string]int
-		Map2   map[role]string
-		Any    any
-		Anys   []any
-		Pairs  map[string]any
-		Array  [0]int
-		Array2 [0]byte
-	}
-	equal(t, all{})
-	equal(t, all{[]int{}, []byte{}, json.RawMessage{}, []string{}, map[string]int{}, map[role]string{}, []any{}, []any{}, map[string]any{}, [0]int{}, [0]byte{}})
-	zero, at := 0, time.Time{}
-	type omit struct {
-		List  []int          `msgpack:",omitempty"`
-		Bytes []byte         `msgpack:",omitempty"`
-		Map   map[string]int `msgpack:",omitempty"`
-		Any   any            `msgpack:",omitempty"`
-		Ptr   *int           `msgpack:",omitempty"`
-		At    time.Time      `msgpack:",omitempty"`
-		AtPtr *time.Time     `msgpack:",omitempty"`
-		Sub   Sparse         `msgpack:",omitempty"`
-	}
-	if b := mustAppend(t, omit{}); len(b) != 1 {
-		t.Errorf("all omitted: got %x", b)
-	}
-	equal(t, omit{})
-	for _, v := range []any{int64(0), "", false, []any{}} {
-		equal(t, omit{[]int{}, []byte{}, map[string]int{}, v, &zero, at, &at, Sparse{B: []int{}}})
-	}
+func (w *wild) DecodeMsgpack(d *msgpack.Decoder) error {
+	panic("secret")
 }
 
-func TestTypesThatAreMadeOfThemselves(t *testing.T) {
-	leaf := &tree{Name: "leaf", Children: []tree{}}
-	equal(t, tree{"root", leaf, []tree{{Name: "a", Index: map[string]*tree{"x": leaf, "y": nil}}}, nil})
-	equal(t, pair[pair[int, []role], map[string]*pair[uuid, any]]{pair[int, []role]{1, []role{"a"}}, map[string]*pair[uuid, any]{"a": {uuid{2}, "b"}}})
+// raw encodes itself to whatever it holds.
+type raw struct{ b []byte }
+
+func (r raw) MarshalMsgpack() ([]byte, error) {
+	if len(r.b) == 0 {
+		return nil, errSecret
+	}
+	return r.b, nil
 }
 
-// Times come back as the same instant in UTC: their zone and the monotonic clock aren't part of a stored value.
-func TestTimesComeBackInUTC(t *testing.T) {
-	now := time.Now()
-	for _, at := range []time.Time{now, now.In(east), time.Unix(-1, 1), time.Time{}.In(east)} {
-		got := roundTrip(t, struct {
-			At   time.Time
-			Wait time.Duration
-		}{at, time.Hour})
-		if got.At != at.Round(0).UTC() || got.Wait != time.Hour {
-			t.Errorf("got %v, want %v and an hour", got, at)
-		}
-	}
+func (r *raw) UnmarshalMsgpack(b []byte) error {
+	r.b = bytes.Clone(b)
+	return nil
 }
 
-// What is not stored is so by the type's own words.
-func TestFieldsThatAreNotStored(t *testing.T) {
-	if got := roundTrip(t, account{Password: "secret", Hooks: map[int]func(){1: nil}, cache: 5}); !reflect.DeepEqual(got, account{}) {
-		t.Errorf("got %+v, want it empty", got)
+var errSecret = errors.New("secret")
+
+func TestMethodsOfTheUsers(t *testing.T) {
+	for name, v := range map[string]any{
+		"panics":                 wild{encode: func() { panic("secret") }},
+		"panics deep inside":     []any{map[string]wild{"a": {encode: func() { panic(errSecret) }}}},
+		"fails":                  raw{},
+		"an extension":           raw{unhex(t, "d4 05 00")},
+		"a code that isn't one":  raw{[]byte{0xc1}},
+		"two values":             raw{[]byte{1, 2}},
+		"half a value":           raw{[]byte{0xa2, 'a'}},
+		"a list of 2^32-1":       raw{unhex(t, "dd ffffffff")},
+		"integer keys":           raw{unhex(t, "81 01 01")},
+		"one key twice":          raw{unhex(t, "82 a1 61 01 a1 61 02")},
+		"too deep":               raw{nested(33, false)},
+		"too deep where it lies": []raw{{nested(32, false)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Append(nil, v, 0)
+			if err == nil || strings.Contains(err.Error(), "secret") || !strings.HasPrefix(err.Error(), "cookiesession: a value of type ") {
+				t.Errorf("got %v, want an error without the content", err)
+			}
+			if name == "fails" && !errors.Is(err, errSecret) {
+				t.Errorf("got %v, which doesn't wrap what the method returned", err)
+			}
+		})
 	}
-	lost(t, Stamp(time.Now()), "has no fields that are stored")
-	lost(t, struct{ S Stamp }{}, "has no fields that are stored")
-	lost(t, struct{ F func() }{}, "it holds a func()")
-	lost(t, struct{ C *chan int }{new(chan int)}, "it holds a chan int")
-	lost(t, struct {
-		A int `msgpack:"'a'"`
-	}{}, "has a field tag with quotes")
+	if b := mustAppend(t, []raw{{nested(31, false)}}); len(b) != 33 {
+		t.Errorf("31 levels in a list: got %x", b)
+	}
+	if got := fmt.Sprintf("%x", mustAppend(t, raw{unhex(t, "82 a1 62 cd0001 d9 01 61 d30000000000000002")})); got != "82a16102a16201" {
+		t.Errorf("not canonical: got %s", got)
+	}
+	refused[wild](t, "secret", "decoding it failed")
+	refused[[]wild](t, []string{"secret"}, "decoding it failed")
 }
