@@ -169,22 +169,6 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	return refusals
 }
 
-// setState makes st the session's state: what came if that is valid, else a new session.
-func (s *Session) setState(now time.Time, st *state) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state = st
-	if came := st.arrived.facts; !came.has(valid) {
-		st.data = s.newData(now)
-		if !came.has(imported) {
-			st.values = values{}
-		}
-	}
-	if st.values.changes == nil {
-		st.values.changes = st.changes[:0]
-	}
-}
-
 // noteFacts notes what came beside the sealed cookies, or did not.
 func (m *Manager) noteFacts(s *Session, r *received, a *arrival) {
 	if r.names[cookiename.Ended] != 0 {

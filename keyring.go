@@ -111,7 +111,7 @@ func (k *ringKey) period() keyfile.Period {
 	return keyfile.Period{ActivateAt: k.ActivateAt, RetireAt: k.RetireAt}
 }
 
-func (k *ringKey) retired(now time.Time) bool { return k.period().Retired(now) }
+func (k *ringKey) retired(now time.Time) bool { return !k.RetireAt.IsZero() && k.period().Retired(now) }
 
 // RefuseBefore makes every session created before t refused with ReasonRevoked: everybody is logged out who hasn't
 // started or regenerated a session since. If t is still to come, that includes sessions that start before it.

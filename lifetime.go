@@ -7,6 +7,22 @@ import (
 	"time"
 )
 
+// setState makes st the session's state: what came if that is valid, else a new session.
+func (s *Session) setState(now time.Time, st *state) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = st
+	if came := st.arrived.facts; !came.has(valid) {
+		st.data = s.newData(now)
+		if !came.has(imported) {
+			st.values = values{}
+		}
+	}
+	if st.values.changes == nil {
+		st.values.changes = st.changes[:0]
+	}
+}
+
 // newData returns the data of a session that starts now, for as long as was asked for in this request, or else as
 // Config says. Its ID is drawn when somebody needs it.
 func (s *Session) newData(now time.Time) sessionData {
