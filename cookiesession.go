@@ -338,7 +338,7 @@ func (m *Manager) writeValues(b *buffer, s *Session, now time.Time) (saved bool,
 	switch {
 	case action == flashWrite:
 		return saved, m.flash.write(&b.lines, now, b.flash, seconds(m.config.FlashLifetime), s.state.arrived.flash)
-	case action == flashDelete, f != nil && f.isOpened && f.refused && (saved || s.destroyed):
+	case action == flashDelete, f != nil && f.isOpened && !f.isValid && (saved || s.destroyed):
 		m.flash.delete(&b.lines, s.state.arrived.flash)
 	}
 	return saved, nil

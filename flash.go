@@ -79,7 +79,6 @@ func (m *Manager) readFlash(s *Session, f *flash) (refused *RejectError) {
 		f.unread, refused = values{}, m.flash.refusal(ReasonAmbiguous, "")
 	}
 	f.isValid = n == 1
-	f.refused = n != 1
 	if f.isValid {
 		return nil
 	}
@@ -128,14 +127,18 @@ func (f *flash) encode(dst []byte, expires int64) []byte {
 	return appendFlash(dst, expires, &v)
 }
 
-// keptSize returns what the flash cookies that came, and stay, add to the Cookie header. What was refused doesn't count:
-// nobody can read it, and the next response that writes deletes it.
+// keptSize returns what the flash cookies that came, and stay, add to the Cookie header. Once they are open, what doesn't
+// open among them doesn't count: nobody can read it, and some response will replace or delete it.
 func (s *Session) keptSize() int {
-	f := s.state.flash
-	if f == nil || f.isOpened && f.refused {
+	f, m := s.state.flash, s.manager
+	switch {
+	case f == nil || f.isOpened && !f.isValid:
 		return 0
+	case !f.isOpened:
+		return f.cookies.size(cookiename.Flash, m.name)
 	}
-	return f.cookies.size(cookiename.Flash, s.manager.name)
+	_, size := m.flash.count(overhead + len(appendFlash(nil, m.flashExpiry(m.now()), &f.unread)))
+	return size
 }
 
 // flashExpiry returns when messages expire that are left now: parts of a second count, as in Max-Age.
@@ -253,10 +256,10 @@ func (s *Session) Reflash() {
 	}
 }
 
-// keep carries a message on, unless a newer one of its key has been flashed. What wasn't consumed stays by itself: in a
-// prefetch, and when it's too late for any change.
+// keep carries a message on, unless a newer one of its key has been flashed. What came and wasn't consumed stays by itself:
+// in a prefetch, and when it's too late for any change.
 func (s *Session) keep(f *flash, key string) {
-	if f.isValid && !f.consumed {
+	if f.isValid && !f.consumed && f.now.get(key) == nil {
 		return
 	}
 	encoded := f.get(key)

@@ -543,3 +543,231 @@ func TestFlashConcurrently(t *testing.T) {
 	}
 	v.wantMessages("f=1 g0=0 g1=1 g2=2 g3=3 g4=4 g5=5 g6=6 g7=7")
 }
+
+// A page that the browser fetches for later may never be seen: reading messages there doesn't consume them. Whoever keeps
+// them keeps them as they are.
+func TestPrefetchConsumesNothing(t *testing.T) {
+	for _, header := range []struct {
+		name, value string
+		prefetch    bool
+	}{
+		{"Sec-Purpose", "prefetch", true},
+		{"Sec-Purpose", "prefetch;prerender", true},
+		{"Sec-Purpose", "prefetch; anonymous-client-ip", true},
+		{"Sec-Purpose", " prefetch ;prerender", true},
+		{"sec-purpose", "Prefetch", true},
+		{"Purpose", "prefetch", true},
+		{"Purpose", "Prefetch;x", true},
+		{"X-Moz", "prefetch", true},
+		{"Sec-Purpose", "", false},
+		{"Sec-Purpose", "prefetches", false},
+		{"Sec-Purpose", "pre;prefetch", false},
+		{"X-Purpose", "prefetch", false},
+		{"Sec-Fetch-Mode", "prefetch", false},
+	} {
+		for _, test := range []struct {
+			name  string
+			do    func(*cookiesession.Session)
+			wrote string
+			left  string
+		}{
+			{"nothing", touched, "", "old=1 other=2"},
+			{"Flashed", func(s *cookiesession.Session) { s.Flashed("old") }, "", "old=1 other=2"},
+			{"Flashed of another key", func(s *cookiesession.Session) { s.Flashed("nothing") }, "", "old=1 other=2"},
+			{"Flashes", asked, "", "old=1 other=2"},
+			{"Field", func(s *cookiesession.Session) { cookiesession.Field[int]("old").Flashed(s) }, "", "old=1 other=2"},
+			{"Keep of one", func(s *cookiesession.Session) { s.Keep("old") }, "", "old=1 other=2"},
+			{"Keep of none", func(s *cookiesession.Session) { s.Keep() }, "", "old=1 other=2"},
+			{"Reflash", func(s *cookiesession.Session) { s.Reflash() }, "", "old=1 other=2"},
+			{"Flashes and Reflash", func(s *cookiesession.Session) { s.Flashes(); s.Reflash() }, "", "old=1 other=2"},
+			{"a message", flash("new", 3), "[.flash]", "new=3 old=1 other=2"},
+			{"Flashes and a message", func(s *cookiesession.Session) { s.Flashes(); s.Flash("new", 3) }, "[.flash]", "new=3 old=1 other=2"},
+			{"Keep, and a newer message", func(s *cookiesession.Session) { s.Keep("old"); s.Flash("old", 3) }, "[.flash]", "old=3 other=2"},
+			{"FlashNow and Flashes", func(s *cookiesession.Session) { s.FlashNow("now", 3); s.Flashes() }, "", "old=1 other=2"},
+			{"FlashNow kept", func(s *cookiesession.Session) { s.FlashNow("now", 3); s.Keep("now") }, "[.flash]", "now=3 old=1 other=2"},
+			{"FlashNow over an old key, kept", func(s *cookiesession.Session) { s.FlashNow("old", 3); s.Keep("old") }, "[.flash]", "old=3 other=2"},
+			{"FlashNow, all kept", func(s *cookiesession.Session) { s.FlashNow("now", 3); s.Reflash() }, "[.flash]", "now=3 old=1 other=2"},
+			{"Flashes and a change", func(s *cookiesession.Session) { s.Flashes(); s.Put("n", 2) }, "[]", "old=1 other=2"},
+			{"Flashes and logout", func(s *cookiesession.Session) { s.Flashes(); s.Destroy() }, "-[] [ended]", "old=1 other=2"},
+		} {
+			for _, form := range forms {
+				v := newVisitor(t, newManager(t, nil))
+				v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("old", 1); s.Flash("other", 2) })
+				r := requestWith(v.header())
+				r.Header.Set(header.name, header.value)
+				h, err := form.answer(v.m, r, test.do)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wrote := withoutTags(v.wrote(h["Set-Cookie"]))
+				v.jar.SetHeader(site, h)
+				left := v.messages()
+				what := fmt.Sprintf("%s: %s, %s, %s", header.name, header.value, test.name, form.name)
+				if header.prefetch && (wrote != test.wrote || left != test.left) {
+					t.Errorf("%s: wrote %q and left %q, want %q and %q", what, wrote, left, test.wrote, test.left)
+				}
+				if !header.prefetch && test.name == "Flashes" && left != "" {
+					t.Errorf("%s: left %q, want nothing", what, left)
+				}
+				v.visit(asked) // the page is shown
+				v.wantMessages("")
+			}
+		}
+	}
+}
+
+// What was shown in a prefetch is shown again by the page that is seen, and by no other.
+func TestPrefetchedPageIsShown(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		first := true
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if first {
+				first = false
+				m.Get(r).Flash("f", "saved")
+				return
+			}
+			fmt.Fprint(w, m.Get(r).Flashed("f"))
+		})))
+		v.get()
+		for i, want := range []string{"saved", "saved", "saved", "<nil>"} {
+			r := v.request(http.MethodGet, "")
+			if i < 2 {
+				r.Header.Set("Sec-Purpose", "prefetch;prerender")
+			}
+			if a := v.do(r); a.body != want {
+				t.Errorf("request %d showed %q, want %q", i, a.body, want)
+			}
+		}
+	})
+}
+
+// An expired message of another Path or Domain is no rival of a good one, in either order.
+func TestExpiredFlashIsNoRival(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newManager(t, nil))
+		v.visit(flash("f", "old"))
+		old := v.header()
+		time.Sleep(11 * time.Minute)
+		v.visit(flash("f", "new"))
+		for _, header := range []string{old + "; " + v.header(), v.header() + "; " + old} {
+			if got := load(v.m, header).Flashed("f"); got != "new" {
+				t.Errorf("got %v, want new", got)
+			}
+		}
+	})
+}
+
+// deadFlash returns flash cookies that don't open, which take about size bytes, and whatever is good of them after good.
+func deadFlash(t *testing.T, size int, kind string) string {
+	t.Helper()
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.MaxSize = 20000
+		if kind == "of another key" {
+			c.Keys = newRing(t, cookiesession.GenerateKey("old"))
+		}
+	})
+	lines, err := response(m, flash("f", random(size*3/4-200)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pairs := pairsOf(cookieHeader(lines))
+	switch kind {
+	case "torn":
+		pairs = pairs[:len(pairs)-1]
+		pairs = append(pairs, pair{flashName + ".5", random(3000)})
+	case "parts alone":
+		pairs = pairs[1:]
+		pairs = append(pairs, pair{flashName + ".5", random(3000)})
+	case "forged":
+		pairs[0].value = pairs[0].value[:60] + "AAAA" + pairs[0].value[64:]
+	case "malformed":
+		pairs[0].value = "x" + pairs[0].value
+	case "too many":
+		for i := range 5 {
+			pairs = append(pairs, pair{flashName, fmt.Sprint("1AAA", i)})
+		}
+	}
+	return join(pairs...)
+}
+
+// Flash cookies that don't open take nobody's room: a login works beside 6 kB of them, and deletes them.
+func TestDeadFlashTakesNoRoom(t *testing.T) {
+	for _, kind := range []string{"of another key", "torn", "parts alone", "forged", "malformed", "too many"} {
+		dead := deadFlash(t, 6144, kind)
+		for name, test := range map[string]struct {
+			do      func(*cookiesession.Session)
+			deletes bool
+		}{
+			"login":           {login, true},
+			"a CSRF token":    {func(s *cookiesession.Session) { s.CSRFToken() }, true},
+			"a large change":  {put("v", random(3000)), true},
+			"logout":          {destroy, true},
+			"read":            {touched, false},
+			"the Size":        {func(s *cookiesession.Session) { s.Put("n", 1); s.Size() }, true},
+			"messages read":   {func(s *cookiesession.Session) { s.Flashes(); login(s) }, true},
+			"another message": {func(s *cookiesession.Session) { login(s); s.Flash("f", random(1000)) }, true},
+			"message alone":   {flash("f", random(1000)), true},
+		} {
+			for _, form := range forms {
+				for _, have := range []bool{false, true} {
+					v := newVisitor(t, newManager(t, nil))
+					if have {
+						v.visit(put("n", 0))
+					}
+					for _, p := range pairsOf(dead) {
+						v.setCookie(strings.TrimPrefix(p.name, cookieName), p.value)
+					}
+					header := v.header()
+					if kind == "too many" {
+						header += "; " + dead
+					}
+					h, err := form.answer(v.m, requestWith(header), test.do)
+					if err != nil {
+						t.Errorf("%s, %s, %s: %v", kind, name, form.name, err)
+						continue
+					}
+					v.jar.SetHeader(site, h)
+					left := slices.DeleteFunc(v.names(), func(name string) bool { return !strings.HasPrefix(name, ".flash") })
+					if strings.Contains(name, "message") && name != "messages read" {
+						if got := v.load().Flashed("f"); got != random(1000) || len(left) != 1 {
+							t.Errorf("%s, %s, %s: got another message, cookies %q", kind, name, form.name, left)
+						}
+						continue
+					}
+					if deleted := len(left) == 0; deleted != test.deletes {
+						t.Errorf("%s, %s, %s: left %q, want it deleted %v", kind, name, form.name, left, test.deletes)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Beside a message that is good, too, what doesn't open takes no room.
+func TestDeadFlashBesideGoodTakesNoRoom(t *testing.T) {
+	for _, kind := range []string{"of another key", "forged", "malformed"} {
+		dead := deadFlash(t, 6144, kind)
+		for _, order := range []string{"before", "behind"} {
+			for _, form := range forms {
+				v := newVisitor(t, newManager(t, nil))
+				v.visit(both(1, "message"))
+				header := dead + "; " + v.header()
+				if order == "behind" {
+					header = v.header() + "; " + dead
+				}
+				h, err := form.answer(v.m, requestWith(header), login)
+				if got := cookieNames(h); err != nil || got != cookieName {
+					t.Errorf("%s, %s, %s: wrote %q, %v; want the login", kind, order, form.name, got, err)
+				}
+				if got := load(v.m, header).Flashed("f"); got != "message" {
+					t.Errorf("%s, %s: got message %v", kind, order, got)
+				}
+				// The good one does count.
+				if _, err := form.answer(v.m, requestWith(header), put("w", random(5000))); err == nil {
+					t.Errorf("%s, %s, %s: more than MaxSize was saved", kind, order, form.name)
+				}
+			}
+		}
+	}
+}

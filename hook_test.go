@@ -451,3 +451,257 @@ func fixedKey() cookiesession.Key {
 	}
 	return cookiesession.Key{Label: "test", Secret: secret}
 }
+
+// A failingHook is a Manager whose Revoked or Import fails while down is not nil.
+type failingHook struct {
+	*web
+	down *error
+}
+
+// failingHooks returns one for each hook and way of failing, and a visitor whom it would know otherwise.
+func failingHooks(t *testing.T, change func(*cookiesession.Config)) map[string]func() (failingHook, *visitor) {
+	revoked := func(answer bool) func() (failingHook, *visitor) {
+		return func() (failingHook, *visitor) {
+			h := failingHook{down: new(error)}
+			h.web = newWeb(t, func(c *cookiesession.Config) {
+				c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return answer && *h.down != nil, *h.down }
+				change(c)
+			})
+			v := newVisitor(t, h.Manager)
+			v.visit(func(s *cookiesession.Session) { s.Put("user", "ada"); s.Put("v", random(3500)) })
+			return h, v
+		}
+	}
+	imported := func(values map[string]any) func() (failingHook, *visitor) {
+		return func() (failingHook, *visitor) {
+			h := failingHook{down: new(error)}
+			h.web = newWeb(t, func(c *cookiesession.Config) {
+				withImport(c)
+				hook := c.Import
+				c.Import = func(r *http.Request) (map[string]any, error) {
+					if *h.down != nil {
+						return values, *h.down
+					}
+					return hook(r)
+				}
+				change(c)
+			})
+			return h, remembers(t, h.Manager)
+		}
+	}
+	return map[string]func() (failingHook, *visitor){
+		"Revoked": revoked(false), "Revoked, and says yes": revoked(true),
+		"Import": imported(nil), "Import, and has values": imported(map[string]any{"user": "mallory"}),
+	}
+}
+
+// A hook that fails, as a database does, decides nothing: the visitor is anonymous for this request, pages that only read
+// are served, and what would take the place of the session that nobody could check isn't saved. Afterwards it is there
+// again.
+func TestFailingHookReplacesNothing(t *testing.T) {
+	down := errors.New("database is down")
+	for name, make := range failingHooks(t, func(*cookiesession.Config) {}) {
+		for what, test := range map[string]struct {
+			do    func(*cookiesession.Session)
+			fails bool
+			wrote string
+		}{
+			"read":                    {func(s *cookiesession.Session) { s.Get("user"); s.All() }, false, ""},
+			"an ID":                   {func(s *cookiesession.Session) { s.ID() }, false, ""},
+			"a token verified":        {func(s *cookiesession.Session) { s.VerifyCSRFToken("x") }, false, ""},
+			"Regenerate of nothing":   {func(s *cookiesession.Session) { s.Regenerate() }, false, ""},
+			"Remember of nothing":     {func(s *cookiesession.Session) { s.Remember(time.Hour) }, false, ""},
+			"a value taken back":      {func(s *cookiesession.Session) { s.Put("n", 1); s.Delete("n") }, false, ""},
+			"Clear":                   {func(s *cookiesession.Session) { s.Clear() }, false, ""},
+			"a message":               {flash("f", 1), false, "[.flash]"}, // no part of the session
+			"a value":                 {put("n", 1), true, ""},
+			"a counter":               {func(s *cookiesession.Session) { s.Increment("n", 1) }, true, ""},
+			"a CSRF token":            {func(s *cookiesession.Session) { s.CSRFToken() }, true, ""},
+			"a login":                 {login, true, ""},
+			"a remembered login":      {func(s *cookiesession.Session) { login(s); s.Remember(time.Hour) }, true, ""},
+			"a value and a message":   {both(1, 2), true, ""},
+			"a value, then too large": {func(s *cookiesession.Session) { s.Put("n", 1); s.Put("v", tooLarge) }, true, ""},
+		} {
+			for _, form := range forms {
+				t.Run(name+"/"+what+"/"+form.name, func(t *testing.T) {
+					m, v := make()
+					before := v.header()
+					*m.down = down
+					h, err := form.answer(m.Manager, requestWith(before), func(s *cookiesession.Session) {
+						if !s.IsNew() || s.Has("user") {
+							t.Errorf("got user %v of a visitor of whom nobody knows", s.Get("user"))
+						}
+						test.do(s)
+					})
+					if got := v.wrote(h["Set-Cookie"]); got != test.wrote {
+						t.Errorf("wrote %s, want %q", got, test.wrote)
+					}
+					switch {
+					case !test.fails:
+						if err != nil {
+							t.Error(err)
+						}
+					case form.name == "Handler":
+						if err == nil || err.Error() != "status 503" {
+							t.Errorf("got %v, want status 503", err)
+						}
+					case err != down:
+						t.Errorf("Save returns %v, want the hook's error", err)
+					}
+					v.jar.SetHeader(site, h)
+					*m.down = nil
+					if got := v.get("user"); got != "ada" {
+						t.Errorf("afterwards user is %v, want ada", got)
+					}
+				})
+			}
+		}
+	}
+}
+
+// Destroy needs to know nothing: it works while a hook fails, and what is put then starts a new session.
+func TestDestroyWhileHookFails(t *testing.T) {
+	for name, make := range failingHooks(t, func(*cookiesession.Config) {}) {
+		for what, do := range map[string]func(*cookiesession.Session){
+			"alone":           destroy,
+			"after a value":   func(s *cookiesession.Session) { s.Put("n", 1); s.Destroy() },
+			"then a value":    func(s *cookiesession.Session) { s.Destroy(); s.Put("n", 1) },
+			"then a login":    func(s *cookiesession.Session) { s.Destroy(); login(s) },
+			"with a message":  func(s *cookiesession.Session) { s.Destroy(); s.Flash("f", "bye") },
+			"then a mistake":  func(s *cookiesession.Session) { s.Destroy(); s.Put("n", func() {}) },
+			"twice, and more": func(s *cookiesession.Session) { s.Destroy(); s.Put("n", 1); s.Destroy(); s.CSRFToken() },
+		} {
+			for _, form := range forms {
+				m, v := make()
+				slow := v.load()
+				slow.Put("late", true)
+				*m.down = errors.New("database is down")
+				h, err := form.answer(m.Manager, requestWith(v.header()), do)
+				if (err != nil) != (what == "then a mistake") {
+					t.Errorf("%s, %s, %s: %v", name, what, form.name, err)
+				}
+				v.jar.SetHeader(site, h)
+				*m.down = nil
+				if s := v.load(); s.Has("user") != (what == "then a login") {
+					t.Errorf("%s, %s, %s: user %v afterwards", name, what, form.name, s.Get("user"))
+				}
+				if strings.HasPrefix(name, "Revoked") {
+					v.answer(slow)
+					v.wantState("ended")
+				}
+			}
+		}
+	}
+}
+
+// ErrorHandler gets the hook's error, and answers as it likes.
+func TestErrorHandlerOfFailingHook(t *testing.T) {
+	down := errors.New("database is down")
+	for status, handle := range map[int]func(w http.ResponseWriter){
+		503: func(http.ResponseWriter) {},
+		200: func(w http.ResponseWriter) { w.WriteHeader(200) },
+		502: func(w http.ResponseWriter) { http.Error(w, "later", 502) },
+	} {
+		var got error
+		for name, make := range failingHooks(t, func(c *cookiesession.Config) {
+			c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err error) { got = err; handle(w) }
+		}) {
+			m, v := make()
+			*m.down = down
+			rec := httptest.NewRecorder()
+			m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				m.Get(r).CSRFToken()
+				http.Error(w, "not found", 404)
+			})).ServeHTTP(rec, requestWith(v.header()))
+			if got != down || rec.Code != status || len(rec.Result().Cookies()) > 0 || strings.Contains(rec.Body.String(), "not found") {
+				t.Errorf("%s: got error %v, status %d, body %q; want %d", name, got, rec.Code, rec.Body, status)
+			}
+		}
+	}
+}
+
+// A form that is sent while a hook fails isn't refused as forged: nobody knows. What needs no token is served.
+func TestProtectCSRFWhileHookFails(t *testing.T) {
+	for name, make := range failingHooks(t, func(*cookiesession.Config) {}) {
+		m, v := make()
+		token := ""
+		v.visit(func(s *cookiesession.Session) { token = s.CSRFToken() })
+		if strings.HasPrefix(name, "Import") {
+			v = remembers(t, m.Manager) // or it wouldn't be asked
+		}
+		*m.down = errors.New("database is down")
+		for method, want := range map[string]int{"GET": 200, "HEAD": 200, "POST": 503, "DELETE": 503} {
+			rec := httptest.NewRecorder()
+			r := requestWith(v.header())
+			r.Method = method
+			r.Header.Set(cookiesession.CSRFHeader, token)
+			m.Handler(m.ProtectCSRF(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))).ServeHTTP(rec, r)
+			if rec.Code != want || len(rec.Result().Cookies()) > 0 {
+				t.Errorf("%s, %s: got %d with %q, want %d", name, method, rec.Code, cookieNames(rec.Result().Header), want)
+			}
+		}
+		if got := m.Stats().CSRFRefused; len(got) > 0 {
+			t.Errorf("%s: counted %v as refused", name, got)
+		}
+	}
+}
+
+// A database that is down for minutes doesn't fill the log: it is told once a second, whatever the requests do.
+func TestFailingHookIsLoggedOnceASecond(t *testing.T) {
+	for what, do := range map[string]func(*cookiesession.Session){"read": touched, "change": put("n", 1), "logout": destroy} {
+		for _, form := range forms {
+			synctest.Test(t, func(t *testing.T) {
+				for name, make := range failingHooks(t, func(*cookiesession.Config) {}) {
+					m, v := make()
+					*m.down = errors.New("database is down")
+					m.log.take()
+					for range 100 { // in ten seconds
+						form.answer(m.Manager, requestWith(v.header()), do)
+						time.Sleep(100 * time.Millisecond)
+					}
+					if got := strings.Count(m.log.take(), "\n"); got != 10 && got != 11 { // seconds begun
+						t.Errorf("%s, %s, %s: logged %d lines in ten seconds, want one a second", name, what, form.name, got)
+					}
+				}
+			})
+		}
+	}
+}
+
+// An error of Revoked has no session's lease renewed, and no marker forgotten.
+func TestFailingRevokedTouchesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down error
+		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
+			c.IdleTimeout = time.Hour
+			c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return false, down }
+		}))
+		v.visit(put("n", 1))
+		v.setCookie(".ended.AAAAAAAAAAA", "1") // old
+		v.setCookie(".1", "AAAAold")
+		time.Sleep(10 * time.Minute)
+		down = errors.New("database is down")
+		if lines := v.visit(touched); len(lines) > 0 {
+			t.Errorf("wrote %s, want nothing", v.wrote(lines))
+		}
+		down = nil
+		if got, want := v.wrote(v.visit(touched)), "-[.ended.AAAAAAAAAAA] [.lease]"; got != want {
+			t.Errorf("afterwards it wrote %s, want %s", got, want)
+		}
+	})
+}
+
+// Values that Import found but that can't be used are no failure of a moment: a session may start without them.
+func TestUnusableImportBarsNothing(t *testing.T) {
+	for name, values := range map[string]map[string]any{"not encodable": {"f": func() {}}, "too large": {"v": random(9000)}} {
+		for _, form := range forms {
+			m := newManager(t, func(c *cookiesession.Config) {
+				c.Import = func(*http.Request) (map[string]any, error) { return values, nil }
+			})
+			h, err := form.answer(m, requestWith("legacy=ada"), put("n", 1))
+			if got := cookieNames(h); err != nil || got != cookieName {
+				t.Errorf("%s, %s: wrote %q, %v; want a session", name, form.name, got, err)
+			}
+		}
+	}
+}

@@ -164,7 +164,9 @@ func (m *Manager) answerUnsaved(w http.ResponseWriter, r *http.Request, status i
 		m.config.ErrorHandler(page, r, err)
 		return
 	}
-	m.config.Logger.Error("cookiesession: session not saved", "error", err)
+	if status != http.StatusServiceUnavailable { // a hook's failure has been logged, as often as it should be
+		m.config.Logger.Error("cookiesession: session not saved", "error", err)
+	}
 	http.Error(page, http.StatusText(status), status)
 }
 

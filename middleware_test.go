@@ -1,13 +1,16 @@
 package cookiesession_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -477,5 +480,141 @@ func TestPanic(t *testing.T) {
 				m.wantStats(1+uint64(strings.Count(test.values, "new")), 0, 0)
 			})
 		})
+	}
+}
+
+// upload returns a form with a file of size bytes, and its Content-Type.
+func upload(t *testing.T, size int) (body []byte, contentType string) {
+	t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	part, err := w.CreateFormFile("file", "large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	part.Write(make([]byte, size))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes(), w.FormDataContentType()
+}
+
+// temporaryFiles returns a count of the files that package os has made since, and not removed.
+func temporaryFiles(t *testing.T) func() int {
+	t.Helper()
+	directory := t.TempDir()
+	t.Setenv("TMPDIR", directory)
+	return func() int {
+		entries, err := os.ReadDir(directory)
+		if err != nil {
+			t.Error(err)
+		}
+		return len(entries)
+	}
+}
+
+// The temporary files of a form that was parsed inside Handler go when the request ends, as without the library: net/http
+// removes those of the request that it made, which the application never sees.
+func TestFormFilesAreRemoved(t *testing.T) {
+	const size, memory = 1 << 16, 1 << 10
+	files := temporaryFiles(t)
+	body, contentType := upload(t, size)
+	recovering := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() { recover() }()
+			next.ServeHTTP(w, r)
+		})
+	}
+	mux := func(next http.Handler) http.Handler {
+		m := http.NewServeMux()
+		m.Handle("POST /{path...}", next)
+		return m
+	}
+	other := newManager(t, func(c *cookiesession.Config) { c.Name = "other" })
+	type wrap = func(m *web, h http.Handler) http.Handler
+	for _, test := range []struct {
+		name   string
+		wrap   wrap
+		panics bool
+	}{
+		{"no Handler", func(_ *web, h http.Handler) http.Handler { return h }, false},
+		{"Handler", func(m *web, h http.Handler) http.Handler { return m.Handler(h) }, false},
+		{"a mux inside", func(m *web, h http.Handler) http.Handler { return m.Handler(mux(h)) }, false},
+		{"a mux outside", func(m *web, h http.Handler) http.Handler { return mux(m.Handler(h)) }, false},
+		{"Handler twice", func(m *web, h http.Handler) http.Handler { return m.Handler(m.Handler(h)) }, false},
+		{"two Managers", func(m *web, h http.Handler) http.Handler { return m.Handler(other.Handler(h)) }, false},
+		{"ProtectCSRF, with the token in the header", func(m *web, h http.Handler) http.Handler { return m.Handler(m.ProtectCSRF(h)) }, false},
+		{"recovered outside", func(m *web, h http.Handler) http.Handler { return recovering(m.Handler(h)) }, true},
+		{"recovered outside of two Managers", func(m *web, h http.Handler) http.Handler { return recovering(m.Handler(other.Handler(h))) }, true},
+		{"recovered outside of ProtectCSRF", func(m *web, h http.Handler) http.Handler { return recovering(m.Handler(m.ProtectCSRF(h))) }, true},
+		{"recovered inside", func(m *web, h http.Handler) http.Handler { return m.Handler(recovering(h)) }, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			onEachProtocol(t, func(t *testing.T, proto string) {
+				m := newWeb(t, nil)
+				user := newVisitor(t, m.Manager)
+				token := ""
+				user.visit(func(s *cookiesession.Session) { token = s.CSRFToken() })
+				during := 0
+				v := m.serve(t, proto, test.wrap(m, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					if err := r.ParseMultipartForm(memory); err != nil {
+						t.Error(err)
+						return
+					}
+					during = files()
+					file, _, err := r.FormFile("file")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer file.Close()
+					if n, err := io.Copy(io.Discard, file); n != size || err != nil {
+						t.Errorf("read %d bytes, %v; want %d", n, err, size)
+					}
+					if test.panics {
+						panic("boom")
+					}
+				})))
+				r := v.request(http.MethodPost, string(body))
+				r.Header.Set("Content-Type", contentType)
+				r.Header.Set("Cookie", user.header())
+				r.Header.Set(cookiesession.CSRFHeader, token)
+				v.do(r)
+				v.Close() // waits for the request's end
+				if got := files(); during != 1 || got != 0 {
+					t.Errorf("got %d files while the handler ran, want 1; %d at the end, want none", during, got)
+				}
+			})
+		})
+	}
+}
+
+// A form that was parsed outside of Handler is its owner's.
+func TestFormParsedOutside(t *testing.T) {
+	files := temporaryFiles(t)
+	body, contentType := upload(t, 1<<16)
+	m := newWeb(t, nil)
+	inner := m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if _, _, err := r.FormFile("file"); err != nil {
+			t.Error(err)
+		}
+	}))
+	after := 0
+	v := m.serve(t, "HTTP/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseMultipartForm(1 << 10); err != nil {
+			t.Error(err)
+		}
+		form := r.MultipartForm
+		inner.ServeHTTP(w, r)
+		if after = files(); r.MultipartForm != form {
+			t.Error("got another form after Handler")
+		}
+	}))
+	r := v.request(http.MethodPost, string(body))
+	r.Header.Set("Content-Type", contentType)
+	v.do(r)
+	v.Close()
+	if got := files(); after != 1 || got != 0 {
+		t.Errorf("got %d files after Handler, want 1; %d at the end, want none", after, got)
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/http/httputil"
 	"net/textproto"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -498,4 +500,257 @@ func TestReverseProxyNotSaved(t *testing.T) {
 			t.Errorf("got %d, %d bytes, %v; want an error page", a.StatusCode, len(a.body), a.Header)
 		}
 	})
+}
+
+// What others write about the session's cookies: an upstream with the same Config, a Manager of the same name inside, the
+// handler itself. A response that writes nothing removes nothing.
+
+// TestUpstreamKeepsItsSession has a gateway that only uses its session in front of an application with the same Config.
+func TestUpstreamKeepsItsSession(t *testing.T) {
+	for name, use := range map[string]func(m *web, w http.ResponseWriter, r *http.Request){
+		"ignores":          func(*web, http.ResponseWriter, *http.Request) {},
+		"reads":            func(m *web, _ http.ResponseWriter, r *http.Request) { m.Get(r).Get("n") },
+		"asks who it is":   func(m *web, _ http.ResponseWriter, r *http.Request) { m.Get(r).ID(); m.Get(r).IsNew() },
+		"verifies a token": func(m *web, _ http.ResponseWriter, r *http.Request) { m.Get(r).VerifyCSRFToken("x") },
+		"puts what is": func(m *web, _ http.ResponseWriter, r *http.Request) {
+			if s := m.Get(r); s.Has("n") {
+				s.Put("n", s.Get("n"))
+			}
+		},
+		"changes and back":  func(m *web, _ http.ResponseWriter, r *http.Request) { m.Get(r).Put("m", 1); m.Get(r).Delete("m") },
+		"loads":             func(m *web, _ http.ResponseWriter, r *http.Request) { m.Load(r) },
+		"saves what it has": func(m *web, w http.ResponseWriter, r *http.Request) { m.Get(r).Keys(); m.Save(w.Header(), m.Get(r)) },
+	} {
+		for _, idle := range []time.Duration{0, 100 * time.Second} { // with a lease to write every other request
+			t.Run(fmt.Sprint(name, "/", idle), func(t *testing.T) {
+				onEachProtocol(t, func(t *testing.T, proto string) {
+					m := newWeb(t, withIdle(idle))
+					now := time.Now()
+					m.SetClock(func() time.Time { return now })
+					app := newWeb(t, withIdle(idle))
+					app.SetClock(func() time.Time { return now })
+					upstream := app.serve(t, proto, app.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						s := app.Get(r)
+						switch r.URL.Path {
+						case "/count":
+							s.Increment("n", 1)
+							s.Put("v", random(int(s.Get("n").(int64))%3*1800)) // one cookie, two and back
+						case "/login":
+							login(s)
+						case "/flash":
+							s.Flash("f", "saved")
+						case "/logout":
+							s.Destroy()
+						}
+						io.WriteString(w, "body")
+					})))
+					v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						use(m, w, r)
+						proxy := httputil.NewSingleHostReverseProxy(mustURL(t, upstream.URL))
+						proxy.Transport = upstream.Client().Transport
+						proxy.ServeHTTP(w, r)
+					})))
+					visit := func(path string) {
+						r := v.request(http.MethodGet, "")
+						r.URL.Path = path
+						a := v.do(r)
+						<-app.returned
+						checkLines(t, a.Header["Set-Cookie"])
+						now = now.Add(6 * time.Second)
+					}
+					for i := range 5 {
+						visit("/count")
+						if got := v.session().Get("n"); got != int64(i+1) {
+							t.Fatalf("counted to %v, want %d", got, i+1)
+						}
+					}
+					id := v.session().ID()
+					visit("/login")
+					if s := v.session(); s.Get("user") != "ada" || s.ID() == id {
+						t.Errorf("after the upstream's login: user %v, the same ID %v", s.Get("user"), s.ID() == id)
+					}
+					visit("/flash")
+					if got := v.session().Flashed("f"); got != "saved" {
+						t.Errorf("got message %v of the upstream", got)
+					}
+					old := v.jar.Header(mustURL(t, v.URL))
+					visit("/logout")
+					if s := v.session(); !s.IsNew() {
+						t.Errorf("after the upstream's logout the session holds %v", s.Keys())
+					}
+					r := requestWith(old, v.jar.Header(mustURL(t, v.URL)))
+					if s, _ := m.Load(r); s.Rejected() == nil || s.Rejected().Reason != cookiesession.ReasonEnded {
+						t.Errorf("what was logged out is refused with %v, want ended", s.Rejected())
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestUpstreamAndGatewayWrite has both write: lines for cookies that the gateway writes give way to its own, the others
+// stay.
+func TestUpstreamAndGatewayWrite(t *testing.T) {
+	var upstream []string
+	for _, suffix := range []string{"", ".1", ".5", ".flash", ".flash.1", ".lease", ".here", ".ended.AAAAAAAAAAA"} {
+		upstream = append(upstream, cookieName+suffix+"=theirs; Path=/; HttpOnly; Secure")
+	}
+	for _, test := range []struct {
+		name     string
+		gateway  func(*cookiesession.Session)
+		replaced string
+	}{
+		{"nothing", touched, ""},
+		{"change", put("n", 2), "[]"},
+		{"two cookies", put("v", random(3500)), "[.1] []"},
+		{"flash", flash("f", 1), "[.flash]"},
+		{"session and flash", both(1, 2), "[.flash] []"},
+		{"login", login, "[]"},
+		{"logout", destroy, "[]"},
+		{"logout, and a session anew", func(s *cookiesession.Session) { s.Destroy(); s.Put("n", 2) }, "[]"},
+		{"failure", put("v", tooLarge), ""},
+		{"failure after logout", func(s *cookiesession.Session) { s.Destroy(); s.Put("v", tooLarge) }, "[]"},
+	} {
+		for _, form := range forms {
+			m := newManager(t, nil)
+			v := newVisitor(t, m)
+			v.visit(put("n", 1))
+			var h http.Header
+			if form.name == "Handler" {
+				rec := httptest.NewRecorder()
+				m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					test.gateway(m.Get(r))
+					w.Header()["Set-Cookie"] = slices.Clone(upstream)
+				})).ServeHTTP(rec, requestWith(v.header()))
+				h = rec.Result().Header
+			} else {
+				s := v.load()
+				test.gateway(s)
+				h = http.Header{"Set-Cookie": slices.Clone(upstream)}
+				m.Save(h, s)
+			}
+			checkLines(t, h["Set-Cookie"])
+			gone := slices.DeleteFunc(slices.Clone(upstream), func(line string) bool { return slices.Contains(h["Set-Cookie"], line) })
+			if got := v.wrote(gone); got != test.replaced {
+				t.Errorf("%s, %s: replaced %q, want %q; left %s", test.name, form.name, got, test.replaced, v.wrote(h["Set-Cookie"]))
+			}
+		}
+	}
+}
+
+// TestManagersOfOneName has two Managers with one Config around the application, as when a library brings its own: what
+// the inner one writes stays, unless the outer one writes the same cookie.
+func TestManagersOfOneName(t *testing.T) {
+	type uses = func(*cookiesession.Session)
+	logout := func(s *cookiesession.Session) { s.Destroy() }
+	for _, test := range []struct {
+		name         string
+		outer, inner uses
+		want         string // what the next request brings
+	}{
+		{"the outer one reads, the inner one changes", touched, put("inner", 1), "inner=1 n=1"},
+		{"the outer one changes, the inner one reads", put("outer", 1), touched, "n=1 outer=1"},
+		{"the outer one reads, the inner one logs in", touched, login, "n=1 user=ada"},
+		{"the outer one reads, the inner one logs out", touched, logout, ""},
+		{"the outer one logs out, the inner one reads", logout, touched, ""},
+		{"both change: the outer one comes last", put("outer", 1), put("inner", 1), "n=1 outer=1"},
+		{"both log out", logout, logout, ""},
+		{"the outer one leaves a message, the inner one changes", flash("f", 1), put("inner", 1), "inner=1 n=1"},
+		{"the outer one changes, the inner one logs out", put("outer", 1), logout, ""}, // the marker stays
+		{"neither uses it", nothing, nothing, "n=1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			onEachProtocol(t, func(t *testing.T, proto string) {
+				outer, inner := newWeb(t, nil), newWeb(t, nil)
+				prepared := false
+				v := outer.serve(t, proto, outer.Handler(inner.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if !prepared {
+						prepared = true
+						inner.Get(r).Put("n", 1)
+						return
+					}
+					test.outer(outer.Get(r))
+					test.inner(inner.Get(r))
+					io.WriteString(w, "body")
+				}))))
+				v.get()
+				a := v.get()
+				checkLines(t, a.Header["Set-Cookie"])
+				r := requestWith(v.jar.Header(mustURL(t, v.URL)))
+				s, _ := outer.Load(r)
+				wantValues(t, s, test.want)
+			})
+		})
+	}
+}
+
+// TestHandlerDeletesTheCookie itself, as people do who don't know Destroy. What the response writes comes last.
+func TestHandlerDeletesTheCookie(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		for _, path := range []string{"/", ""} {
+			for name, test := range map[string]struct {
+				do   func(*cookiesession.Session)
+				gone bool
+			}{
+				"not used": {nothing, true},
+				"read":     {touched, true},
+				"flash":    {flash("f", 1), true},
+				"changed":  {put("n", 2), false},
+				"login":    {login, false},
+			} {
+				m := newWeb(t, nil)
+				prepared := false
+				v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if !prepared {
+						prepared = true
+						m.Get(r).Put("n", 1)
+						return
+					}
+					if name != "not used" {
+						test.do(m.Get(r))
+					}
+					http.SetCookie(w, &http.Cookie{Name: m.CookieName(), Path: path, MaxAge: -1, Secure: true})
+				})))
+				v.get()
+				a := v.get()
+				if got := len(a.Header["Set-Cookie"]); got != 1 && name != "flash" || got != 2 && name == "flash" {
+					t.Errorf("%s: wrote %q", name, a.Header["Set-Cookie"])
+				}
+				if path == "" {
+					continue // no __Host- cookie is deleted without it
+				}
+				if got := v.session().IsNew(); got != test.gone {
+					t.Errorf("%s: the session is gone: %v, want %v", name, got, test.gone)
+				}
+			}
+		}
+	})
+}
+
+// TestTwoSavesIntoOneResponse has two middlewares that each load the session of the request, in the explicit form: the one
+// that only reads removes nothing.
+func TestTwoSavesIntoOneResponse(t *testing.T) {
+	m := newManager(t, nil)
+	for _, order := range []string{"writer first", "reader first"} {
+		v := newVisitor(t, m)
+		v.visit(put("n", 1))
+		writer, reader := v.load(), v.load()
+		writer.Put("n", 2)
+		reader.Get("n")
+		saved := []*cookiesession.Session{writer, reader}
+		if order == "reader first" {
+			slices.Reverse(saved)
+		}
+		h := http.Header{}
+		for _, s := range append(saved, saved...) {
+			if err := m.Save(h, s); err != nil {
+				t.Fatal(err)
+			}
+			checkLines(t, h["Set-Cookie"])
+		}
+		v.jar.SetHeader(site, h)
+		if got := v.get("n"); got != int64(2) {
+			t.Errorf("%s: n is %v, want 2", order, got)
+		}
+	}
 }

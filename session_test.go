@@ -18,6 +18,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/seed-50e21e88/cookiesession"
 )
@@ -484,4 +485,57 @@ func logged(handler func(io.Writer) slog.Handler, thing any) string {
 	var b strings.Builder
 	slog.New(handler(&b)).Info("shown", "thing", thing, slog.Group("group", "thing", thing))
 	return b.String()
+}
+
+// A key is copied when it is stored: Fiber's c.Params, and other parsers, use a string's memory again.
+func TestKeysAreCopied(t *testing.T) {
+	for name, test := range map[string]struct {
+		do   func(s *cookiesession.Session, key string)
+		want any
+	}{
+		"Put":                {func(s *cookiesession.Session, key string) { s.Put(key, "x") }, "x"},
+		"Put nil, then more": {func(s *cookiesession.Session, key string) { s.Put(key, nil); s.Put(key, "x") }, "x"},
+		"Increment":          {func(s *cookiesession.Session, key string) { s.Increment(key, 1) }, int64(1)},
+		"Push":               {func(s *cookiesession.Session, key string) { s.Push(key, "x"); s.Push(key, "y") }, []any{"x", "y"}},
+		"Field.Put":          {func(s *cookiesession.Session, key string) { cookiesession.Field[string](key).Put(s, "x") }, "x"},
+		"Field.Update": {func(s *cookiesession.Session, key string) {
+			cookiesession.Field[int](key).Update(s, func(n int) int { return n + 1 })
+		}, int64(1)},
+		"Delete, then Put": {func(s *cookiesession.Session, key string) { s.Put(key, 1); s.Delete(key); s.Put(key, "x") }, "x"},
+		"Flash":            {func(s *cookiesession.Session, key string) { s.Flash(key, "x") }, nil},
+		"Field.Flash":      {func(s *cookiesession.Session, key string) { cookiesession.Field[string](key).Flash(s, "x") }, nil},
+		"Keep":             {func(s *cookiesession.Session, key string) { s.FlashNow(key, "x"); s.Keep(key) }, nil},
+		"Reflash":          {func(s *cookiesession.Session, key string) { s.FlashNow(key, "x"); s.Reflash() }, nil},
+	} {
+		for _, before := range []string{"a", "key-0", "zz"} { // sorted before and behind
+			v := newVisitor(t, newManager(t, nil))
+			v.visit(put(before, "old"))
+			v.visit(func(s *cookiesession.Session) {
+				memory := []byte("key-1")
+				test.do(s, unsafe.String(&memory[0], len(memory)))
+				copy(memory, "zzz-9") // what the next request holds
+				if test.want != nil && !reflect.DeepEqual(s.Get("key-1"), test.want) {
+					t.Errorf("%s: got %v in the same request, want %v", name, s.Get("key-1"), test.want)
+				}
+				s.Put("key-2", 2)
+			})
+			v.wantState("valid")
+			s := v.load()
+			if test.want == nil && s.Flashed("key-1") != "x" {
+				t.Errorf("%s: got messages %v", name, s.Flashes())
+			}
+			if !reflect.DeepEqual(s.Get("key-1"), test.want) || s.Get(before) != "old" || s.Get("key-2") != int64(2) {
+				t.Errorf("%s: got %v, want %v under key-1", name, s.All(), test.want)
+			}
+		}
+	}
+	// What is said of a key later is of the one that was meant.
+	m := newManager(t, withMaxSize(512))
+	s := load(m)
+	memory := []byte("key-1")
+	s.Put(unsafe.String(&memory[0], len(memory)), random(1000))
+	copy(memory, "zzz-9")
+	if err := m.Save(http.Header{}, s); err == nil || !strings.Contains(err.Error(), `"key-1"`) {
+		t.Errorf("got %v, want a SizeError that names key-1", err)
+	}
 }

@@ -89,16 +89,16 @@ func cookieNameOf(line string) string {
 	return textproto.TrimString(name)
 }
 
-// attributeOf returns an attribute's value in a Set-Cookie line, "" if it has none. The last counts (RFC 6265, 5.3).
-func attributeOf(line, attribute string) (value string) {
+// attributeOf returns an attribute's value in a Set-Cookie line, and whether it has one. The last counts (RFC 6265, 5.3).
+func attributeOf(line, attribute string) (value string, ok bool) {
 	_, rest, _ := strings.Cut(line, ";")
 	for part := range strings.SplitSeq(rest, ";") {
 		name, v, _ := strings.Cut(part, "=")
 		if strings.EqualFold(textproto.TrimString(name), attribute) {
-			value = textproto.TrimString(v)
+			value, ok = textproto.TrimString(v), true
 		}
 	}
-	return value
+	return value, ok
 }
 
 // varyCookie adds Vary: Cookie unless it's there (RFC 9110, 12.5.5): who may share the response depends on the cookie.
@@ -189,14 +189,18 @@ func splitDirectives(list string) []string {
 // attributes are what a Set-Cookie line ends with, but for Max-Age.
 type attributes struct {
 	path, domain  string
+	partitioned   bool
 	before, after string
 }
 
 // isFor reports whether a Set-Cookie line is for a cookie with these attributes, if the name is the same: browsers tell
-// cookies apart by name, Domain and Path (RFC 6265, 5.3). A line without Path or Domain is taken to mean the same.
+// cookies apart by name, Domain, Path and whether they are Partitioned (RFC 6265bis, 5.7; CHIPS). A line without Path is
+// taken to mean the same: what it means depends on the request.
 func (a *attributes) isFor(line string) bool {
-	path, domain := attributeOf(line, "Path"), strings.TrimPrefix(attributeOf(line, "Domain"), ".")
-	return (path == "" || path == a.path) && (domain == "" || strings.EqualFold(domain, a.domain))
+	path, _ := attributeOf(line, "Path")
+	domain, _ := attributeOf(line, "Domain")
+	_, partitioned := attributeOf(line, "Partitioned")
+	return (path == "" || path == a.path) && strings.EqualFold(strings.TrimPrefix(domain, "."), a.domain) && partitioned == a.partitioned
 }
 
 // Values of Max-Age that aren't seconds.
@@ -206,7 +210,7 @@ const (
 )
 
 func newAttributes(c *Config, site http.SameSite) attributes {
-	a := attributes{path: c.Path, domain: c.Domain}
+	a := attributes{path: c.Path, domain: c.Domain, partitioned: c.Partitioned}
 	a.before = "; Path=" + c.Path
 	if c.Domain != "" {
 		a.before += "; Domain=" + c.Domain

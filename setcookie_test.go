@@ -321,6 +321,45 @@ func TestWrittenLinesReplaceTheSameCookies(t *testing.T) {
 	}
 }
 
+// TestSameCookie has what tells two cookies of one name apart in browsers: an application that moves its session to
+// another Domain, say, can delete the old cookie itself in the response that writes the new one.
+func TestSameCookie(t *testing.T) {
+	type config = cookiesession.Config
+	for _, test := range []struct {
+		change   func(c *config)
+		line     string // but for the name
+		replaced bool
+	}{
+		{func(*config) {}, "=; Max-Age=0", true},
+		{func(*config) {}, "=; Path=/; Max-Age=0; Secure; HttpOnly", true},
+		{func(*config) {}, "=; Path=/; Domain=; Max-Age=0", true},
+		{func(*config) {}, "=; Path=/; Domain=shop.example", false},
+		{func(*config) {}, "=; Path=/x", false},
+		{func(*config) {}, "=; Path=/; Partitioned", false},
+		{func(c *config) { c.Domain = "shop.example" }, "=; Path=/; Max-Age=0", false},
+		{func(c *config) { c.Domain = "shop.example" }, "=; Path=/; Domain=.Shop.Example; Max-Age=0", true},
+		{func(c *config) { c.Domain = "shop.example" }, "=; Path=/; Domain=www.shop.example", false},
+		{func(c *config) { c.Path = "/app" }, "=; Path=/", false},
+		{func(c *config) { c.Path = "/app" }, "=; Path=/app/", false},
+		{func(c *config) { c.Path = "/app" }, "=; Path=/App", false},
+		{func(c *config) { c.Path = "/app" }, "=; path=/app", true},
+		{func(c *config) { c.Partitioned = true }, "=; Path=/; Max-Age=0", false},
+		{func(c *config) { c.Partitioned = true }, "=; Path=/; Partitioned; Max-Age=0", true},
+		{func(c *config) { c.Partitioned = true }, "=; Path=/; partitioned=x", true},
+		{func(c *config) { c.SameSite = http.SameSiteStrictMode }, "=; Path=/; SameSite=None", true},
+	} {
+		m := newManager(t, test.change)
+		for what, change := range map[string]func(*cookiesession.Session){"write": put("n", 1), "read": touched} {
+			before := m.CookieName() + test.line
+			h := http.Header{"Set-Cookie": {before}}
+			saveInto(t, m, h, change)
+			if got, want := slices.Contains(h["Set-Cookie"], before), what == "read" || !test.replaced; got != want {
+				t.Errorf("%s of %s beside %q left %q", what, m.CookieName(), before, cookieNames(h))
+			}
+		}
+	}
+}
+
 // TestVary has every way of saying it before (Flask CVE-2023-30861: without it, a cache hands one visitor's page to
 // another).
 func TestVary(t *testing.T) {
