@@ -52,34 +52,6 @@ func newSessions(c cookiesession.Config) *cookiesession.Manager {
 	return m
 }
 
-// A complete use: a ring of one key, a manager, a handler that counts.
-func Example() {
-	keys, err := cookiesession.NewKeyring(cookiesession.GenerateKey("2026-11"))
-	if err != nil {
-		log.Fatal(err)
-	}
-	sessions, err := cookiesession.New(cookiesession.Config{Keys: keys})
-	if err != nil {
-		log.Fatal(err)
-	}
-	const views = cookiesession.Field[int]("views")
-
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		s := sessions.Get(r)
-		views.Put(s, views.Get(s)+1)
-		fmt.Fprintf(w, "You have been here %d times.", views.Get(s))
-	})
-
-	get, stop := browse(sessions.Handler(mux))
-	defer stop()
-	fmt.Println(get("/"))
-	fmt.Println(get("/"))
-	// Output:
-	// You have been here 1 times.
-	// You have been here 2 times.
-}
-
 // A slow page that only reads arrives after a fast one has changed a value. The change stays.
 func Example_reading() {
 	sessions := newSessions(cookiesession.Config{})

@@ -1,12 +1,21 @@
 package tests
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
 	"io/fs"
+	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
 )
 
 // root is the project's root folder.
@@ -22,7 +31,7 @@ func readFile(t *testing.T, name string) string {
 	return string(text)
 }
 
-// The README's program is the one that compiles as examples/quickstart.
+// The README's program, examples/quickstart and the package documentation's first example are one.
 func TestREADMEProgram(t *testing.T) {
 	_, rest, ok := strings.Cut(readFile(t, "README.md"), "```go\n")
 	program, _, closed := strings.Cut(rest, "```")
@@ -32,6 +41,80 @@ func TestREADMEProgram(t *testing.T) {
 	_, compiled, _ := strings.Cut(readFile(t, "examples/quickstart/main.go"), "\n") // below the package comment
 	if program != compiled {
 		t.Error("the program in README.md differs from examples/quickstart/main.go")
+	}
+	example := strings.NewReplacer(
+		"package cookiesession_test", "package main",
+		"// The program of the README: a page that counts its visits.\nfunc Example()", "func main()",
+	).Replace(readFile(t, "example_quickstart_test.go"))
+	if example != compiled {
+		t.Error("the program in example_quickstart_test.go differs from examples/quickstart/main.go")
+	}
+}
+
+// The README's program counts 1, 2, 3 for a browser, which fetches the page's icon too.
+func TestQuickstart(t *testing.T) {
+	listener, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	dir := t.TempDir()
+	source, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "quickstart.exe")
+	text := strings.Replace(readFile(t, "examples/quickstart/main.go"), "localhost:8000", address, 1)
+	here, err := filepath.Abs(filepath.Join(root, "examples/quickstart/main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{here: source}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"main.go": text, "overlay.json": string(overlay),
+		"keys.json": `{"keys": [{"label": "test", "secret": "hex:9c1185a5c5e9fc54612808977ee8f548b2258d31ddadef707ba62c166051c9e3"}]}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, "./examples/quickstart")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	running := exec.Command(program)
+	running.Dir = dir
+	if err := running.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer running.Wait()
+	defer running.Process.Kill()
+
+	client := &http.Client{Jar: cookiesessiontest.NewJar()}
+	get := func(path string) (string, error) {
+		resp, err := client.Get("http://" + strings.Replace(address, "127.0.0.1", "localhost", 1) + path)
+		if err != nil {
+			return "", err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		return string(body), err
+	}
+	for range 200 { // until it listens
+		if _, err = get("/robots.txt"); err == nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	for n := 1; n <= 3; n++ {
+		want := fmt.Sprintf("You have been here %d times.", n)
+		if got, err := get("/"); got != want || err != nil {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+		if _, err := get("/favicon.ico"); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
