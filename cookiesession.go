@@ -10,7 +10,8 @@ import (
 )
 
 // A Manager keeps the sessions that one Config describes. [New] makes one; the zero Manager is of no use. It is safe for
-// concurrent use. Two Managers with different Names keep two independent sessions for a visitor.
+// concurrent use. Two Managers with different Names keep two independent sessions for a visitor, so that changes of one
+// can't overwrite the other's; logging out has to Destroy both.
 type Manager struct {
 	config     Config
 	name       string // of the session cookie, as sent

@@ -42,7 +42,8 @@ func (s *Session) ID() string {
 	return hex.EncodeToString(s.state.data.id[:])
 }
 
-// CreatedAt returns when the session started, or was last regenerated, in UTC, to the second.
+// CreatedAt returns when the session started, or was last regenerated, in UTC, to the second. It tells how long ago the
+// visitor logged in, if that regenerates; not which sessions a later event should end, see Config.Revoked.
 func (s *Session) CreatedAt() time.Time {
 	s.lock()
 	defer s.unlock()
