@@ -43,7 +43,8 @@
 // Another site can't touch a session. Browsers withhold the session's cookies from most requests that another site
 // starts, so such a request says nothing about the visitor: its response starts no session, which would replace the
 // one that the browser has, whatever the page puts, draws or imports. Calling [Session.Regenerate] or
-// [Session.Remember] there says that somebody logs in. Browsers that don't send Sec-Fetch-Site can't be told apart.
+// [Session.Remember] there says that somebody logs in. Browsers that don't send Sec-Fetch-Site can't be told apart. See
+// the example "AnotherSite".
 //
 // # What it doesn't promise
 //

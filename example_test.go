@@ -178,6 +178,25 @@ func Example_values() {
 	// true false
 }
 
+// Another site posts to a page that puts a value into the session. The browser withholds the session's cookies from
+// that request, so the visitor looks new. Nothing is saved: it would replace the login that the browser has.
+func Example_anotherSite() {
+	sessions := newSessions(cookiesession.Config{})
+	h := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sessions.Get(r).Increment("visits", 1)
+	}))
+	for _, site := range []string{"none", "cross-site"} {
+		r := httptest.NewRequest("POST", "https://shop.example/", nil)
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		fmt.Println(site, "cookies:", len(w.Header()["Set-Cookie"]))
+	}
+	// Output:
+	// none cookies: 1
+	// cross-site cookies: 0
+}
+
 // Without any middleware: Load and Save.
 func ExampleManager_Load() {
 	sessions := newSessions(cookiesession.Config{})
