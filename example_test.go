@@ -417,6 +417,14 @@ func writeMetrics(w io.Writer, sessions *cookiesession.Manager, keys *cookiesess
 	}
 	metric("cookiesession_save_errors_total", "counter", "Responses that could not save the session.")
 	fmt.Fprintf(w, "cookiesession_save_errors_total %d\n", stats.SaveErrors)
+	metric("cookiesession_late_changes_total", "counter", "Changes after the response header was sent, which are lost.")
+	fmt.Fprintf(w, "cookiesession_late_changes_total %d\n", stats.Late)
+	metric("cookiesession_withheld_total", "counter", "Responses that started no session for another site's request.")
+	fmt.Fprintf(w, "cookiesession_withheld_total %d\n", stats.Withheld)
+	metric("cookiesession_csrf_refused_total", "counter", "Requests that ProtectCSRF refused, by reason.")
+	for reason, n := range stats.CSRFRefused {
+		fmt.Fprintf(w, "cookiesession_csrf_refused_total{reason=%q} %d\n", reason, n)
+	}
 }
 
 // The counters of a Manager for Prometheus.
@@ -449,6 +457,8 @@ func ExampleManager_Stats_prometheus() {
 	// cookiesession_opened_total{key="2026-11"} 1
 	// cookiesession_sealed_total{key="2026-11"} 2
 	// cookiesession_save_errors_total 0
+	// cookiesession_late_changes_total 0
+	// cookiesession_withheld_total 0
 }
 
 // Can this key go? No session is lost once the longest lifetime has passed since any server last sealed with it. Ask
