@@ -170,7 +170,7 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	return refusals
 }
 
-// setState makes st the session's state: what came if that is valid, else a new session.
+// setState makes st the session's state: what was received if that is valid, else a new session.
 func (s *Session) setState(now time.Time, st *state) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,7 +186,7 @@ func (s *Session) setState(now time.Time, st *state) {
 	}
 }
 
-// noteFacts notes what came beside the sealed cookies, or did not.
+// noteFacts notes what was received beside the sealed cookies, or did not.
 func (m *Manager) noteFacts(s *Session, r *received, a *arrival) {
 	if r.names[cookiename.Ended] != 0 {
 		a.facts |= marked
