@@ -38,7 +38,8 @@ type Config struct {
 	Path string
 
 	// SameSite is http.SameSiteLaxMode if zero. Strict also withholds the session from a visitor who follows a link
-	// from another site; None is for pages that other sites embed.
+	// from another site, a login at an identity provider's included; a Lax cookie, NAME.here, then tells that there is a
+	// session, so that the page doesn't replace it. None is for pages that other sites embed.
 	SameSite http.SameSite
 
 	// Partitioned gives an embedded page a session for each site that embeds it (CHIPS). MaxSize is then at most 9,600.

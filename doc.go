@@ -79,6 +79,12 @@
 // a panic, never allocate more than a few times what they take, and never change what the response says beyond making
 // the visitor anonymous. SECURITY.md has the whole threat model, FORMAT.md the format.
 //
+// # Tests of your own
+//
+// Package cookiesessiontest makes requests that carry a sealed session, reads what a response has set, and has a cookie
+// jar that is as strict as a browser. Most HTTP libraries don't send Secure cookies to http://localhost: use
+// httptest.NewTLSServer, or Config.Insecure.
+//
 // # Compatibility
 //
 // Cookies of wire format version 1 will be opened by every release of major version 1. A change that old servers
