@@ -7,14 +7,17 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/seed-50e21e88/cookiesession"
 	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
 )
 
@@ -135,6 +138,51 @@ func TestOperationsCompiles(t *testing.T) {
 	for _, block := range blocks {
 		if !strings.Contains(compiled, words(block[1])) {
 			t.Errorf("not compiled:\n%s", block[1])
+		}
+	}
+}
+
+// The pattern of cookie names in OPERATIONS.md has those that a session can have, but for devices', and no others.
+func TestCookieNamePattern(t *testing.T) {
+	found := regexp.MustCompile("(?m)^\\^__Host-session.*\\$$").FindString(readFile(t, "OPERATIONS.md"))
+	if found == "" {
+		t.Fatal("OPERATIONS.md has no pattern")
+	}
+	pattern := regexp.MustCompile(found)
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, func(c *cookiesession.Config) {
+			c.SameSite, c.IdleTimeout, c.MaxSize = http.SameSiteStrictMode, time.Minute, 30000
+		})
+		jar := cookiesessiontest.NewJar()
+		names := map[string]bool{}
+		for _, use := range []func(*cookiesession.Session){
+			func(s *cookiesession.Session) {
+				s.Put("large", make([]byte, 9000))
+				s.Flash("large", make([]byte, 9000))
+			},
+			func(s *cookiesession.Session) { s.Get("large") },
+			(*cookiesession.Session).Destroy,
+		} {
+			r := httptest.NewRequest("GET", site.String(), nil)
+			r.Header.Set("Cookie", jar.Header(site))
+			w := httptest.NewRecorder()
+			m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { use(m.Get(r)) })).ServeHTTP(w, r)
+			jar.SetHeader(site, w.Result().Header)
+			for _, c := range jar.All() {
+				names[c.Name] = true
+				if !pattern.MatchString(c.Name) {
+					t.Errorf("%s doesn't match", c.Name)
+				}
+			}
+			time.Sleep(10 * time.Second)
+		}
+		if len(names) < 3+3+1+1+1 {
+			t.Errorf("saw %v only", names)
+		}
+	})
+	for _, name := range []string{"__Host-session2", "__Host-session.9", "__Host-session.ended.short", "x__Host-session", "__Host-session.flash.0"} {
+		if pattern.MatchString(name) {
+			t.Errorf("%s matches", name)
 		}
 	}
 }
