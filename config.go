@@ -33,28 +33,33 @@ type Config struct {
 	Domain string
 
 	// Path limits the cookies to requests below it, written as in a URL; "/" if empty. It is no protection from other
-	// paths of the host.
+	// paths of the host. Requests elsewhere come without the cookies, so a page there that puts a value replaces the
+	// session below Path: install Handler below Path only.
 	Path string
 
 	// SameSite is http.SameSiteLaxMode if zero. Strict also withholds the session from a visitor who follows a link
-	// from another site; None is for pages that other sites embed.
+	// from another site, a login at an identity provider's included; a Lax cookie, NAME.here, then tells that there is a
+	// session, so that the page doesn't replace it. None is for pages that other sites embed.
 	SameSite http.SameSite
 
 	// Partitioned gives an embedded page a session for each site that embeds it (CHIPS). MaxSize is then at most 9,600.
 	Partitioned bool
 
-	// Insecure drops the Secure attribute and the name's prefix, for plain HTTP away from localhost.
+	// Insecure drops the Secure attribute and the name's prefix, for plain HTTP away from localhost, where browsers drop
+	// Secure cookies without a word; and for WebKit's browsers and most HTTP libraries on localhost, too.
 	Insecure bool
 
 	// Lifetime is how long a session lasts from its start or from Regenerate, used or not: 24 hours if zero, at least
-	// a second, at most 400 days (what browsers keep a cookie, RFC 6265bis, 5.5).
+	// a second, at most 400 days (what browsers keep a cookie, RFC 6265bis, 5.5). The end is sealed in the session: to
+	// lower Lifetime leaves those as they are that have been issued; Keyring.RefuseBefore ends them.
 	Lifetime time.Duration
 
 	// IdleTimeout ends a session that hasn't been used for so long. Zero means never; otherwise at least a second and
 	// at most Lifetime. Its resolution is a second, and of min(IdleTimeout/10, one minute) in what counts as use.
 	IdleTimeout time.Duration
 
-	// Persistent keeps the session when the browser is closed.
+	// Persistent keeps the session when the browser is closed. Without it browsers that restore their windows at the next
+	// start may still keep it.
 	Persistent bool
 
 	// MaxRemember is the most that Remember and ExpireIn may grant: 400 days if zero, at least a second, at most 400 days.
@@ -95,7 +100,8 @@ type Config struct {
 	// knows: the visitor is anonymous for this request, and nothing that would replace the session is written: what
 	// changes something fails with that error, status 503 by default. Destroy works all the same. The context is that of
 	// the request as it came to Handler or Load. Revoked runs when the session is first used, in whatever the handler is
-	// doing then: don't hold a lock there that Revoked takes.
+	// doing then: don't hold a lock there that Revoked takes. A list of ended sessions has to hold first halves of IDs,
+	// since Regenerate keeps those; don't compare CreatedAt with the time of an event, since Regenerate changes it.
 	Revoked func(ctx context.Context, s *Session) (bool, error)
 
 	// Import, if set, is asked for the values of a visitor who has no session cookie nor part of one, and hasn't

@@ -10,7 +10,8 @@ import (
 )
 
 // A Manager keeps the sessions that one Config describes. [New] makes one; the zero Manager is of no use. It is safe for
-// concurrent use. Two Managers with different Names keep two independent sessions for a visitor.
+// concurrent use. Two Managers with different Names keep two independent sessions for a visitor, so that changes of one
+// can't overwrite the other's; logging out has to Destroy both.
 type Manager struct {
 	config     Config
 	name       string // of the session cookie, as sent
@@ -169,7 +170,7 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	return refusals
 }
 
-// noteFacts notes what came beside the sealed cookies, or did not.
+// noteFacts notes what was received beside the sealed cookies, or did not.
 func (m *Manager) noteFacts(s *Session, r *received, a *arrival) {
 	if r.names[cookiename.Ended] != 0 {
 		a.facts |= marked
@@ -183,17 +184,17 @@ func (m *Manager) noteFacts(s *Session, r *received, a *arrival) {
 	if a.session == 0 && m.withholds(s.request, a.facts.has(hinted)) {
 		a.facts |= withheld
 	}
-	var came []string
+	var present []string
 	for _, name := range m.config.ImportCookies {
 		for suffix := range cookiesNamed(s.cookies, name) {
 			if suffix == "" {
-				came = append(came, name)
+				present = append(present, name)
 				break
 			}
 		}
 	}
-	if came != nil {
-		a.setTrouble(trouble{imports: came})
+	if present != nil {
+		a.setTrouble(trouble{imports: present})
 	}
 }
 

@@ -8,10 +8,12 @@
 //	…
 //	http.ListenAndServe(addr, sessions.Handler(mux))
 //
-// and in a handler
+// and in a handler, before the first byte of the response
 //
 //	s := sessions.Get(r)
 //	s.Put("user", "grace")
+//
+// The first example is a whole program; "Login" is a login page.
 //
 // # How data flows
 //
@@ -38,30 +40,50 @@
 // allocations, one that reads a key decodes that key, and a session has changed exactly if its bytes differ. See the
 // example "Values".
 //
+// Another site can't touch a session. Browsers withhold the session's cookies from most requests that another site
+// starts, so such a request says nothing about the visitor: its response starts no session, which would replace the
+// one that the browser has, whatever the page puts, draws or imports. Calling [Session.Regenerate] or
+// [Session.Remember] there says that somebody logs in. Browsers that don't send Sec-Fetch-Site can't be told apart. See
+// the example "AnotherSite".
+//
 // # What it doesn't promise
 //
-// When two responses both change a session, the one that reaches the browser last wins, as with every session that is
-// kept in a cookie. Values that must not collide can live in a second [Manager] with another Name. Likewise for flash
-// messages: if one request reads them while another adds one, what was read can be shown once more, or the addition be
-// lost, as the last response has it.
+// When several responses change one session at the same time, the one that reaches the browser last wins, as with every
+// session that is kept in a cookie. If three fetches of one page each put a value, one of the three is there afterwards,
+// and nothing says so: not to the handlers, not to the log. What must not collide can live in a second [Manager] with
+// another Name, if one kind of request writes it (example "ParallelWrites"); what many requests write at once belongs
+// into a database. Likewise for flash messages: if one request reads them while another adds one, what was read can be
+// shown once more, or the addition be lost, as the last response has it.
 //
 // A copied cookie works until it expires: Destroy ends the session in its own browser only. Keep Lifetime short, and
-// where a server must be able to say no, say it in Config.Revoked.
+// where a server must be able to say no, say it in [Config].Revoked, of which the example "Config (Revoked)" makes
+// "log out everywhere".
 //
 // A response that arrives more than ten minutes after the logout can bring the session back, if the marker has been
-// cleaned up by then, which needs a newer valid session in the same browser.
+// cleaned up by then, which needs a newer valid session in the same browser. Of more than 32 logouts in ten minutes the
+// browser keeps the markers of the latest 32. And a page that answers the logout, or one after it, with Clear-Site-Data:
+// "cookies" deletes the markers; see [Session.Destroy].
 //
 // Flash messages can be replayed by a browser that kept the cookie until they expire, so no authority belongs in them.
 //
+// "Ends with the browser", as a session does unless Config.Persistent is set, isn't true of browsers that restore their
+// windows at the next start: they restore such cookies too. Only Lifetime and IdleTimeout are enforced.
+//
 // # Threats
 //
-// Who doesn't have a key can neither read a session nor make or change one; this includes the visitor. Cookies are
+// Whoever doesn't have a key can neither read a session nor make or change one; this includes the visitor. Cookies are
 // HttpOnly, Secure and SameSite=Lax, and browsers that enforce the name's __Host- prefix keep other hosts of the domain
 // from setting them.
 // Each token names its key and is opened with that key only; purpose, scope and cookie name go into the derivation of
 // keys, so a token opens nowhere else. All times are sealed and enforced by the server. A visitor's bytes never cause
 // a panic, never allocate more than a few times what they take, and never change what the response says beyond making
 // the visitor anonymous. SECURITY.md has the whole threat model, FORMAT.md the format.
+//
+// # Tests of your own
+//
+// Package cookiesessiontest makes requests that carry a sealed session, reads what a response has set, and has a cookie
+// jar that is as strict as a browser. Most HTTP libraries don't send Secure cookies to http://localhost: use
+// httptest.NewTLSServer, or Config.Insecure.
 //
 // # Compatibility
 //

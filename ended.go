@@ -18,7 +18,7 @@ const (
 	maxExcessPruned = 8                // of what is beyond, deleted by one response
 )
 
-// A marker is what came of one.
+// A marker is one that was received.
 type marker struct {
 	tag    string
 	age    int64 // in seconds; the greatest if it doesn't say

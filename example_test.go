@@ -15,26 +15,12 @@ import (
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
-	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
 )
 
 // browse starts a server and returns what fetches a page with a browser's cookies.
 func browse(h http.Handler) (get func(path string) string, stop func()) {
-	server := httptest.NewTLSServer(h)
-	client := server.Client()
-	client.Jar = cookiesessiontest.NewJar()
-	return func(path string) string {
-		resp, err := client.Get(server.URL + path)
-		if err != nil {
-			log.Fatal(err)
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			log.Fatal(err)
-		}
-		return string(body)
-	}, server.Close
+	b := newTab(h)
+	return b.get, b.stop
 }
 
 func newSessions(c cookiesession.Config) *cookiesession.Manager {
@@ -50,34 +36,6 @@ func newSessions(c cookiesession.Config) *cookiesession.Manager {
 		log.Fatal(err)
 	}
 	return m
-}
-
-// A complete use: a ring of one key, a manager, a handler that counts.
-func Example() {
-	keys, err := cookiesession.NewKeyring(cookiesession.GenerateKey("2026-11"))
-	if err != nil {
-		log.Fatal(err)
-	}
-	sessions, err := cookiesession.New(cookiesession.Config{Keys: keys})
-	if err != nil {
-		log.Fatal(err)
-	}
-	const views = cookiesession.Field[int]("views")
-
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		s := sessions.Get(r)
-		views.Put(s, views.Get(s)+1)
-		fmt.Fprintf(w, "You have been here %d times.", views.Get(s))
-	})
-
-	get, stop := browse(sessions.Handler(mux))
-	defer stop()
-	fmt.Println(get("/"))
-	fmt.Println(get("/"))
-	// Output:
-	// You have been here 1 times.
-	// You have been here 2 times.
 }
 
 // A slow page that only reads arrives after a fast one has changed a value. The change stays.
@@ -220,6 +178,25 @@ func Example_values() {
 	// true false
 }
 
+// Another site posts to a page that puts a value into the session. The browser withholds the session's cookies from
+// that request, so the visitor looks new. Nothing is saved: it would replace the login that the browser has.
+func Example_anotherSite() {
+	sessions := newSessions(cookiesession.Config{})
+	h := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sessions.Get(r).Increment("visits", 1)
+	}))
+	for _, site := range []string{"none", "cross-site"} {
+		r := httptest.NewRequest("POST", "https://shop.example/", nil)
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		fmt.Println(site, "cookies:", len(w.Header()["Set-Cookie"]))
+	}
+	// Output:
+	// none cookies: 1
+	// cross-site cookies: 0
+}
+
 // Without any middleware: Load and Save.
 func ExampleManager_Load() {
 	sessions := newSessions(cookiesession.Config{})
@@ -261,22 +238,6 @@ func ExampleSession_Flash() {
 	// ""
 }
 
-// Remember keeps a visitor logged in for 30 days, whatever Config says of the other sessions.
-func ExampleSession_Remember() {
-	sessions := newSessions(cookiesession.Config{Lifetime: 8 * time.Hour, IdleTimeout: time.Hour})
-	get, stop := browse(sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := sessions.Get(r)
-		s.Regenerate()
-		s.Put("user", "grace")
-		s.Remember(30 * 24 * time.Hour)
-		fmt.Fprint(w, s.ExpiresAt().Sub(s.CreatedAt()))
-	})))
-	defer stop()
-	fmt.Println(get("/"))
-	// Output:
-	// 720h0m0s
-}
-
 // A form carries the session's token in a hidden field; ProtectCSRF asks for it.
 func ExampleManager_ProtectCSRF() {
 	sessions := newSessions(cookiesession.Config{})
@@ -296,37 +257,51 @@ func ExampleManager_ProtectCSRF() {
 	// 403
 }
 
-// A server that keeps a list of logged-out users can refuse their sessions everywhere, at the price of a look at the
-// list.
+// Log out everywhere: every account has a number, a session keeps it from login on, and whoever adds one to it ends all
+// sessions that have the old one. The account is read before its password is checked, so that a login under way doesn't
+// get the new number. Comparing CreatedAt with the time of the event has holes: Regenerate makes a session young, and
+// so does a login that was under way.
 func ExampleConfig_revoked() {
-	blocked := map[string]bool{"mallory": true}
-	keys, err := cookiesession.NewKeyring(cookiesession.GenerateKey("2026-11"))
-	if err != nil {
-		log.Fatal(err)
-	}
+	const user, version = cookiesession.Field[string]("user"), cookiesession.Field[int]("version")
+	versions := map[string]int{"grace": 1} // a column of the accounts' table
 	sessions := newSessions(cookiesession.Config{
-		Keys: keys,
 		Revoked: func(_ context.Context, s *cookiesession.Session) (bool, error) {
-			return blocked[cookiesession.Field[string]("user").Get(s)], nil
+			if !user.Has(s) {
+				return false, nil // nobody is logged in
+			}
+			return version.Get(s) != versions[user.Get(s)], nil // an error of the database goes here
 		},
 	})
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /login/{user}", func(w http.ResponseWriter, r *http.Request) {
-		sessions.Get(r).Put("user", r.PathValue("user"))
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
+		account := versions["grace"] // then check the password
+		s := sessions.Get(r)
+		s.Regenerate()
+		user.Put(s, "grace")
+		version.Put(s, account)
+	})
+	mux.HandleFunc("GET /log-out-everywhere-else", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		versions[user.Get(s)]++
+		s.Regenerate()
+		version.Put(s, versions[user.Get(s)])
 	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		s := sessions.Get(r)
-		fmt.Fprint(w, s.Get("user"), " ", s.IsNew())
+		fmt.Fprint(w, user.Or(sessions.Get(r), "nobody"))
 	})
-	get, stop := browse(sessions.Handler(mux))
+	handler := sessions.Handler(mux)
+	phone, stop := browse(handler)
 	defer stop()
-	get("/login/grace")
-	fmt.Println(get("/"))
-	get("/login/mallory")
-	fmt.Println(get("/"))
+	laptop, stop := browse(handler)
+	defer stop()
+	phone("/login")
+	laptop("/login")
+	fmt.Println("phone:", phone("/"), "laptop:", laptop("/"))
+	laptop("/log-out-everywhere-else")
+	fmt.Println("phone:", phone("/"), "laptop:", laptop("/"))
 	// Output:
-	// grace false
-	// <nil> true
+	// phone: grace laptop: grace
+	// phone: nobody laptop: grace
 }
 
 // keysInNewFile writes a key file with one key for an example.
@@ -442,6 +417,14 @@ func writeMetrics(w io.Writer, sessions *cookiesession.Manager, keys *cookiesess
 	}
 	metric("cookiesession_save_errors_total", "counter", "Responses that could not save the session.")
 	fmt.Fprintf(w, "cookiesession_save_errors_total %d\n", stats.SaveErrors)
+	metric("cookiesession_late_changes_total", "counter", "Changes after the response header was sent, which are lost.")
+	fmt.Fprintf(w, "cookiesession_late_changes_total %d\n", stats.Late)
+	metric("cookiesession_withheld_total", "counter", "Responses that started no session for another site's request.")
+	fmt.Fprintf(w, "cookiesession_withheld_total %d\n", stats.Withheld)
+	metric("cookiesession_csrf_refused_total", "counter", "Requests that ProtectCSRF refused, by reason.")
+	for reason, n := range stats.CSRFRefused {
+		fmt.Fprintf(w, "cookiesession_csrf_refused_total{reason=%q} %d\n", reason, n)
+	}
 }
 
 // The counters of a Manager for Prometheus.
@@ -474,6 +457,8 @@ func ExampleManager_Stats_prometheus() {
 	// cookiesession_opened_total{key="2026-11"} 1
 	// cookiesession_sealed_total{key="2026-11"} 2
 	// cookiesession_save_errors_total 0
+	// cookiesession_late_changes_total 0
+	// cookiesession_withheld_total 0
 }
 
 // Can this key go? No session is lost once the longest lifetime has passed since any server last sealed with it. Ask

@@ -92,7 +92,7 @@ func (f Field[T]) Flash(s *Session, v T) { s.Flash(string(f), f.typed(v)) }
 // FlashNow stores v as a flash message of this request only.
 func (f Field[T]) FlashNow(s *Session, v T) { s.FlashNow(string(f), f.typed(v)) }
 
-// Flashed returns the flash message, or T's zero value, and consumes what came, as [Session.Flashed] does.
+// Flashed returns the flash message, or T's zero value, and consumes what was received, as [Session.Flashed] does.
 func (f Field[T]) Flashed(s *Session) T {
 	v, _ := f.decode(s.flashed(string(f)))
 	return v

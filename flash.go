@@ -16,12 +16,12 @@ type flash struct {
 	cookies received // that came, of the flash compartment
 
 	opening  sync.Once // sets what follows, which never changes then
-	unread   values    // what came
-	isValid  bool      // what came opened and has time left
+	unread   values    // what was received
+	isValid  bool      // what was received opened and has time left
 	refused  bool      // something came and was refused
 	isOpened bool      // opening is done; guarded by the session's lock, as is what follows
 
-	consumed bool   // what came has been shown
+	consumed bool   // what was received has been shown
 	now      values // FlashNow's
 	next     values // what the next request gets beside what nobody has read
 }
@@ -48,7 +48,7 @@ func (s *Session) openFlash() *flash {
 	return f
 }
 
-// readFlash opens what came.
+// readFlash opens what was received.
 func (m *Manager) readFlash(s *Session, f *flash) (refused *RejectError) {
 	if len(f.cookies.cookies) == 0 {
 		return nil

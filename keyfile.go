@@ -33,7 +33,8 @@ const (
 //
 // Secrets are spelled as [ParseSecret] reads them. A byte order mark, CRLF and white space around the text are
 // forgiven. Everything else is an error that names the line or key and what to do, never a secret: unknown or repeated
-// members, and all that [NewKeyring] refuses.
+// members, and all that [NewKeyring] refuses. A list that has been cut off may still be a list, of fewer keys: only JSON
+// notices.
 func ParseKeyring(text string) (*Keyring, error) {
 	k := &Keyring{now: time.Now}
 	if err := k.ReplaceText(text); err != nil {

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// setState makes st the session's state: what came if that is valid, else a new session.
+// setState makes st the session's state: what was received if that is valid, else a new session.
 func (s *Session) setState(now time.Time, st *state) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = st
-	if came := st.arrived.facts; !came.has(valid) {
+	if facts := st.arrived.facts; !facts.has(valid) {
 		st.data = s.newData(now)
-		if !came.has(imported) {
+		if !facts.has(imported) {
 			st.values = values{}
 		}
 	}
@@ -58,7 +58,8 @@ func (s *Session) ID() string {
 	return hex.EncodeToString(s.state.data.id[:])
 }
 
-// CreatedAt returns when the session started, or was last regenerated, in UTC, to the second.
+// CreatedAt returns when the session started, or was last regenerated, in UTC, to the second. It tells how long ago the
+// visitor logged in, if that regenerates; not which sessions a later event should end, see Config.Revoked.
 func (s *Session) CreatedAt() time.Time {
 	s.lock()
 	defer s.unlock()

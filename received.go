@@ -81,7 +81,7 @@ func (r *received) holds(first receivedCookie) bool {
 	return r.firsts[first.kind] > 0 && slices.Contains(r.cookies, first)
 }
 
-// only returns what came of one kind, in memory of its own.
+// only returns what was received of one kind, in memory of its own.
 func (r *received) only(kind cookiename.Kind) received {
 	of := received{names: r.names, crowded: r.crowded}
 	for _, c := range r.cookies {

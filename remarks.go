@@ -86,7 +86,7 @@ func clearsCookies(h http.Header) bool {
 	return false
 }
 
-// reportAll reports what happened while s was opened. Neither the opening nor a lock is held: who listens is the
+// reportAll reports what happened while s was opened. Neither the opening nor a lock is held: whoever listens is the
 // application's code, and may use the session.
 func (m *Manager) reportAll(s *Session, refusals []*RejectError) {
 	if err := s.state.arrived.troubled().importErr; err != nil && m.logged.mayLogHook(m.now()) {

@@ -83,7 +83,7 @@ func (s *Session) forHook() *http.Request {
 // beingOpened is in a session's place for the hooks that opening it calls.
 type beingOpened struct{}
 
-// changing returns the data to write to: what came is kept, to tell a change from none.
+// changing returns the data to write to: what was received is kept, to tell a change from none.
 func (s *Session) changing() *sessionData {
 	if sp := s.special(); !sp.isCopied {
 		sp.before, sp.isCopied = s.state.data, true

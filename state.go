@@ -71,7 +71,7 @@ func (a *arrival) setTrouble(t trouble) {
 
 // special is what few requests need of a session's state.
 type special struct {
-	before   sessionData // what came, once data may differ
+	before   sessionData // what was received, once data may differ
 	isCopied bool
 
 	lifetime time.Duration // Remember's or ExpireIn's argument in this request, if any

@@ -22,5 +22,5 @@ func (m *Manager) withholds(r *http.Request, hinted bool) bool {
 }
 
 // isWithheld reports whether a new session must not be saved, because it would replace one that the browser hasn't
-// shown. Who logs in has a reason to.
+// shown. Where somebody logs in there is a reason to.
 func (s *Session) isWithheld() bool { return s.state.arrived.facts.has(withheld) && !s.loggedIn }

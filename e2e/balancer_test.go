@@ -21,7 +21,7 @@ type balancer struct {
 }
 
 var balancers = []balancer{
-	{"nginx", "nginx.conf", []string{"proxy_buffer_size", "proxy_busy_buffers_size"}, []string{"large_client_header_buffers"}, nginx},
+	{"nginx", "nginx.conf", []string{"proxy_buffer_size", "proxy_busy_buffers_size", "error_page"}, []string{"large_client_header_buffers"}, nginx},
 	{"haproxy", "haproxy.cfg", nil, []string{"tune.bufsize"}, haproxy},
 	{"apache", "apache.conf", nil, []string{"LimitRequestFieldSize"}, apache},
 	{"varnish", "varnish.vcl", nil, []string{"#\t-p"}, varnish},

@@ -44,22 +44,22 @@ func importCookieSession(keys ...string) func(*http.Request) (map[string]any, er
 			if hmac.Equal([]byte(base64.RawURLEncoding.EncodeToString(mac.Sum(nil))), []byte(signature.Value)) {
 				data, err := base64.StdEncoding.DecodeString(session.Value)
 				if err != nil {
-					return nil, err
+					return nil, nil // nothing that cookie-session writes
 				}
-				return jsonValues(data)
+				return jsonValues(data), nil
 			}
 		}
 		return nil, nil // signed by nobody we know
 	}
 }
 
-// jsonValues returns the members of a JSON object, with whole numbers as integers.
-func jsonValues(data []byte) (map[string]any, error) {
-	values := make(map[string]any)
-	if err := json.Unmarshal(data, &values); err != nil {
-		return nil, err
+// jsonValues returns the members of a JSON object, with whole numbers as integers; nil if data is none.
+func jsonValues(data []byte) map[string]any {
+	var values map[string]any
+	if json.Unmarshal(data, &values) != nil {
+		return nil
 	}
-	return whole(values).(map[string]any), nil
+	return whole(values).(map[string]any)
 }
 
 // whole turns floats that are whole numbers into integers, also in lists and maps.
@@ -92,9 +92,9 @@ func importExpress(load func(ctx context.Context, id string) ([]byte, error), se
 		if data == nil || err != nil {
 			return nil, err
 		}
-		values, err := jsonValues(data)
+		values := jsonValues(data)
 		delete(values, "cookie") // its settings
-		return values, err
+		return values, nil
 	}
 }
 
@@ -137,10 +137,10 @@ func importNodeSession(files *os.Root, secret string) func(*http.Request) (map[s
 		if err != nil {
 			return nil, err
 		}
-		values, err := jsonValues(data)
+		values := jsonValues(data)
 		delete(values, "_token") // its CSRF token
 		delete(values, "flash")  // which keys are flash messages
-		return values, err
+		return values, nil
 	}
 }
 
@@ -161,14 +161,14 @@ func importFrom(address string) func(*http.Request) (map[string]any, error) {
 			return nil, err
 		}
 		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
+		if resp.StatusCode >= 500 {
 			return nil, fmt.Errorf("old application answers %s", resp.Status)
 		}
 		data, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		if err != nil {
+		if err != nil || resp.StatusCode != http.StatusOK {
 			return nil, err
 		}
-		return jsonValues(data)
+		return jsonValues(data), nil
 	}
 }
 
@@ -200,6 +200,8 @@ func TestImportCookieSession(t *testing.T) {
 		{"after a rotation", session + "; " + signature, []string{"next key", "new key"}, want},
 		{"a key that did not sign", session + "; " + signature, []string{"old key"}, nil},
 		{"changed", strings.Replace(session, "eyJ1", "eyJ2", 1) + "; " + signature, []string{"new key"}, nil},
+		{"signed, but no JSON", signed("new key", "bm8ganNvbg=="), []string{"new key"}, nil},
+		{"signed, but no base64", signed("new key", "no base64"), []string{"new key"}, nil},
 		{"no signature", session, []string{"new key"}, nil},
 		{"no session", signature, []string{"new key"}, nil},
 	} {
@@ -210,6 +212,13 @@ func TestImportCookieSession(t *testing.T) {
 			}
 		})
 	}
+}
+
+// signed returns the cookies of a value that is signed as cookie-session does.
+func signed(key, value string) string {
+	mac := hmac.New(sha1.New, []byte(key))
+	mac.Write([]byte("session=" + value))
+	return "session=" + value + "; session.sig=" + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 func TestImportExpress(t *testing.T) {
@@ -245,6 +254,10 @@ func TestImportExpress(t *testing.T) {
 				t.Errorf("got %s, want %s", text, tt.want)
 			}
 		})
+	}
+	store["XUwWteV7RHuQqxJqKMoWot75wY3AV6Kf"] = "broken"
+	if got, err := importing(t, importExpress(load, "new key"), cookie); len(got) != 0 || err != nil {
+		t.Errorf("broken in the store: got %v, error %v", got, err)
 	}
 	delete(store, "XUwWteV7RHuQqxJqKMoWot75wY3AV6Kf")
 	if got, err := importing(t, importExpress(load, "new key"), cookie); len(got) != 0 || err != nil {
@@ -303,6 +316,10 @@ func TestImportFrom(t *testing.T) {
 		if text := fmt.Sprint(got, " ", err); text != want {
 			t.Errorf("%s: got %s, want %s", cookies, text, want)
 		}
+	}
+	status = http.StatusForbidden
+	if got, err := importing(t, importFrom(old.URL), "laravel_session=grace's"); len(got) != 0 || err != nil {
+		t.Errorf("an application that refuses: got %v, error %v", got, err)
 	}
 	status = http.StatusInternalServerError
 	if got, err := importing(t, importFrom(old.URL), "laravel_session=grace's"); len(got) != 0 || err == nil {

@@ -61,6 +61,8 @@ func TestMigratingConfig(t *testing.T) {
 		}, "__Host-session", "; Max-Age=2592000", ""},
 		{"rolling", func(c *cookiesession.Config) { c.IdleTimeout = 20 * time.Minute }, "__Host-session", "", "Max-Age"},
 		{"Laravel's lifetime", func(c *cookiesession.Config) { c.IdleTimeout = 2 * time.Hour }, "__Host-session", "", "Max-Age"},
+		{"scope", func(c *cookiesession.Config) { c.Scope = "shop" }, "__Host-session", "", ""},
+		{"remember_absolute_timeout", func(c *cookiesession.Config) { c.MaxRemember = 90 * 24 * time.Hour }, "__Host-session", "", ""},
 		{"MaxLength", func(c *cookiesession.Config) { c.MaxSize = 8000 }, "__Host-session", "", ""},
 	}
 	for _, tt := range tests {
@@ -171,14 +173,26 @@ func TestMigratingSession(t *testing.T) {
 			return time.Until(s.ExpiresAt()).Round(time.Minute)
 		}, 720 * time.Hour},
 		{"a week", func(s *cookiesession.Session) any {
-			s.Remember(7 * 24 * time.Hour)
+			s.ExpireIn(7 * 24 * time.Hour)
+			s.Persist(true)
 			return s.ExpiresAt().Sub(s.CreatedAt())
 		}, 168 * time.Hour},
+		{"maxAge, idle timeout kept", func(s *cookiesession.Session) any {
+			s.ExpireIn(30 * 24 * time.Hour)
+			s.Persist(false)
+			return fmt.Sprint(s.ExpiresAt().Sub(s.CreatedAt()), s.Remembered())
+		}, "720h0m0s false"},
 		{"deadline", func(s *cookiesession.Session) any {
 			t := time.Now().Add(time.Hour)
-			s.Remember(time.Until(t))
+			s.ExpireIn(time.Until(t))
 			return s.ExpiresAt().Sub(t).Abs() < 2*time.Second
 		}, true},
+		{"a header for the upstream", func(s *cookiesession.Session) any {
+			r := httptest.NewRequest("GET", "/", nil)
+			user.Put(s, "ada")
+			r.Header.Set("X-User", user.Get(s))
+			return r.Header.Get("X-User")
+		}, "ada"},
 		{"flash now", func(s *cookiesession.Session) any {
 			s.FlashNow("notice", "Saved.")
 			return s.Flashed("notice")
@@ -238,6 +252,7 @@ func TestMigratingSession(t *testing.T) {
 func TestMigratingExplicitForm(t *testing.T) {
 	m := newManager(t, func(c *cookiesession.Config) {
 		c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return false, nil }
+		c.OnReject = func(*http.Request, *cookiesession.RejectError) { t.Error("a cookie was refused") }
 	})
 	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
 	s, err := m.Load(r)

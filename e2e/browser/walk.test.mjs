@@ -1,5 +1,6 @@
 // A browser walks the demo. BROWSER is chrome or firefox, DEMO and COOKIESESSION name the programs.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
@@ -53,6 +54,22 @@ walk('a session lasts over a reload and in a second tab, not in a private window
   await tab.reload();
   assert.equal(await tab.views(), 4);
   assert.equal((await tab.session()).id, id);
+});
+
+walk('the program of the README counts 1, 2, 3, and the page has an icon to fetch', async (context) => {
+  const program = path.join(scratch, 'quickstart');
+  execFileSync('go', ['build', '-o', program, './examples/quickstart'], { cwd: new URL('../../', import.meta.url) });
+  await newKeys('keys.json');
+  const server = child('/usr/bin/env', '-C', scratch, program);
+  const url = 'http://localhost:8000/';
+  await eventually('it answers', () => fetch(url).then((r) => r.ok, () => false));
+  const tab = await Tab.open(context);
+  for (const n of [1, 2, 3]) {
+    await tab.go(url);
+    assert.equal(await tab.text('body'), `You have been here ${n} times.`);
+    await tab.page.evaluate(() => fetch('/favicon.ico')); // headless browsers don't always ask by themselves
+  }
+  server.kill('SIGTERM');
 });
 
 walk('the browser stores the cookie as the library means it', async (context, t) => {

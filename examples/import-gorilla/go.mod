@@ -3,12 +3,13 @@ module github.com/seed-50e21e88/cookiesession/examples/import-gorilla
 go 1.25.0
 
 require (
-	github.com/gorilla/securecookie v1.1.2
 	github.com/gorilla/sessions v1.4.0
 	github.com/seed-50e21e88/cookiesession v0.0.0
+	github.com/seed-50e21e88/cookiesession/contrib/gorilla v0.0.0
 )
 
 require (
+	github.com/gorilla/securecookie v1.1.2 // indirect
 	github.com/vmihailenco/msgpack/v5 v5.4.1 // indirect
 	github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect
 	golang.org/x/crypto v0.55.0 // indirect
@@ -16,3 +17,5 @@ require (
 )
 
 replace github.com/seed-50e21e88/cookiesession => ../..
+
+replace github.com/seed-50e21e88/cookiesession/contrib/gorilla => ../../contrib/gorilla

@@ -6,16 +6,15 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"html"
 	"log"
 	"net/http"
 
-	"github.com/gorilla/securecookie"
 	"github.com/gorilla/sessions"
 	"github.com/seed-50e21e88/cookiesession"
+	"github.com/seed-50e21e88/cookiesession/contrib/gorilla"
 )
 
 // The old application's cookie name and key. Yours come from its configuration.
@@ -44,38 +43,11 @@ func main() {
 	log.Fatal(http.ListenAndServe(*addr, handler))
 }
 
-// importOld returns the values of the gorilla/sessions cookie that r carries. It keeps what the application needs: a
-// key that isn't a string, say, would have to be given another name here.
-func importOld(r *http.Request) (map[string]any, error) {
-	cookie, err := r.Cookie(oldName)
-	if err != nil {
-		return nil, nil // a new visitor
-	}
-	codecs := securecookie.CodecsFromPairs([]byte(oldKey)) // all pairs that NewCookieStore had
-	for _, codec := range codecs {
-		codec.(*securecookie.SecureCookie).MaxAge(30 * 24 * 60 * 60) // what the store's MaxAge was
-	}
-	var old map[any]any
-	if err := securecookie.DecodeMulti(oldName, cookie.Value, &old, codecs...); err != nil {
-		if refusal := securecookie.Error(nil); errors.As(err, &refusal) && refusal.IsDecode() {
-			return nil, nil // expired, or nothing that the old application has signed
-		}
-		return nil, err
-	}
-	values := make(map[string]any)
-	for key, value := range old {
-		if key, ok := key.(string); ok {
-			values[key] = value
-		}
-	}
-	return values, nil
-}
-
 // application is what it is now.
 func application(keys *cookiesession.Keyring) (http.Handler, error) {
 	m, err := cookiesession.New(cookiesession.Config{
 		Keys:          keys,
-		Import:        importOld,
+		Import:        gorilla.Import(oldName, oldStore()),
 		ImportCookies: []string{oldName},
 	})
 	if err != nil {
@@ -96,10 +68,17 @@ func application(keys *cookiesession.Keyring) (http.Handler, error) {
 	})), nil
 }
 
+// oldStore is the old application's, with all its keys and the MaxAge that it had.
+func oldStore() *sessions.CookieStore {
+	store := sessions.NewCookieStore([]byte(oldKey))
+	store.MaxAge(30 * 24 * 60 * 60)
+	store.Options.SameSite = http.SameSiteLaxMode
+	return store
+}
+
 // oldApplication is what it was.
 func oldApplication() http.Handler {
-	store := sessions.NewCookieStore([]byte(oldKey))
-	store.Options.SameSite = http.SameSiteLaxMode
+	store := oldStore()
 	return pages("gorilla/sessions", func(w http.ResponseWriter, r *http.Request, set *string) (string, error) {
 		s, err := store.Get(r, oldName)
 		if err != nil {

@@ -9,7 +9,8 @@ import (
 )
 
 // ImportFrom returns a function for Config.Import. Config.ImportCookies should name old's cookie. What old's store
-// holds stays there until it expires.
+// holds stays there until it expires. An scs session outlives the browser unless Cookie.Persist is false: Config.Persistent
+// and Config.Lifetime say so here.
 func ImportFrom(old *scs.SessionManager) func(*http.Request) (map[string]any, error) {
 	return func(r *http.Request) (map[string]any, error) {
 		cookie, err := r.Cookie(old.Cookie.Name)

@@ -21,10 +21,10 @@ func main() {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		s := sessions.Get(r)
 		n := views.Update(s, func(n int) int { return n + 1 })
 		fmt.Fprintf(w, "You have been here %d times.", n)
 	})
-	log.Fatal(http.ListenAndServe("localhost:8080", sessions.Handler(mux)))
+	log.Fatal(http.ListenAndServe("localhost:8000", sessions.Handler(mux)))
 }
