@@ -61,12 +61,9 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 		refused, chosen = unchecked, nil
 	case chosen != nil:
 		refused = nil
-		if chosen.data != &st.data {
-			st.data, st.values = *chosen.data, *chosen.values
-		}
 		st.arrived.facts |= valid | chosen.facts
 		st.arrived.seen = chosen.seen
-		if len(sessions) == 1 {
+		if found.n == 1 {
 			return nil, leaseRefused // the usual case
 		}
 	}
@@ -86,6 +83,9 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 		t.lacksProof, t.keyOf = unproven.facts.has(keyed), unproven.data.id.origin()
 	}
 	st.arrived.setTrouble(t)
+	if chosen != nil && chosen.data != &st.data {
+		st.data, st.values = *chosen.data, *chosen.values // last, since another candidate lies there
+	}
 	return refused, leaseRefused
 }
 
