@@ -57,7 +57,16 @@ type Store struct {
 
 	mu       sync.Mutex
 	managers map[string]*cookiesession.Manager // by session name
-	live     sync.Map                          // weak.Pointer[sessions.Session] to *cookiesession.Session: what Get found
+	opened   sync.Map                          // weak.Pointer[sessions.Session] to weak.Pointer[opened]
+}
+
+// An opened is a session as the application gets it, and the one that it shows. They are one allocation, which lives as
+// long as somebody holds a pointer to a part of it, so both go when the request does. A map from the one to the other
+// would keep every request for ever: a cookiesession leads to its request, whose context leads to gorilla's registry,
+// which leads back to the key.
+type opened struct {
+	gorilla sessions.Session
+	session *cookiesession.Session
 }
 
 var _ sessions.Store = (*Store)(nil)
@@ -139,7 +148,8 @@ func (s *Store) Get(r *http.Request, name string) (*sessions.Session, error) {
 // the session is new, says that name can't be used, what Config.Import failed with, or that a value can't be decoded
 // since its type isn't registered with package gob.
 func (s *Store) New(r *http.Request, name string) (*sessions.Session, error) {
-	g := sessions.NewSession(s, name)
+	o := &opened{gorilla: *sessions.NewSession(s, name)}
+	g := &o.gorilla
 	*g.Options = s.options
 	g.IsNew = true
 	m, err := s.Manager(name)
@@ -150,7 +160,8 @@ func (s *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 	if rejected := (*cookiesession.RejectError)(nil); err != nil && !errors.As(err, &rejected) {
 		return g, err
 	}
-	s.remember(g, session)
+	o.session = session
+	s.note(o)
 	for key, value := range session.All() {
 		if g.Values[key], err = unpack(value); err != nil {
 			clear(g.Values)
@@ -164,20 +175,19 @@ func (s *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 	return g, nil
 }
 
-// remember notes which session g shows, as long as g is in use.
-func (s *Store) remember(g *sessions.Session, session *cookiesession.Session) {
-	p := weak.Make(g)
-	s.live.Store(p, session)
-	runtime.AddCleanup(g, func(p weak.Pointer[sessions.Session]) { s.live.Delete(p) }, p)
+// note lets session find o for as long as that is in use.
+func (s *Store) note(o *opened) {
+	key := weak.Make(&o.gorilla)
+	s.opened.Store(key, weak.Make(o))
+	runtime.AddCleanup(o, func(key weak.Pointer[sessions.Session]) { s.opened.Delete(key) }, key)
 }
 
 // session returns the session that g shows.
 func (s *Store) session(m *cookiesession.Manager, r *http.Request, g *sessions.Session) *cookiesession.Session {
-	if session, ok := s.live.Load(weak.Make(g)); ok {
-		return session.(*cookiesession.Session)
+	if o, ok := s.opened.Load(weak.Make(g)); ok {
+		return o.(weak.Pointer[opened]).Value().session // g is a part of it
 	}
-	session, _ := m.Load(r) // made by sessions.NewSession, so nobody asked what came
-	s.remember(g, session)
+	session, _ := m.Load(r) // g was made by sessions.NewSession, so nobody asked what came
 	return session
 }
 

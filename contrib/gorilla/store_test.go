@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/gorilla/sessions"
 	"github.com/seed-50e21e88/cookiesession"
@@ -604,18 +605,66 @@ func TestRevokedIsAskedOnce(t *testing.T) {
 	}
 }
 
-func TestSessionsAreForgotten(t *testing.T) {
+// A map of what was found, by session, keeps every request for ever: what it holds leads to its own keys.
+func TestRequestsAreForgotten(t *testing.T) {
 	store := newStore(t, newConfig(t))
-	for range 100 {
-		if _, err := store.New(httptest.NewRequest("GET", "/", nil), name); err != nil {
-			t.Fatal(err)
+	m := manager(t, store)
+	use := func(w http.ResponseWriter, r *http.Request) {
+		g, err := store.Get(r, name)
+		if err != nil {
+			t.Error(err)
+		}
+		g.Values["n"] = 1
+		if err := g.Save(r, w); err != nil {
+			t.Error(err)
 		}
 	}
-	for n := 1; n > 0; {
-		runtime.GC()
-		n = 0
-		store.live.Range(func(any, any) bool { n++; return true })
+	tests := []struct {
+		name    string
+		handler http.Handler
+	}{
+		{"Get and Save", http.HandlerFunc(use)},
+		{"Get and Save behind the Manager's Handler", m.Handler(http.HandlerFunc(use))},
+		{"New alone", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if _, err := store.New(r, name); err != nil {
+				t.Error(err)
+			}
+		})},
+		{"a session made by hand", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := sessions.NewSession(store, name).Save(r, w); err != nil {
+				t.Error(err)
+			}
+		})},
 	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			request := serveOne(tt.handler)
+			runtime.GC()
+			if request.Value() != nil {
+				t.Fatal("the request is still there")
+			}
+		})
+	}
+	store.opened.Range(func(key, _ any) bool {
+		if key.(weak.Pointer[sessions.Session]).Value() != nil {
+			t.Error("a session is still there")
+		}
+		return true
+	})
+	if t.Failed() {
+		return // nor would the map ever be empty
+	}
+	for n := 1; n > 0; runtime.Gosched() { // cleanups run by and by
+		n = 0
+		store.opened.Range(func(any, any) bool { n++; return true })
+	}
+}
+
+// serveOne hands h a request that nobody else keeps.
+func serveOne(h http.Handler) weak.Pointer[http.Request] {
+	r := httptest.NewRequest("GET", site.String(), nil)
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	return weak.Make(r)
 }
 
 func TestConcurrentRequests(t *testing.T) {
