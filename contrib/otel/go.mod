@@ -3,7 +3,7 @@ module github.com/seed-50e21e88/cookiesession/contrib/otel
 go 1.25.0
 
 require (
-	github.com/seed-50e21e88/cookiesession v0.0.0
+	github.com/seed-50e21e88/cookiesession v1.0.0
 	go.opentelemetry.io/otel v1.44.0
 	go.opentelemetry.io/otel/metric v1.44.0
 	go.opentelemetry.io/otel/sdk/metric v1.44.0

@@ -6,8 +6,8 @@ require (
 	github.com/prometheus/client_golang v1.24.1
 	github.com/prometheus/common v0.70.1
 	github.com/prometheus/prometheus v0.311.0
-	github.com/seed-50e21e88/cookiesession v0.0.0
-	github.com/seed-50e21e88/cookiesession/contrib/prometheus v0.0.0
+	github.com/seed-50e21e88/cookiesession v1.0.0
+	github.com/seed-50e21e88/cookiesession/contrib/prometheus v1.0.0
 )
 
 require (
