@@ -11,9 +11,6 @@
 //
 // There is nothing to save: what a handler changed goes with the header of its response.
 //
-// Manager.Handler around the router isn't the same: Context.Stream panics there, since it wants an http.CloseNotifier
-// from what the router writes to, and a Manager's response writer isn't one.
-//
 // Use Sessions after gin.Logger and gin.Recovery, as gin.Default does, and before whatever touches the session: a panic
 // then saves nothing, and Recovery's answer carries no cookie. Middleware that was used before Sessions can read the
 // session after c.Next, but not change it any more.
