@@ -141,6 +141,7 @@ func (r report) observe(o metric.Int64Observable, n int64, attributes ...attribu
 }
 
 func (r report) counters(stats cookiesession.Stats) {
+	addZeros(stats)
 	for label, key := range stats.Keys {
 		by := attribute.String("cookiesession.key", label)
 		r.observe(r.opened, int64(key.Opened), by)
@@ -148,7 +149,7 @@ func (r report) counters(stats cookiesession.Stats) {
 		r.moment(r.lastOpened, key.LastOpened, by)
 		r.moment(r.lastSealed, key.LastSealed, by)
 	}
-	for reason, n := range withZeros(stats.Rejected) {
+	for reason, n := range stats.Rejected {
 		r.observe(r.rejected, int64(n), attribute.String("cookiesession.reason", reason))
 	}
 	r.observe(r.saved, int64(stats.Saved))
@@ -188,10 +189,12 @@ func (r report) ring(keys *cookiesession.Keyring) {
 	r.observe(r.ringInfo, 1, attribute.String("cookiesession.ring.fingerprint", keys.Fingerprint()))
 }
 
-// withZeros adds the reasons that haven't occurred yet: a rate doesn't see the first of a series that begins with it.
-func withZeros(rejected map[string]uint64) map[string]uint64 {
+// addZeros adds the reasons that haven't occurred yet: a rate doesn't see the first of a series that begins with it.
+func addZeros(stats cookiesession.Stats) {
 	for r := cookiesession.ReasonMalformed; r <= cookiesession.ReasonFuture; r++ {
-		rejected[r.String()] += 0
+		stats.Rejected[r.String()] += 0
 	}
-	return rejected
+	for _, reason := range []string{"origin", "no-session", "no-token", "token", "too-large"} {
+		stats.CSRFRefused[reason] += 0
+	}
 }

@@ -121,6 +121,10 @@ func TestObserve(t *testing.T) {
 		want["cookiesession.cookie.rejected counter {cookie} manager=shop reason="+reason] = 0
 	}
 	want["cookiesession.cookie.rejected counter {cookie} manager=shop reason=malformed"] = 1
+	for _, reason := range []string{"no-session", "no-token", "token", "too-large"} {
+		want["cookiesession.csrf.refused counter {request} manager=shop reason="+reason] = 0
+	}
+	want["cookiesession.csrf.refused counter {request} manager=shop reason=origin"] = 1
 	got := collect(t, reader)
 	for _, line := range slices.Sorted(maps.Keys(want)) {
 		if n, ok := got[line]; !ok || n != want[line] {
@@ -141,7 +145,8 @@ func TestObserve(t *testing.T) {
 	}
 }
 
-// use has requests that save, read, bring a broken cookie, can't be saved, and change the session too late.
+// use has requests that save, read, bring a broken cookie, can't be saved, change the session too late, and come from
+// another site.
 func use(t *testing.T, m *cookiesession.Manager) {
 	t.Helper()
 	r := httptest.NewRequest("GET", "/", nil)
@@ -160,6 +165,9 @@ func use(t *testing.T, m *cookiesession.Manager) {
 		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { visit.handler(w, m.Get(r)) })).
 			ServeHTTP(httptest.NewRecorder(), visit.r)
 	}
+	foreign := httptest.NewRequest("POST", "/", nil)
+	foreign.Header.Set("Sec-Fetch-Site", "cross-site")
+	m.Handler(m.ProtectCSRF(http.NotFoundHandler())).ServeHTTP(httptest.NewRecorder(), foreign)
 }
 
 // All that Stats counts is reported, each number once.

@@ -99,13 +99,14 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 	}
 
 	stats := c.stats()
+	addZeros(stats)
 	for label, key := range stats.Keys {
 		count(c.opened, key.Opened, label)
 		count(c.sealed, key.Sealed, label)
 		moment(c.lastOpened, key.LastOpened, label)
 		moment(c.lastSealed, key.LastSealed, label)
 	}
-	for reason, n := range withZeros(stats.Rejected) {
+	for reason, n := range stats.Rejected {
 		count(c.rejected, n, reason)
 	}
 	count(c.saved, stats.Saved)
@@ -129,11 +130,13 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// withZeros adds the reasons that haven't occurred yet: rate() and increase() don't see the first of a series that
+// addZeros adds the reasons that haven't occurred yet: rate() and increase() don't see the first of a series that
 // begins with it.
-func withZeros(rejected map[string]uint64) map[string]uint64 {
+func addZeros(stats cookiesession.Stats) {
 	for r := cookiesession.ReasonMalformed; r <= cookiesession.ReasonFuture; r++ {
-		rejected[r.String()] += 0
+		stats.Rejected[r.String()] += 0
 	}
-	return rejected
+	for _, reason := range []string{"origin", "no-session", "no-token", "token", "too-large"} {
+		stats.CSRFRefused[reason] += 0
+	}
 }

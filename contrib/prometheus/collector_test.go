@@ -101,10 +101,22 @@ func use(t *testing.T, m *cookiesession.Manager) {
 		m.Get(r).Put("n", 3)
 	})
 	browser.Jar = cookiesessiontest.NewJar()
+	visit("", func(w http.ResponseWriter, r *http.Request) {
+		r.Method = http.MethodPost
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		m.ProtectCSRF(http.NotFoundHandler()).ServeHTTP(w, r)
+	})
 	visit(m.CookieName()+"=junk", func(_ http.ResponseWriter, r *http.Request) { m.Get(r).Get("n") })
 }
 
-const scraped = `# HELP cookiesession_device_events_total What happened to device-bound sessions, by event.
+const scraped = `# HELP cookiesession_csrf_refused_total Requests that CSRF protection refused, by reason.
+# TYPE cookiesession_csrf_refused_total counter
+cookiesession_csrf_refused_total{manager="shop",reason="no-session"} 0
+cookiesession_csrf_refused_total{manager="shop",reason="no-token"} 0
+cookiesession_csrf_refused_total{manager="shop",reason="origin"} 1
+cookiesession_csrf_refused_total{manager="shop",reason="token"} 0
+cookiesession_csrf_refused_total{manager="shop",reason="too-large"} 0
+# HELP cookiesession_device_events_total What happened to device-bound sessions, by event.
 # TYPE cookiesession_device_events_total counter
 cookiesession_device_events_total{event="ended",manager="shop"} 0
 cookiesession_device_events_total{event="offered",manager="shop"} 0
