@@ -20,8 +20,9 @@
 //   - A cookie that is refused, because it has expired, was tampered with or has an unknown key, is no error of Get:
 //     the visitor has a new session. Config.OnReject, Config.Logger and Stats tell why.
 //   - session.Options start as Config says. MaxAge < 0 destroys the session: copies of the cookie that slow responses
-//     bring back are refused. Another MaxAge than Config's keeps this one session for so long from a Save that changes
-//     it, as [cookiesession.Session.Remember] does. Path, Domain, SameSite, Secure and Partitioned can't differ from
+//     bring back are refused. 0 makes this one session end with the browser, from now on, whatever
+//     Config.Persistent says. Another MaxAge than Config's keeps it for so long from a Save that changes it, as
+//     [cookiesession.Session.Remember] does. Path, Domain, SameSite, Secure and Partitioned can't differ from
 //     Config's: Save returns an error for a value that asks for something else, and takes an empty one for Config's.
 //     HttpOnly is always on.
 //   - session.ID is the cookiesession ID, empty before the first Save. Setting it to "" makes Save give the session a
@@ -222,6 +223,7 @@ func (s *Store) change(session *cookiesession.Session, g *sessions.Session) erro
 	if err != nil {
 		return err
 	}
+	endsWithBrowser := g.Options != nil && g.Options.MaxAge == 0 && s.options.MaxAge > 0
 	changed := make(map[string]any)
 	for key, value := range g.Values {
 		k, ok := key.(string)
@@ -247,7 +249,10 @@ func (s *Store) change(session *cookiesession.Session, g *sessions.Session) erro
 	if !session.IsNew() && g.ID != session.ID() {
 		session.Regenerate()
 	}
-	if life > 0 && session.Changed() {
+	switch {
+	case endsWithBrowser:
+		session.Persist(false)
+	case life > 0 && session.Changed():
 		session.Remember(life)
 	}
 	return nil
@@ -273,10 +278,8 @@ func (s *Store) life(o *sessions.Options) (time.Duration, error) {
 		}
 	}
 	switch {
-	case o.MaxAge == s.options.MaxAge:
+	case o.MaxAge == s.options.MaxAge || o.MaxAge == 0:
 		return 0, nil
-	case o.MaxAge == 0:
-		return 0, errors.New("cookiesession/gorilla: session.Options.MaxAge is 0, but Config.Persistent keeps sessions when the browser is closed")
 	case o.MaxAge > 400*24*60*60:
 		return 0, fmt.Errorf("cookiesession/gorilla: session.Options.MaxAge is %d, want at most 400 days", o.MaxAge)
 	}
