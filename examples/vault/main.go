@@ -35,6 +35,9 @@ func main() {
 	tokenFile := flag.String("token-file", "", "file with the token, which Vault Agent keeps fresh; empty: VAULT_TOKEN")
 	every := flag.Duration("every", time.Minute, "how often to ask Vault")
 	flag.Parse()
+	if *every <= 0 {
+		log.Fatal("-every must be positive")
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
