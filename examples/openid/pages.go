@@ -16,7 +16,7 @@ var homePage = template.Must(template.New("").Parse(`<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>OpenID Connect in a cookie session</title>
 <style>body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
-td { padding-right: 2rem } td + td { text-align: right }</style>
+h1 { font-size: 1.5rem } td { padding-right: 1rem } td + td { text-align: right; white-space: nowrap }</style>
 <h1>OpenID Connect in a cookie session</h1>
 {{with .Problem}}<p role="alert">{{.}} <a href="/login">Log in again</a>.{{end}}
 {{if .User.Subject}}
