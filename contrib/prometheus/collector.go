@@ -3,8 +3,8 @@
 //
 //	prometheus.MustRegister(promsession.NewCollector(manager, promsession.Options{Keys: keys}))
 //
-// Nothing is counted twice or kept: each scrape reads Manager.Stats. The README beside lists the metrics, alerts.yml has
-// rules to start from, and dashboard.json is for Grafana.
+// Nothing is counted twice or kept: each scrape reads Manager.Stats. The README beside lists the metrics, alerts.yml
+// has rules to start from, and dashboard.json is for Grafana.
 //
 // The metrics hold no secret, but they tell how many people use what, and labels of keys. Serve them where only the
 // monitoring can reach them.

@@ -250,8 +250,8 @@ type user struct {
 	env []string
 }
 
-// environment is that of users. What the real module cache has of other modules serves as a proxy, too, and nothing goes
-// into it.
+// environment is that of users. What the real module cache has of other modules serves as a proxy, too, and nothing
+// goes into it.
 func environment(t *testing.T, proxy string) []string {
 	t.Helper()
 	cache := "file://" + filepath.ToSlash(filepath.Join(goEnv(t, "GOMODCACHE"), "cache", "download"))

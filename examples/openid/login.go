@@ -77,8 +77,8 @@ func (a *application) handler() http.Handler {
 	return a.sessions.Handler(outer)
 }
 
-// An attempt is a login that has been begun. The session keeps it under its state, so only the browser that began it can
-// end it.
+// An attempt is a login that has been begun. The session keeps it under its state, so only the browser that began it
+// can end it.
 type attempt struct {
 	Nonce, Verifier, Return string
 	Begun                   time.Time
@@ -127,8 +127,8 @@ func (a *application) login(w http.ResponseWriter, r *http.Request) {
 
 // localPath returns a path of this application, to go to after the login: anything else would make it an open redirect.
 func localPath(path string) string {
-	u, err := url.Parse(path)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.Contains(path, `\`) {
+	_, err := url.Parse(path)
+	if err != nil || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.Contains(path, `\`) {
 		return "/"
 	}
 	return path

@@ -56,9 +56,9 @@ func (a *application) fresh(ctx context.Context, s *cookiesession.Session) (toke
 	return next, nil
 }
 
-// refreshes sees to it that a refresh token is used once, though two tabs bring it: providers that rotate refresh tokens
-// take a second use for theft, and end the login. The second gets what the first got, also a little later, since a
-// request may have left the browser before the first response came.
+// refreshes sees to it that a refresh token is used once, though two tabs bring it: providers that rotate refresh
+// tokens take a second use for theft, and end the login. The second gets what the first got, also a little later, since
+// a request may have left the browser before the first response came.
 //
 // Servers don't share this. If a provider rotates, let it tolerate a second use within some seconds (they call it
 // overlap, leeway or reuse interval), or have the load balancer send a visitor to one server.

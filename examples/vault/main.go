@@ -1,5 +1,6 @@
-// Vault keeps the keys in HashiCorp Vault, or OpenBao, and refreshes the ring while it runs: a rotation needs no file on
-// any server. While Vault can't be reached, or holds something that isn't a key file, the last good keys stay in force.
+// Vault keeps the keys in HashiCorp Vault, or OpenBao, and refreshes the ring while it runs: a rotation needs no file
+// on any server. While Vault can't be reached, or holds something that isn't a key file, the last good keys stay in
+// force.
 //
 //	vault server -dev -dev-root-token-id=root &
 //	export VAULT_ADDR=http://127.0.0.1:8200 VAULT_TOKEN=root

@@ -1,5 +1,5 @@
-// Package gothictest tests contrib/gorilla under gothic, which keeps a login that is under way in gorilla's Store. It is
-// a module of its own, so that nobody who uses the adapter needs goth's requirements.
+// Package gothictest tests contrib/gorilla under gothic, which keeps a login that is under way in gorilla's Store. It
+// is a module of its own, so that nobody who uses the adapter needs goth's requirements.
 package gothictest
 
 import (
