@@ -79,7 +79,7 @@ func collect(t *testing.T, reader *sdk.ManualReader) map[string]int64 {
 			for _, p := range points {
 				line := m.Name + " " + kind + " " + m.Unit
 				for _, a := range p.Attributes.ToSlice() {
-					line += " " + strings.TrimPrefix(string(a.Key), "cookiesession.") + "=" + a.Value.Emit()
+					line += " " + strings.TrimPrefix(string(a.Key), "cookiesession.") + "=" + a.Value.String()
 				}
 				lines[line] = p.Value
 			}

@@ -48,7 +48,7 @@ func (s *source) read(ctx context.Context) (string, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("Vault answers %s", resp.Status)
+		return "", fmt.Errorf("vault answers %s", resp.Status)
 	}
 	var answer struct {
 		Data struct {
@@ -57,7 +57,7 @@ func (s *source) read(ctx context.Context) (string, error) {
 	}
 	const limit = 4 << 20 // a key file has at most 1 MiB
 	if json.NewDecoder(io.LimitReader(resp.Body, limit)).Decode(&answer) != nil {
-		return "", errors.New("Vault's answer isn't one of its key-value engine, version 2")
+		return "", errors.New("vault's answer isn't one of its key-value engine, version 2")
 	}
 	if answer.Data.Data.Keys == "" {
 		return "", errors.New(`the secret has no member "keys", or the engine isn't version 2`)

@@ -133,9 +133,9 @@ func TestFailuresKeepTheLastGoodRing(t *testing.T) {
 		change func(v *vault)
 		want   string // in the error
 	}{
-		{"sealed", func(v *vault) { v.seal(true) }, "Vault answers 503"},
-		{"token refused", func(v *vault) { v.token = "another" }, "Vault answers 403"},
-		{"deleted", func(v *vault) { v.put(nil) }, "Vault answers 404"},
+		{"sealed", func(v *vault) { v.seal(true) }, "vault answers 503"},
+		{"token refused", func(v *vault) { v.token = "another" }, "vault answers 403"},
+		{"deleted", func(v *vault) { v.put(nil) }, "vault answers 404"},
 		{"another member", func(v *vault) { v.put(map[string]any{"key": bothKeys}) }, `no member "keys"`},
 		{"version 1 of the engine", func(v *vault) { v.answer = `{"data": {"keys": "hex:00"}}` }, "isn't version 2"},
 		{"no JSON", func(v *vault) { v.answer = "<html>" + oldSecret }, "isn't one of its key-value engine"},
@@ -196,7 +196,7 @@ func TestHealth(t *testing.T) {
 	if err := k.refresh(t.Context()); err == nil {
 		t.Error("sealed: no error")
 	}
-	check("while Vault is sealed", 200, `"error":"Vault answers 503 Service Unavailable"`)
+	check("while Vault is sealed", 200, `"error":"vault answers 503 Service Unavailable"`)
 
 	soon := time.Now().Add(time.Hour)
 	synctest.Test(t, func(t *testing.T) {
