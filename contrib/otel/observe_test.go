@@ -117,7 +117,7 @@ func TestObserve(t *testing.T) {
 		"cookiesession.key.status updown {key} key=2026-11 manager=shop state=retired": 0,
 	}
 	want["cookiesession.ring.info gauge 1 manager=shop ring.fingerprint="+keys.Fingerprint()] = 1
-	for _, reason := range []string{"unknown-key", "forged", "torn", "ambiguous", "expired", "idle", "ended", "revoked", "future"} {
+	for _, reason := range []string{"unknown-key", "forged", "torn", "ambiguous", "expired", "idle", "ended", "revoked", "future", "unproven"} {
 		want["cookiesession.cookie.rejected counter {cookie} manager=shop reason="+reason] = 0
 	}
 	want["cookiesession.cookie.rejected counter {cookie} manager=shop reason=malformed"] = 1
@@ -217,6 +217,18 @@ func everything() (stats cookiesession.Stats, n int) {
 	}
 	fill(reflect.ValueOf(&stats).Elem())
 	return stats, n
+}
+
+// A reason that the library has and this package doesn't know would begin with its first refusal.
+func TestEveryReasonStartsAtZero(t *testing.T) {
+	m, _ := newManager(t)
+	stats := m.Stats()
+	addZeros(stats)
+	for r := cookiesession.ReasonMalformed; !strings.HasPrefix(r.String(), "Reason("); r++ {
+		if _, ok := stats.Rejected[r.String()]; !ok {
+			t.Errorf("%s doesn't", r)
+		}
+	}
 }
 
 // Names and units as OpenTelemetry's conventions want them: lower case, dots between, no unit and no "total" in them;

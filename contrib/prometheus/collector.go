@@ -133,7 +133,7 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 // addZeros adds the reasons that haven't occurred yet: rate() and increase() don't see the first of a series that
 // begins with it.
 func addZeros(stats cookiesession.Stats) {
-	for r := cookiesession.ReasonMalformed; r <= cookiesession.ReasonFuture; r++ {
+	for r := cookiesession.ReasonMalformed; r <= cookiesession.ReasonUnproven; r++ {
 		stats.Rejected[r.String()] += 0
 	}
 	for _, reason := range []string{"origin", "no-session", "no-token", "token", "too-large"} {

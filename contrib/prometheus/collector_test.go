@@ -150,6 +150,7 @@ cookiesession_rejected_total{manager="shop",reason="malformed"} 1
 cookiesession_rejected_total{manager="shop",reason="revoked"} 0
 cookiesession_rejected_total{manager="shop",reason="torn"} 0
 cookiesession_rejected_total{manager="shop",reason="unknown-key"} 0
+cookiesession_rejected_total{manager="shop",reason="unproven"} 0
 # HELP cookiesession_ring_info Fingerprint of the ring: equal on all servers but for moments after a rotation.
 # TYPE cookiesession_ring_info gauge
 cookiesession_ring_info{fingerprint="%[1]s",manager="shop"} 1
@@ -221,6 +222,18 @@ func TestEveryCounterIsShown(t *testing.T) {
 	}
 	if len(seen) != n {
 		t.Errorf("got %d numbers, want %d: %v", len(seen), n, seen)
+	}
+}
+
+// A reason that the library has and this package doesn't know would begin with its first refusal.
+func TestEveryReasonStartsAtZero(t *testing.T) {
+	m, _ := newManager(t, nil)
+	stats := m.Stats()
+	addZeros(stats)
+	for r := cookiesession.ReasonMalformed; !strings.HasPrefix(r.String(), "Reason("); r++ {
+		if _, ok := stats.Rejected[r.String()]; !ok {
+			t.Errorf("%s doesn't", r)
+		}
 	}
 }
 
