@@ -4,7 +4,7 @@
 #	contrib/run.sh [flags of go test]
 set -eu
 cd "$(dirname "$0")/.."
-for mod in contrib/*/go.mod examples/*/go.mod; do
+for mod in contrib/*/go.mod contrib/*/*/go.mod examples/*/go.mod; do
 	dir=${mod%/go.mod}
 	echo "== $dir"
 	(cd "$dir" && go vet ./... && go test "$@" ./...)

@@ -4,7 +4,7 @@ go 1.25.0
 
 require (
 	github.com/gofiber/fiber/v3 v3.1.0
-	github.com/seed-50e21e88/cookiesession v0.0.0
+	github.com/seed-50e21e88/cookiesession v1.0.0
 )
 
 require (

@@ -51,6 +51,7 @@ func Middleware(m *cookiesession.Manager) fiber.Handler {
 		m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			c.SetContext(r.Context())
 			err = c.Next()
+			w.header = nil // whatever was there before is out of date
 		})).ServeHTTP(w, request(c))
 		if w.status != 0 {
 			w.answer()
@@ -109,8 +110,7 @@ func request(c fiber.Ctx) *http.Request {
 	return r.WithContext(c.Context())
 }
 
-// A writer is an [http.ResponseWriter] for Fiber's response. It takes the response's header over when it's asked for
-// the first time: that is when the handlers have returned.
+// A writer is an [http.ResponseWriter] for Fiber's response. It copies the response's header when somebody asks for it.
 type writer struct {
 	c      fiber.Ctx
 	header http.Header

@@ -203,6 +203,40 @@ func TestFailedCommit(t *testing.T) {
 	}
 }
 
+// gin's Stream panics if the response writer isn't an http.CloseNotifier, an interface of old.
+func TestStreamEndsWhenTheClientLeaves(t *testing.T) {
+	for _, around := range []bool{false, true} { // the router, in the place of Sessions
+		t.Run(fmt.Sprintf("Manager.Handler around the router %t", around), func(t *testing.T) {
+			m := newManager(t, nil)
+			router, _ := newRouter(m)
+			if around {
+				router = gin.New()
+			}
+			left := make(chan bool, 1)
+			router.GET("/", func(c *gin.Context) {
+				left <- c.Stream(func(w io.Writer) bool { io.WriteString(w, "tick"); return true })
+			})
+			handler := http.Handler(router)
+			if around {
+				handler = m.Handler(router)
+			}
+			client, _, base := newClient(t, handler)
+			resp, err := client.Get(base)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = io.ReadFull(resp.Body, make([]byte, 40))
+			resp.Body.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !<-left {
+				t.Error("Stream says that the handler ended it")
+			}
+		})
+	}
+}
+
 func TestPanicSavesNothing(t *testing.T) {
 	m := newManager(t, nil)
 	router, outcome := newRouter(m)

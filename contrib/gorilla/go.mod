@@ -5,7 +5,7 @@ go 1.25.0
 require (
 	github.com/gorilla/securecookie v1.1.2
 	github.com/gorilla/sessions v1.4.0
-	github.com/seed-50e21e88/cookiesession v0.0.0
+	github.com/seed-50e21e88/cookiesession v1.0.0
 )
 
 require (

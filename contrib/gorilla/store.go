@@ -20,8 +20,9 @@
 //   - A cookie that is refused, because it has expired, was tampered with or has an unknown key, is no error of Get:
 //     the visitor has a new session. Config.OnReject, Config.Logger and Stats tell why.
 //   - session.Options start as Config says. MaxAge < 0 destroys the session: copies of the cookie that slow responses
-//     bring back are refused. Another MaxAge than Config's keeps this one session for so long from a Save that changes
-//     it, as [cookiesession.Session.Remember] does. Path, Domain, SameSite, Secure and Partitioned can't differ from
+//     bring back are refused. 0 makes this one session end with the browser, from now on, whatever
+//     Config.Persistent says. Another MaxAge than Config's keeps it for so long from a Save that changes it, as
+//     [cookiesession.Session.Remember] does. Path, Domain, SameSite, Secure and Partitioned can't differ from
 //     Config's: Save returns an error for a value that asks for something else, and takes an empty one for Config's.
 //     HttpOnly is always on.
 //   - session.ID is the cookiesession ID, empty before the first Save. Setting it to "" makes Save give the session a
@@ -57,7 +58,16 @@ type Store struct {
 
 	mu       sync.Mutex
 	managers map[string]*cookiesession.Manager // by session name
-	live     sync.Map                          // weak.Pointer[sessions.Session] to *cookiesession.Session: what Get found
+	opened   sync.Map                          // weak.Pointer[sessions.Session] to weak.Pointer[opened]
+}
+
+// An opened is a session as the application gets it, and the one that it shows. They are one allocation, which lives as
+// long as somebody holds a pointer to a part of it, so both go when the request does. A map from the one to the other
+// would keep every request for ever: a cookiesession leads to its request, whose context leads to gorilla's registry,
+// which leads back to the key.
+type opened struct {
+	gorilla sessions.Session
+	session *cookiesession.Session
 }
 
 var _ sessions.Store = (*Store)(nil)
@@ -139,7 +149,8 @@ func (s *Store) Get(r *http.Request, name string) (*sessions.Session, error) {
 // the session is new, says that name can't be used, what Config.Import failed with, or that a value can't be decoded
 // since its type isn't registered with package gob.
 func (s *Store) New(r *http.Request, name string) (*sessions.Session, error) {
-	g := sessions.NewSession(s, name)
+	o := &opened{gorilla: *sessions.NewSession(s, name)}
+	g := &o.gorilla
 	*g.Options = s.options
 	g.IsNew = true
 	m, err := s.Manager(name)
@@ -150,7 +161,8 @@ func (s *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 	if rejected := (*cookiesession.RejectError)(nil); err != nil && !errors.As(err, &rejected) {
 		return g, err
 	}
-	s.remember(g, session)
+	o.session = session
+	s.note(o)
 	for key, value := range session.All() {
 		if g.Values[key], err = unpack(value); err != nil {
 			clear(g.Values)
@@ -164,20 +176,19 @@ func (s *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 	return g, nil
 }
 
-// remember notes which session g shows, as long as g is in use.
-func (s *Store) remember(g *sessions.Session, session *cookiesession.Session) {
-	p := weak.Make(g)
-	s.live.Store(p, session)
-	runtime.AddCleanup(g, func(p weak.Pointer[sessions.Session]) { s.live.Delete(p) }, p)
+// note lets session find o for as long as that is in use.
+func (s *Store) note(o *opened) {
+	key := weak.Make(&o.gorilla)
+	s.opened.Store(key, weak.Make(o))
+	runtime.AddCleanup(o, func(key weak.Pointer[sessions.Session]) { s.opened.Delete(key) }, key)
 }
 
 // session returns the session that g shows.
 func (s *Store) session(m *cookiesession.Manager, r *http.Request, g *sessions.Session) *cookiesession.Session {
-	if session, ok := s.live.Load(weak.Make(g)); ok {
-		return session.(*cookiesession.Session)
+	if o, ok := s.opened.Load(weak.Make(g)); ok {
+		return o.(weak.Pointer[opened]).Value().session // g is a part of it
 	}
-	session, _ := m.Load(r) // made by sessions.NewSession, so nobody asked what came
-	s.remember(g, session)
+	session, _ := m.Load(r) // g was made by sessions.NewSession, so nobody asked what came
 	return session
 }
 
@@ -212,6 +223,7 @@ func (s *Store) change(session *cookiesession.Session, g *sessions.Session) erro
 	if err != nil {
 		return err
 	}
+	endsWithBrowser := g.Options != nil && g.Options.MaxAge == 0 && s.options.MaxAge > 0
 	changed := make(map[string]any)
 	for key, value := range g.Values {
 		k, ok := key.(string)
@@ -237,7 +249,10 @@ func (s *Store) change(session *cookiesession.Session, g *sessions.Session) erro
 	if !session.IsNew() && g.ID != session.ID() {
 		session.Regenerate()
 	}
-	if life > 0 && session.Changed() {
+	switch {
+	case endsWithBrowser:
+		session.Persist(false)
+	case life > 0 && session.Changed():
 		session.Remember(life)
 	}
 	return nil
@@ -263,10 +278,8 @@ func (s *Store) life(o *sessions.Options) (time.Duration, error) {
 		}
 	}
 	switch {
-	case o.MaxAge == s.options.MaxAge:
+	case o.MaxAge == s.options.MaxAge || o.MaxAge == 0:
 		return 0, nil
-	case o.MaxAge == 0:
-		return 0, errors.New("cookiesession/gorilla: session.Options.MaxAge is 0, but Config.Persistent keeps sessions when the browser is closed")
 	case o.MaxAge > 400*24*60*60:
 		return 0, fmt.Errorf("cookiesession/gorilla: session.Options.MaxAge is %d, want at most 400 days", o.MaxAge)
 	}

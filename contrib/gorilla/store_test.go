@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/gorilla/sessions"
 	"github.com/seed-50e21e88/cookiesession"
@@ -367,65 +368,6 @@ func TestID(t *testing.T) {
 	}
 }
 
-func TestOptions(t *testing.T) {
-	persistent := func(c *cookiesession.Config) { c.Persistent, c.Lifetime = true, time.Hour }
-	tests := []struct {
-		name    string
-		config  func(*cookiesession.Config)
-		options sessions.Options
-		maxAge  string // in the Set-Cookie line
-		err     string
-	}{
-		{"theirs of old", nil, sessions.Options{Path: "/", MaxAge: 600, HttpOnly: true}, "; Max-Age=600;", ""},
-		{"empty", nil, sessions.Options{}, "", ""},
-		{"empty but persistent", persistent, sessions.Options{}, "", "MaxAge is 0"},
-		{"Config's", persistent, sessions.Options{MaxAge: 3600, SameSite: http.SameSiteLaxMode, Secure: true, Path: "/"}, "; Max-Age=3600;", ""},
-		{"shorter", persistent, sessions.Options{MaxAge: 60}, "; Max-Age=60;", ""},
-		{"longer than a browser keeps a cookie", nil, sessions.Options{MaxAge: 401 * 24 * 3600}, "", "want at most 400 days"},
-		{"Path", nil, sessions.Options{Path: "/shop"}, "", "session.Options.Path differs"},
-		{"Domain", nil, sessions.Options{Domain: "shop.example"}, "", "session.Options.Domain differs"},
-		{"SameSite", nil, sessions.Options{SameSite: http.SameSiteStrictMode}, "", "session.Options.SameSite differs"},
-		{"default SameSite", nil, sessions.Options{SameSite: http.SameSiteDefaultMode}, "", ""},
-		{"Partitioned", nil, sessions.Options{Partitioned: true}, "", "session.Options.Partitioned differs"},
-		{"Secure", func(c *cookiesession.Config) { c.Insecure = true }, sessions.Options{Secure: true}, "", "session.Options.Secure differs"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := newConfig(t)
-			if tt.config != nil {
-				tt.config(&c)
-			}
-			store := newStore(t, c)
-			h := newVisitor(t).visit(func(w http.ResponseWriter, r *http.Request) {
-				g, err := store.Get(r, name)
-				if err != nil {
-					t.Error(err)
-				}
-				g.Options = &tt.options
-				g.Values["a"] = 1
-				err = g.Save(r, w)
-				if got := fmt.Sprint(err); tt.err == "" && err != nil || !strings.Contains(got, tt.err) {
-					t.Errorf("got error %q, want %q", got, tt.err)
-				}
-			})
-			line := h.Get("Set-Cookie")
-			if (line == "") != (tt.err != "") || !strings.Contains(line, tt.maxAge) || tt.maxAge == "" && strings.Contains(line, "Max-Age") {
-				t.Errorf("got Set-Cookie %.20q…%q, want %q in it", line, line[max(0, len(line)-60):], tt.maxAge)
-			}
-		})
-	}
-}
-
-func TestOptionsStartAsConfigSays(t *testing.T) {
-	c := newConfig(t)
-	c.Domain, c.Path, c.SameSite, c.Persistent = "shop.example", "/a", http.SameSiteStrictMode, true
-	g, err := newStore(t, c).Get(httptest.NewRequest("GET", "/", nil), name)
-	want := sessions.Options{Path: "/a", Domain: "shop.example", MaxAge: 86400, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}
-	if err != nil || *g.Options != want || !g.IsNew {
-		t.Errorf("got %+v, new %t, error %v", *g.Options, g.IsNew, err)
-	}
-}
-
 func TestWhatCantBeStored(t *testing.T) {
 	type secret struct{ N int } // not registered with package gob
 	store, v := newStore(t, newConfig(t)), newVisitor(t)
@@ -604,18 +546,66 @@ func TestRevokedIsAskedOnce(t *testing.T) {
 	}
 }
 
-func TestSessionsAreForgotten(t *testing.T) {
+// A map of what was found, by session, keeps every request for ever: what it holds leads to its own keys.
+func TestRequestsAreForgotten(t *testing.T) {
 	store := newStore(t, newConfig(t))
-	for range 100 {
-		if _, err := store.New(httptest.NewRequest("GET", "/", nil), name); err != nil {
-			t.Fatal(err)
+	m := manager(t, store)
+	use := func(w http.ResponseWriter, r *http.Request) {
+		g, err := store.Get(r, name)
+		if err != nil {
+			t.Error(err)
+		}
+		g.Values["n"] = 1
+		if err := g.Save(r, w); err != nil {
+			t.Error(err)
 		}
 	}
-	for n := 1; n > 0; {
-		runtime.GC()
-		n = 0
-		store.live.Range(func(any, any) bool { n++; return true })
+	tests := []struct {
+		name    string
+		handler http.Handler
+	}{
+		{"Get and Save", http.HandlerFunc(use)},
+		{"Get and Save behind the Manager's Handler", m.Handler(http.HandlerFunc(use))},
+		{"New alone", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if _, err := store.New(r, name); err != nil {
+				t.Error(err)
+			}
+		})},
+		{"a session made by hand", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := sessions.NewSession(store, name).Save(r, w); err != nil {
+				t.Error(err)
+			}
+		})},
 	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			request := serveOne(tt.handler)
+			runtime.GC()
+			if request.Value() != nil {
+				t.Fatal("the request is still there")
+			}
+		})
+	}
+	store.opened.Range(func(key, _ any) bool {
+		if key.(weak.Pointer[sessions.Session]).Value() != nil {
+			t.Error("a session is still there")
+		}
+		return true
+	})
+	if t.Failed() {
+		return // nor would the map ever be empty
+	}
+	for n := 1; n > 0; runtime.Gosched() { // cleanups run by and by
+		n = 0
+		store.opened.Range(func(any, any) bool { n++; return true })
+	}
+}
+
+// serveOne hands h a request that nobody else keeps.
+func serveOne(h http.Handler) weak.Pointer[http.Request] {
+	r := httptest.NewRequest("GET", site.String(), nil)
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	return weak.Make(r)
 }
 
 func TestConcurrentRequests(t *testing.T) {
@@ -633,108 +623,6 @@ func TestConcurrentRequests(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-func TestTakeOver(t *testing.T) {
-	files := sessions.NewFilesystemStore(t.TempDir(), []byte("a secret for files"))
-	for what, old := range map[string]sessions.Store{
-		"cookies":              sessions.NewCookieStore([]byte("an old secret")),
-		"cookies, old key":     sessions.NewCookieStore([]byte("an older secret"), []byte("0123456789abcdef")),
-		"files":                files,
-		"nobody's cookie name": nil,
-	} {
-		t.Run(what, func(t *testing.T) {
-			c := newConfig(t)
-			store := newStore(t, c, sessions.NewCookieStore([]byte("an old secret"), nil, []byte("an older secret"), []byte("0123456789abcdef")), files)
-			v := newVisitor(t)
-			if old == nil {
-				v.jar.SetHeader(site, http.Header{"Set-Cookie": {name + "=forged"}})
-				if got := v.values(store); len(got) != 0 {
-					t.Errorf("got %v", got)
-				}
-				return
-			}
-			v.session(old, func(g *sessions.Session) bool {
-				g.Options.Secure, g.Options.SameSite = true, http.SameSiteLaxMode
-				g.Values["user"] = account{Name: "grace"}
-				g.AddFlash("hello")
-				return true
-			})
-			v.session(store, func(g *sessions.Session) bool {
-				if g.IsNew || !reflect.DeepEqual(g.Values["user"], account{Name: "grace"}) {
-					t.Errorf("got %v, new %t", g.Values, g.IsNew)
-				}
-				return true // nothing was changed: importing is a change
-			})
-			for _, c := range v.jar.All() {
-				if c.Name == name {
-					t.Errorf("the old cookie is still there")
-				}
-			}
-			v.session(store, func(g *sessions.Session) bool {
-				if flashes := g.Flashes(); len(flashes) != 1 || flashes[0] != "hello" {
-					t.Errorf("got flashes %v", flashes)
-				}
-				return true
-			})
-			if got := v.values(store); len(got) != 1 {
-				t.Errorf("got %v, want the user only", got)
-			}
-		})
-	}
-}
-
-// A failingStore is a store whose database is down.
-type failingStore struct{ sessions.Store }
-
-func (failingStore) New(*http.Request, string) (*sessions.Session, error) {
-	return nil, errors.New("no connection")
-}
-
-func TestTakeOverErrors(t *testing.T) {
-	cookies := sessions.NewCookieStore([]byte("an old secret"))
-	v := newVisitor(t)
-	v.session(cookies, put(1, "x"))
-	for what, tt := range map[string]struct {
-		old  sessions.Store
-		want string
-	}{
-		"the old store fails":     {failingStore{}, "cookiesession/gorilla: session to take over: no connection"},
-		"a key that is no string": {cookies, `cookiesession/gorilla: session to take over: key "1" is a int, want a string`},
-	} {
-		t.Run(what, func(t *testing.T) {
-			store := newStore(t, newConfig(t), tt.old)
-			v.visit(func(w http.ResponseWriter, r *http.Request) {
-				g, err := store.Get(r, name)
-				if err == nil || err.Error() != tt.want || !g.IsNew {
-					t.Errorf("got %v, new %t", err, g.IsNew)
-				}
-			})
-		})
-	}
-}
-
-func TestImport(t *testing.T) {
-	old := sessions.NewCookieStore([]byte("an old secret"))
-	c := newConfig(t)
-	c.Import, c.ImportCookies = Import(name, old), []string{name}
-	m, err := cookiesession.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := newVisitor(t)
-	v.session(old, put("user", account{Name: "grace"}))
-	for i := range 2 {
-		v.visit(m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			s := m.Get(r)
-			if got := cookiesession.Field[account]("user").Get(s); got.Name != "grace" || s.IsNew() != (i == 0) {
-				t.Errorf("request %d: got %v, new %t", i, got, s.IsNew())
-			}
-		})).ServeHTTP)
-	}
-	if cookies := v.jar.All(); len(cookies) != 1 || cookies[0].Name != m.CookieName() {
-		t.Errorf("got %d cookies", len(cookies))
-	}
 }
 
 func TestLateSave(t *testing.T) {

@@ -4,8 +4,8 @@ go 1.25.0
 
 require (
 	github.com/gorilla/sessions v1.4.0
-	github.com/seed-50e21e88/cookiesession v0.0.0
-	github.com/seed-50e21e88/cookiesession/contrib/gorilla v0.0.0
+	github.com/seed-50e21e88/cookiesession v1.0.0
+	github.com/seed-50e21e88/cookiesession/contrib/gorilla v1.0.0
 )
 
 require (
