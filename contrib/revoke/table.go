@@ -9,7 +9,7 @@ import (
 
 // A table holds entries by key for lookups from many goroutines. A lookup waits for at most the change of one slot.
 type table struct {
-	shards  [256]shard
+	shards  [64]shard
 	count   atomic.Int64
 	applied atomic.Uint64 // counts changes of a pos, and so orders them for this process
 
@@ -29,7 +29,7 @@ type slot struct {
 	seq   uint64 // of table.applied, when Pos last rose
 }
 
-func (t *table) shard(k *Key) *shard { return &t.shards[k[0]] }
+func (t *table) shard(k *Key) *shard { return &t.shards[k[0]%64] }
 
 // find returns where k's slot is, or would be. Keys are digests, so their bytes are as good as random.
 func find(slots []slot, k *Key) int {

@@ -6,6 +6,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,7 @@ type engine struct {
 
 const (
 	page    = 1000                   // stream entries that are read at once
+	packed  = 32                     // entries that are put back in a stream entry: a page stays within a megabyte
 	block   = time.Second            // how long XREAD waits
 	early   = 50 * time.Millisecond  // by how much its wait may fall short by this server's clock
 	timeout = 5 * time.Second        // for XREAD, in case do doesn't know one
@@ -55,12 +57,16 @@ const (
 	noEntry = "0-0"                  // cursor of an empty stream
 )
 
-// add appends a stream entry and trims what may be forgotten, by the engine's clock: that of a server may be wrong.
+// add appends stream entries and trims what may be forgotten, by the engine's clock: that of a server may be wrong.
 const add = `
 local now = redis.call('TIME')
-local min = now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(ARGV[2])
+local min = now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(ARGV[1])
 if min < 0 then min = 0 end
-return redis.call('XADD', KEYS[1], 'MINID', '~', string.format('%.0f', min), '*', 'e', ARGV[1])`
+local id
+for i = 2, #ARGV do
+	id = redis.call('XADD', KEYS[1], 'MINID', '~', string.format('%.0f', min), '*', 'e', ARGV[i])
+end
+return id`
 
 // read returns a page from an ID on. First it does what changes nothing but must be allowed to write, so that it fails on
 // a replica, also on one that was the master a moment ago. A master that can't write because its disk is full has still
@@ -85,12 +91,17 @@ func (e *engine) PutBack(ctx context.Context, entries []revoke.Entry) error {
 }
 
 func (e *engine) add(ctx context.Context, entries ...revoke.Entry) (streamID, error) {
-	b := make([]byte, 0, len(entries)*revoke.EntrySize)
-	for _, entry := range entries {
-		b = entry.Append(b)
-		e.noteLifetime(time.Now().UnixMilli(), entry)
+	var values []any
+	for row := range slices.Chunk(entries, packed) {
+		var b []byte
+		for _, entry := range row {
+			b = entry.Append(b)
+			e.noteLifetime(time.Now().UnixMilli(), entry)
+		}
+		values = append(values, string(b))
 	}
-	reply, err := e.do(ctx, "EVAL", add, "1", e.stream, string(b), strconv.FormatInt(e.keep.Load()+slack, 10))
+	args := []any{"EVAL", add, "1", e.stream, strconv.FormatInt(e.keep.Load()+slack, 10)}
+	reply, err := e.do(ctx, append(args, values...)...)
 	if err != nil {
 		return streamID{}, err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	chaosFor = flag.Duration("chaos", 15*time.Second, "how long the chaos of each engine lasts")
+	chaosFor = flag.Duration("chaos", 10*time.Second, "how long the chaos of each engine lasts")
 	seed     = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of what the chaos does, though not of when it happens")
 )
 
