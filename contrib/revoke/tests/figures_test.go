@@ -104,16 +104,8 @@ func TestDelay(t *testing.T) {
 func TestStart(t *testing.T) {
 	engines(t, func(t *testing.T, _ time.Duration, engine func(t testing.TB) revoke.Engine) {
 		e := engine(t)
-		expires := uint32(time.Now().Unix() + 3600)
 		for i := 0; i < *million; i += 1000 {
-			var es []revoke.Entry
-			for j := range 1000 {
-				n := i + j
-				digest := sha256.Sum256(strconv.AppendInt(nil, int64(n), 10))
-				key := revoke.Key(digest[:16])
-				es = append(es, revoke.Entry{Key: key, Pos: uint64(1 + n), Expires: expires})
-			}
-			must(t, e.PutBack(t.Context(), es))
+			must(t, e.PutBack(t.Context(), someEntries(i)))
 		}
 		started := time.Now()
 		l := open(t, engine(t))
@@ -163,6 +155,47 @@ func TestCommands(t *testing.T) {
 		t.Errorf("got %d commands in %v, want %d at most; %d requests were let in", got, took, limit, in.Load())
 	}
 	t.Logf("%d commands while %d requests were served in %v", got, requests, took.Round(time.Millisecond))
+}
+
+// TestSize measures what an entry takes in the engine.
+func TestSize(t *testing.T) {
+	const n = 50_000
+	fill := func(t *testing.T, e revoke.Engine) {
+		t.Helper()
+		for i := 0; i < n; i += 1000 {
+			must(t, e.PutBack(t.Context(), someEntries(i)))
+		}
+	}
+	t.Run("Redis", func(t *testing.T) {
+		server := startRedis(t)
+		fill(t, oneByOne{goRedis(t, server.addr()), server})
+		bytes := server.do("MEMORY", "USAGE", "cookiesession:revocations", "SAMPLES", "0").(int64)
+		t.Logf("%d B an entry", bytes/n)
+		if bytes > 100*n {
+			t.Errorf("got %d B an entry, want 100 at most", bytes/n)
+		}
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		server := startPostgres(t)
+		e, db := viaPgx(t, server.url(server.addr()))
+		fill(t, e)
+		var bytes int64
+		must(t, db.QueryRow("SELECT pg_total_relation_size('cookiesession_revocations')").Scan(&bytes))
+		t.Logf("%d B an entry", bytes/n)
+		if bytes > 300*n {
+			t.Errorf("got %d B an entry, want 300 at most", bytes/n)
+		}
+	})
+}
+
+// someEntries returns a thousand entries that are others for each thousand.
+func someEntries(from int) (es []revoke.Entry) {
+	expires := uint32(time.Now().Unix() + 3600)
+	for n := range 1000 {
+		digest := sha256.Sum256(strconv.AppendInt(nil, int64(from+n), 10))
+		es = append(es, revoke.Entry{Key: revoke.Key(digest[:16]), Pos: uint64(1 + from + n), Expires: expires})
+	}
+	return es
 }
 
 // oneByOne puts back as Publish publishes: each entry in a stream entry of its own.
