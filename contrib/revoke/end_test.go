@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,20 +158,28 @@ func TestEndFails(t *testing.T) {
 func TestEndBelowMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
+		engine := &behind{Engine: f.engine.Engine}
+		f.engine.Engine = engine
 		s := f.server(nil)
 		must(t, s.list.End(t.Context(), "user", "ada"))
 		b := newBrowser()
 		b.login(s, "ada")
-		f.engine.Engine = behind{f.engine.Engine}
+		engine.back.Store(true)
 		must(t, s.list.End(t.Context(), "user", "ada"))
 		b.want(t, s, "nobody")
 	})
 }
 
 // behind gives positions as a clock would that was set back.
-type behind struct{ revoke.Engine }
+type behind struct {
+	revoke.Engine
+	back atomic.Bool
+}
 
-func (b behind) Publish(ctx context.Context, e revoke.Entry) (revoke.Entry, error) {
+func (b *behind) Publish(ctx context.Context, e revoke.Entry) (revoke.Entry, error) {
+	if !b.back.Load() {
+		return b.Engine.Publish(ctx, e)
+	}
 	e.Pos = max(e.Pos, 1)
 	return e, b.PutBack(ctx, []revoke.Entry{e})
 }
