@@ -229,3 +229,26 @@ func TestLoginZero(t *testing.T) {
 	}()
 	revoke.Login{}.Keep(nil)
 }
+
+// What Keep adds to a session is small.
+func TestKeepSize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFleet(t).server(func(c *revoke.Config) { c.Keys = []string{"user", "sid"} })
+		login := s.list.Begin()
+		size := func(keys ...string) int {
+			session, err := s.manager.Load(newBrowser().request())
+			must(t, err)
+			for _, key := range keys {
+				session.Put(key, "1")
+			}
+			before := session.Size()
+			login.Keep(session)
+			return (session.Size() - before) * 3 / 4 // of base64
+		}
+		one, two := size("user"), size("user", "sid")
+		t.Logf("%d B for one key, %d B for two", one, two)
+		if one > 35 || two > 55 {
+			t.Errorf("got %d B for one key and %d B for two", one, two)
+		}
+	})
+}

@@ -66,24 +66,26 @@ type watchers struct {
 func (ws *watchers) add(w *watcher) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	for _, c := range w.claims {
-		if ws.byKey == nil {
-			ws.byKey = make(map[Key]map[*watcher]struct{})
+	if ws.byKey == nil {
+		ws.byKey = make(map[Key]map[*watcher]struct{})
+	}
+	for i := range w.claims {
+		k := w.claims[i].key
+		if ws.byKey[k] == nil {
+			ws.byKey[k] = make(map[*watcher]struct{})
 		}
-		if ws.byKey[c.key] == nil {
-			ws.byKey[c.key] = make(map[*watcher]struct{})
-		}
-		ws.byKey[c.key][w] = struct{}{}
+		ws.byKey[k][w] = struct{}{}
 	}
 }
 
 func (ws *watchers) remove(w *watcher) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	for _, c := range w.claims { // keys of claims never change
-		delete(ws.byKey[c.key], w)
-		if len(ws.byKey[c.key]) == 0 {
-			delete(ws.byKey, c.key)
+	for i := range w.claims { // of which the keys never change
+		k := w.claims[i].key
+		delete(ws.byKey[k], w)
+		if len(ws.byKey[k]) == 0 {
+			delete(ws.byKey, k)
 		}
 	}
 }

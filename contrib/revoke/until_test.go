@@ -3,6 +3,7 @@ package revoke_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,4 +124,37 @@ func TestUntilAtOnce(t *testing.T) {
 		s.list.Close()
 		until(revoke.ErrClosed)
 	})
+}
+
+// Contexts begin and end, sessions are spared and revoked, all at once.
+func TestUntilConcurrent(t *testing.T) {
+	f := newFleet(t)
+	s := f.server(nil)
+	b := newBrowser()
+	b.login(s, "ada")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 50 {
+				session, err := s.manager.Load(newBrowser().request())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				session.Put("user", "ada")
+				s.list.Begin().Keep(session)
+				ctx, cancel := s.list.Until(t.Context(), session)
+				if err := s.list.EndOthers(t.Context(), session, "user"); err != nil && !errors.Is(err, revoke.ErrRevoked) {
+					t.Error(err)
+				}
+				s.list.Revoked(ctx, session)
+				cancel()
+				if ctx.Err() == nil {
+					t.Error("cancel didn't")
+				}
+			}
+		})
+	}
+	all.Wait()
+	b.want(t, s, "nobody")
 }

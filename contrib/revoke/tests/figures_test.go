@@ -26,7 +26,7 @@ import (
 
 var (
 	revocations = flag.Int("revocations", 30, "how many the delay is measured with")
-	million     = flag.Int("entries", 10_000, "how many a start is measured with")
+	million     = flag.Int("entries", 40_000, "how many a start is measured with")
 )
 
 // engines calls test with each engine that there is: open returns an Engine of a server's own, which looks so often if
