@@ -1,0 +1,299 @@
+package revoke
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+)
+
+// File returns an Engine for the processes of one machine, which share the file at path. It is created, with mode 0600,
+// if it isn't there; its directory must be, and be writable. It must be on a local file system, where flock works: Unix
+// only. Other processes hear of a revocation within about a tenth of a second. It is on the disk when it is
+// acknowledged. Now and then the file is replaced by one without what may be forgotten.
+func File(path string) Engine { return &file{path: path} }
+
+type file struct {
+	path string
+	last atomic.Uint64 // greatest pos that was seen
+	kept atomic.Int64  // bytes that the last compaction left
+}
+
+const (
+	filePause   = 100 * time.Millisecond
+	filePage    = recordSize << 15 // what is read at once, about a megabyte
+	compactFrom = 64 << 10         // bytes that a compaction must be worth
+)
+
+var errForeign = errors.New("revoke: the file is not one of revocations")
+
+func (f *file) Publish(ctx context.Context, e Entry) (Entry, error) {
+	err := f.append(ctx, func(last uint64) []Entry {
+		e.Pos = max(e.Pos, max(last, f.last.Load())+1, uint64(time.Now().UnixMicro()))
+		return []Entry{e}
+	})
+	return e, err
+}
+
+func (f *file) PutBack(ctx context.Context, es []Entry) error {
+	return f.append(ctx, func(uint64) []Entry { return es })
+}
+
+// append adds the entries that it gets for the last one's pos.
+func (f *file) append(ctx context.Context, entries func(last uint64) []Entry) error {
+	at, err := f.openLocked(ctx)
+	if err != nil {
+		return err
+	}
+	defer at.Close() // and so unlock
+	end, last, err := recordsEnd(at)
+	if err != nil {
+		return err
+	}
+	if err := at.Truncate(end); err != nil { // what a writer that was killed has left
+		return err
+	}
+	var b []byte
+	if end == 0 {
+		b = appendRecord(b, Entry{Key: magic, Pos: rand.Uint64()})
+	}
+	es := entries(last)
+	for _, e := range es {
+		b = appendRecord(b, e)
+	}
+	_, err = at.WriteAt(b, end)
+	if err == nil {
+		err = at.Sync()
+	}
+	if err == nil && end == 0 {
+		err = f.syncDirectory()
+	}
+	if err != nil {
+		at.Truncate(end) // nobody may find later what wasn't acknowledged
+		return err
+	}
+	f.note(es)
+	if end+int64(len(b)) >= 2*f.kept.Load()+compactFrom {
+		if err := f.compact(at); err != nil {
+			f.kept.Store(end) // the entries are safe, so that waits until the file has doubled
+		}
+	}
+	return nil
+}
+
+// note remembers the greatest pos.
+func (f *file) note(es []Entry) {
+	for _, e := range es {
+		for last := f.last.Load(); e.Pos > last && !f.last.CompareAndSwap(last, e.Pos); last = f.last.Load() {
+		}
+	}
+}
+
+// openLocked returns the file, which nobody else may change until it's closed.
+func (f *file) openLocked(ctx context.Context) (*os.File, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		at, err := os.OpenFile(f.path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		locked, err := tryLock(at)
+		if err == nil && locked && f.is(at) {
+			return at, nil
+		}
+		at.Close()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-time.After(time.Millisecond): // who holds the lock may have been stopped, and ctx may end
+		case <-ctx.Done():
+		}
+	}
+}
+
+// is reports whether at is still the file at the path: it may have been compacted while we waited.
+func (f *file) is(at *os.File) bool {
+	opened, err := at.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(f.path)
+	return err == nil && os.SameFile(opened, there)
+}
+
+// recordsEnd returns where the records of the file end, and the last one's pos.
+func recordsEnd(at *os.File) (end int64, last uint64, err error) {
+	info, err := at.Stat()
+	if err != nil {
+		return 0, 0, err
+	}
+	if _, ok, err := readHeader(at, info.Size()); err != nil || !ok {
+		return 0, 0, err
+	}
+	var b [recordSize]byte
+	for end = info.Size() / recordSize * recordSize; ; end -= recordSize {
+		if _, err := at.ReadAt(b[:], end-recordSize); err != nil {
+			return 0, 0, err
+		}
+		if e, ok := parseRecord(b[:]); ok && e.Key == magic {
+			return end, 0, nil
+		} else if ok {
+			return end, e.Pos, nil
+		}
+	}
+}
+
+// readHeader returns what tells the file from its predecessors, or false if it has no header yet.
+func readHeader(at *os.File, size int64) (id uint64, ok bool, err error) {
+	b := make([]byte, min(size, recordSize))
+	if _, err := at.ReadAt(b, 0); err != nil && err != io.EOF {
+		return 0, false, err
+	}
+	if len(b) < recordSize { // being created, or that was interrupted
+		if n := min(len(b), len(magic)); !bytes.Equal(b[:n], magic[:n]) {
+			return 0, false, errForeign
+		}
+		return 0, false, nil
+	}
+	e, ok := parseRecord(b)
+	if !ok || e.Key != magic {
+		return 0, false, errForeign
+	}
+	return e.Pos, true, nil
+}
+
+// compact replaces the file, whose lock is held, by one without what may be forgotten.
+func (f *file) compact(at *os.File) error {
+	content, err := io.ReadAll(io.NewSectionReader(at, recordSize, 1<<62))
+	if err != nil {
+		return err
+	}
+	es, _ := parseRecords(nil, content)
+	b := appendRecord(nil, Entry{Key: magic, Pos: rand.Uint64()})
+	for _, e := range compact(es, time.Now().Unix()) {
+		b = appendRecord(b, e)
+	}
+	f.kept.Store(int64(len(b)))
+	next, err := os.OpenFile(f.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = next.Write(b)
+	if err == nil {
+		err = next.Sync()
+	}
+	if err = errors.Join(err, next.Close()); err != nil {
+		os.Remove(next.Name())
+		return err
+	}
+	if err := os.Rename(next.Name(), f.path); err != nil {
+		return err
+	}
+	return f.syncDirectory()
+}
+
+func (f *file) syncDirectory() error {
+	d, err := os.Open(filepath.Dir(f.path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// A fileCursor says how far a file was read.
+type fileCursor struct {
+	id     uint64 // of the file, by its header
+	offset int64
+	last   uint32 // checksum of the record before offset
+}
+
+func (c fileCursor) String() string { return fmt.Sprintf("%x:%d:%x", c.id, c.offset, c.last) }
+
+func (f *file) Read(ctx context.Context, cursor string, sink func([]Entry)) (next string, more bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", false, err
+	}
+	at, err := os.Open(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		at, err = os.OpenFile(f.path, os.O_RDWR|os.O_CREATE, 0o600)
+	}
+	if err != nil {
+		return "", false, err
+	}
+	defer at.Close()
+	info, err := at.Stat()
+	if err != nil {
+		return "", false, err
+	}
+	id, ok, err := readHeader(at, info.Size())
+	if err != nil {
+		return "", false, err
+	}
+	var came fileCursor
+	if cursor != "" {
+		fmt.Sscanf(cursor, "%x:%d:%x", &came.id, &came.offset, &came.last)
+	}
+	if came.offset > 0 && (!ok || came.id != id) {
+		return "", false, ErrLost
+	}
+	if !ok {
+		return fileCursor{}.String(), false, nil
+	}
+	page, err := came.page(at, info.Size())
+	if err != nil {
+		return "", false, err
+	}
+	start := max(came.offset-recordSize, 0)
+	more = start+int64(len(page)) < info.Size()/recordSize*recordSize
+	es, taken := parseRecords(nil, page)
+	taken = max(taken, recordSize)
+	if more {
+		taken = len(page)
+	}
+	f.note(es)
+	sink(es)
+	came = fileCursor{id: id, offset: start + int64(taken), last: checksum(page[taken-recordSize : taken])}
+	return came.String(), more, nil
+}
+
+// page returns the record before the cursor, if there is one, and what follows. The error is ErrLost if that record isn't
+// the one that was read: then the file was replaced in place.
+func (c fileCursor) page(at *os.File, size int64) ([]byte, error) {
+	start := max(c.offset-recordSize, 0)
+	b := make([]byte, max(min(size-start, filePage)/recordSize*recordSize, 0))
+	if n, err := at.ReadAt(b, start); err == io.EOF {
+		return nil, ErrLost // it was truncated since
+	} else if err != nil {
+		return b[:n], err
+	}
+	if len(b) == 0 || c.offset > 0 && checksum(b[:recordSize]) != c.last {
+		return nil, ErrLost
+	}
+	return b, nil
+}
+
+func checksum(record []byte) uint32 { return binary.BigEndian.Uint32(record[EntrySize:]) }
+
+func (f *file) Follow(ctx context.Context, read func(context.Context) (string, error)) error {
+	for {
+		if _, err := read(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(filePause):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package revoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+const (
+	readTimeout = 5 * time.Second // without a sign of life from the engine
+	minPause    = 100 * time.Millisecond
+	maxPause    = 2 * time.Second // so that an outage of any length is over soon after the engine's
+	chunk       = 500             // entries that are put back at once
+)
+
+// follow keeps the replica up to date until Close.
+func (l *List) follow() {
+	pause := minPause
+	for {
+		before := l.fresh.Load()
+		err := l.config.Engine.Follow(l.ctx, l.read)
+		if l.ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = errors.New("revoke: engine stopped following")
+		}
+		l.failed(err)
+		if l.fresh.Load() != before {
+			pause = minPause
+		}
+		if !l.sleep(pause/2 + rand.N(pause/2)) {
+			return
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// sleep returns false if Close came first.
+func (l *List) sleep(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-l.ctx.Done():
+		return false
+	}
+}
+
+// read reads all there is. It is what Follow calls.
+func (l *List) read(ctx context.Context) (string, error) {
+	select {
+	case l.reading <- struct{}{}:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	defer func() { <-l.reading }()
+	err := l.readAll(ctx)
+	return l.cursor, err
+}
+
+// readAll reads all there is. l.reading is held.
+func (l *List) readAll(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	patience := time.AfterFunc(readTimeout, func() { cancel(errTimeout) })
+	defer patience.Stop()
+	restarted := false
+	for {
+		if l.cursor == "" {
+			l.snapshot = true
+			l.entries.unsee()
+		}
+		asked, applied := time.Now(), l.entries.applied.Load()
+		next, more, err := l.config.Engine.Read(ctx, l.cursor, func(es []Entry) {
+			patience.Reset(readTimeout)
+			l.apply(es)
+		})
+		switch {
+		case errors.Is(err, ErrLost) && !restarted:
+			restarted, l.cursor = true, ""
+			continue
+		case err != nil:
+			if l.snapshot {
+				l.cursor = ""
+			}
+			if cause := context.Cause(ctx); errors.Is(cause, errTimeout) {
+				err = fmt.Errorf("%w: %w", cause, err)
+			}
+			return err
+		case next == "":
+			return errors.New("revoke: engine returned no cursor")
+		}
+		l.cursor = next
+		if !more {
+			l.complete(asked, applied)
+			return nil
+		}
+		patience.Reset(readTimeout)
+	}
+}
+
+var errTimeout = fmt.Errorf("revoke: no answer from the engine for %v", readTimeout)
+
+// apply makes what the engine has shown known here.
+func (l *List) apply(es []Entry) {
+	now := time.Now().Unix()
+	for _, e := range es {
+		if !e.Forgotten(now) && l.entries.raise(e, true) {
+			l.watchers.check(l, e.Key)
+		}
+	}
+}
+
+// complete notes that all that was acknowledged before asked is known. What was held then and the engine hasn't shown
+// is lost there.
+func (l *List) complete(asked time.Time, applied uint64) {
+	first := l.fresh.Load() == nil
+	l.fresh.Store(&asked)
+	if first {
+		close(l.completed)
+	}
+	missing := 0
+	if l.snapshot && !first {
+		for i := range l.entries.shards {
+			missing += len(l.entries.unseen(nil, i, -1, applied, asked.Unix()))
+		}
+	}
+	l.snapshot = false
+
+	l.mu.Lock()
+	recovered := l.failing
+	l.failing = false
+	l.published = slices.DeleteFunc(l.published, func(k Key) bool {
+		if l.entries.shown(&k) {
+			return true
+		}
+		if held := l.entries.lookup(&k); held.seq > applied {
+			return false // too young to be missed
+		}
+		missing = max(missing, 1) // acknowledged, but gone before it could be read
+		return true
+	})
+	if missing > 0 {
+		l.stats.Losses++
+	}
+	l.mu.Unlock()
+	if recovered {
+		l.note(note{text: "revoke: revocations can be read again", recovery: true})
+	}
+	if missing > 0 {
+		l.note(note{text: "revoke: engine has lost revocations, which are put back", count: missing})
+		l.lost.Store(applied)
+		select {
+		case l.putBack <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// restore puts back what the engine has lost. All servers do, each in its own order, and leave out what others were
+// faster to put back.
+func (l *List) restore() {
+	for {
+		select {
+		case <-l.putBack:
+		case <-l.ctx.Done():
+			return
+		}
+		for {
+			applied := l.lost.Load()
+			err := l.restoreUpTo(applied)
+			if err == nil {
+				break
+			}
+			l.failed(err)
+			if !l.sleep(time.Second) {
+				return
+			}
+		}
+	}
+}
+
+func (l *List) restoreUpTo(applied uint64) error {
+	shards := len(l.entries.shards)
+	start := rand.N(shards)
+	var es []Entry
+	for i := range shards {
+		for {
+			es = l.missing(es, (start+i)%shards, applied)
+			if len(es) < chunk {
+				break
+			}
+			if err := l.putBackNow(es); err != nil {
+				return err
+			}
+			es = es[:0]
+		}
+	}
+	return l.putBackNow(es)
+}
+
+// missing appends what the engine lacks of a shard; while a snapshot is under way nobody knows, and its end decides.
+func (l *List) missing(es []Entry, shard int, applied uint64) []Entry {
+	select {
+	case l.reading <- struct{}{}:
+	case <-l.ctx.Done():
+		return es
+	}
+	defer func() { <-l.reading }()
+	if l.snapshot {
+		return es
+	}
+	return l.entries.unseen(es, shard, chunk, applied, time.Now().Unix())
+}
+
+func (l *List) putBackNow(es []Entry) error {
+	if len(es) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, readTimeout)
+	defer cancel()
+	if err := l.config.Engine.PutBack(ctx, es); err != nil {
+		return err
+	}
+	for _, e := range es {
+		l.entries.raise(e, true)
+	}
+	l.mu.Lock()
+	l.stats.PutBack += uint64(len(es))
+	l.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,81 @@
+package revoke
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// Revoked is for [cookiesession.Config].Revoked. It looks into memory only. The error is ErrStale if the list is older
+// than Config.MaxStale, unless Config.ServeStale or the request came through [List.Guard] in time. A session that is
+// known to be over is over even then.
+func (l *List) Revoked(ctx context.Context, s *cookiesession.Session) (bool, error) {
+	var room [8]claim
+	claims := l.claims(room[:0], s)
+	if l.over(claims, s.CreatedAt(), time.Now()) {
+		return true, nil
+	}
+	if l.stale() && ctx.Value(passed{l}) == nil {
+		return false, ErrStale
+	}
+	return false, nil
+}
+
+// claims appends everything by which s can be ended. Everybody's comes first, then the session's own.
+func (l *List) claims(claims []claim, s *cookiesession.Session) []claim {
+	mark, _ := s.Get(markKey).([]byte)
+	marked := parseMark(claims, mark)
+	if marked != nil {
+		claims = marked
+	} else {
+		claims = append(claims, claim{key: keyOfAll})
+	}
+	claims = append(claims, claim{key: keyOfSession(s.ID()), marked: true}) // no pos excuses what was ended by its ID
+	for _, name := range l.config.Keys {
+		key, ok := keyOfValue(name, s.Get(name))
+		if ok && !contains(claims, key) {
+			claims = append(claims, claim{key: key})
+			if marked == nil {
+				l.noteUnmarked(name)
+			}
+		}
+	}
+	return claims
+}
+
+func contains(claims []claim, key Key) bool {
+	for i := range claims {
+		if claims[i].key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// over reports whether one of the claims is.
+func (l *List) over(claims []claim, created, now time.Time) bool {
+	if l.entries.count.Load() == 0 {
+		return false
+	}
+	for i := range claims {
+		e := l.entries.lookup(&claims[i].key)
+		switch {
+		case e.Pos == 0 || int64(e.Expires) <= now.Unix():
+		case claims[i].marked && e.Pos > claims[i].pos, !claims[i].marked && created.Unix() < int64(e.Before):
+			return true
+		}
+	}
+	return false
+}
+
+// noteUnmarked says once that revocations reach a session by the second only.
+func (l *List) noteUnmarked(name string) {
+	l.mu.Lock()
+	first := !l.unmarked
+	l.unmarked = true
+	l.mu.Unlock()
+	if first {
+		l.note(note{text: "revoke: a session has a value for key " + name + " but no mark, so it is compared by time only: unless it is older than this module, its login lacks Begin and Keep"})
+	}
+}

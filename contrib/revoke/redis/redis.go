@@ -1,0 +1,190 @@
+// Package redis keeps revocations in a stream of Redis 6.2 or above, Valkey, or what speaks their language.
+//
+// It needs no client of its own: New takes a function that sends a command.
+package redis
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession/contrib/revoke"
+)
+
+// Options say where in Redis the entries are.
+type Options struct {
+	// Stream is the key of the stream, "cookiesession:revocations" if empty.
+	Stream string
+}
+
+// New returns an Engine that sends commands through do: EVAL (with XADD, XRANGE, XTRIM and TIME in it) and XREAD BLOCK,
+// about two a second, and two for each revocation. do must be safe for concurrent use, and one call that waits must not
+// hold up others.
+//
+// Its args are strings. It returns what the client returns: a string or []byte for a string, []any for an array, nil for nil. An array may
+// hold the client's own errors. A nil reply may come as the client's error for it too, as go-redis has it: XREAD's is
+// told by its having taken as long as it was asked to wait. do should end when ctx does, or Close, and what waits for the
+// engine, take as long as the client's timeouts; these must be above one second.
+//
+// A replica isn't followed: what it doesn't know yet would be taken for never revoked. Nor is a master that refuses
+// writes because it lacks replicas (min-replicas-to-write): there may be another by now.
+func New(do func(ctx context.Context, args ...any) (any, error), o Options) revoke.Engine {
+	if o.Stream == "" {
+		o.Stream = "cookiesession:revocations"
+	}
+	return &engine{do: do, stream: o.Stream}
+}
+
+type engine struct {
+	do     func(ctx context.Context, args ...any) (any, error)
+	stream string
+	keep   atomic.Int64 // milliseconds from an entry's ID to where the longest-lived one that was seen may be forgotten
+}
+
+const (
+	page    = 1000                  // stream entries that are read at once
+	block   = time.Second           // how long XREAD waits
+	early   = 50 * time.Millisecond // by how much its wait may fall short by this server's clock
+	timeout = 5 * time.Second       // for XREAD, in case do doesn't know one
+	field   = "e"                   // of a stream entry; its value is one entry of package revoke or more
+	first   = "-"                   // below every ID
+	slack   = int64(60 * 1000)      // milliseconds: what may be forgotten by an entry's own account waits so long, for clocks
+	noEntry = "0-0"                 // cursor of an empty stream
+)
+
+// add appends a stream entry and trims what may be forgotten, by the engine's clock: that of a server may be wrong.
+const add = `
+local now = redis.call('TIME')
+local min = now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(ARGV[2])
+if min < 0 then min = 0 end
+return redis.call('XADD', KEYS[1], 'MINID', '~', string.format('%.0f', min), '*', 'e', ARGV[1])`
+
+// read returns a page from an ID on. First it does what changes nothing but must be allowed to write, so that it fails on
+// a replica, also on one that was the master a moment ago. A master that can't write because its disk is full has still
+// told everything that it acknowledged.
+const read = `
+local ok = redis.pcall('XTRIM', KEYS[1], 'MINID', '0')
+if type(ok) == 'table' and ok.err and not string.find(ok.err, 'MISCONF', 1, true) then return ok end
+return redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])`
+
+func (e *engine) Publish(ctx context.Context, entry revoke.Entry) (revoke.Entry, error) {
+	id, err := e.add(ctx, entry)
+	if err != nil {
+		return entry, err
+	}
+	entry.Pos = id.pos(entry.Pos)
+	return entry, nil
+}
+
+func (e *engine) PutBack(ctx context.Context, entries []revoke.Entry) error {
+	_, err := e.add(ctx, entries...)
+	return err
+}
+
+func (e *engine) add(ctx context.Context, entries ...revoke.Entry) (streamID, error) {
+	b := make([]byte, 0, len(entries)*revoke.EntrySize)
+	for _, entry := range entries {
+		b = entry.Append(b)
+		e.noteLifetime(time.Now().UnixMilli(), entry)
+	}
+	reply, err := e.do(ctx, "EVAL", add, "1", e.stream, string(b), strconv.FormatInt(e.keep.Load()+slack, 10))
+	if err != nil {
+		return streamID{}, err
+	}
+	return parseID(reply)
+}
+
+// noteLifetime remembers for how long entries must be kept: engines aren't told, and another server's may live longer.
+func (e *engine) noteLifetime(since int64, entry revoke.Entry) {
+	keep := int64(entry.Expires)*1000 - since
+	for old := e.keep.Load(); keep > old && !e.keep.CompareAndSwap(old, keep); old = e.keep.Load() {
+	}
+}
+
+// Read reads from the cursor's entry on, which must still be there: a replica's history is a beginning of its master's,
+// so if the last entry that was read survived a failover, all did; and nothing was added below it.
+func (e *engine) Read(ctx context.Context, cursor string, sink func([]revoke.Entry)) (next string, more bool, err error) {
+	from, count := cursor, page+1
+	if cursor == "" || cursor == noEntry {
+		cursor, from, count = noEntry, first, page
+	}
+	reply, err := e.do(ctx, "EVAL", read, "1", e.stream, from, strconv.Itoa(count))
+	if err != nil {
+		return "", false, err
+	}
+	rows, ok := reply.([]any)
+	if !ok && reply != nil {
+		return "", false, unexpected("XRANGE", reply)
+	}
+	var entries []revoke.Entry
+	for i, row := range rows {
+		id, values, err := parseRow(row)
+		if err != nil {
+			return "", false, err
+		}
+		if i == 0 && cursor != noEntry {
+			if id.String() != cursor {
+				return "", false, revoke.ErrLost
+			}
+			continue
+		}
+		if entries, err = e.parse(entries, id, values); err != nil {
+			return "", false, err
+		}
+		next = id.String()
+	}
+	if len(rows) == 0 && cursor != noEntry {
+		return "", false, revoke.ErrLost
+	}
+	if next == "" {
+		next = cursor
+	}
+	sink(entries)
+	return next, len(rows) == count, nil
+}
+
+// parse appends the entries of a stream entry's value.
+func (e *engine) parse(entries []revoke.Entry, id streamID, value string) ([]revoke.Entry, error) {
+	for ; len(value) >= revoke.EntrySize; value = value[revoke.EntrySize:] {
+		entry, err := revoke.ParseEntry([]byte(value[:revoke.EntrySize]))
+		if err != nil {
+			return nil, err
+		}
+		e.noteLifetime(id.ms, entry)
+		entry.Pos = id.pos(entry.Pos)
+		entries = append(entries, entry)
+	}
+	if value != "" {
+		return nil, fmt.Errorf("redis: stream entry %s is not one of revocations", id)
+	}
+	return entries, nil
+}
+
+// Follow waits with XREAD, which only wakes it: what it returns is read again, from what is the master by then.
+func (e *engine) Follow(ctx context.Context, read func(context.Context) (string, error)) error {
+	for {
+		cursor, err := read(ctx)
+		if err != nil {
+			return err
+		}
+		if err := e.wait(ctx, cursor); err != nil {
+			return err
+		}
+	}
+}
+
+func (e *engine) wait(ctx context.Context, cursor string) error {
+	waiting, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	started := time.Now()
+	_, err := e.do(waiting, "XREAD", "COUNT", "1", "BLOCK", strconv.FormatInt(block.Milliseconds(), 10), "STREAMS", e.stream, cursor)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil && time.Since(started) < block-early {
+		return err
+	}
+	return nil // an error after the wait is a client's word for a nil reply, or reading will find out
+}
