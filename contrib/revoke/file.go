@@ -2,6 +2,7 @@ package revoke
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -23,8 +25,7 @@ func File(path string) Engine { return &file{path: path} }
 
 type file struct {
 	path string
-	last atomic.Uint64 // greatest pos that was seen
-	kept atomic.Int64  // bytes that the last compaction left
+	kept atomic.Int64 // bytes that the last compaction left
 }
 
 const (
@@ -36,19 +37,30 @@ const (
 var errForeign = errors.New("revoke: the file is not one of revocations")
 
 func (f *file) Publish(ctx context.Context, e Entry) (Entry, error) {
-	err := f.append(ctx, func(last uint64) []Entry {
-		e.Pos = max(e.Pos, max(last, f.last.Load())+1, uint64(time.Now().UnixMicro()))
+	err := f.append(ctx, func(last Entry) []Entry {
+		e.Pos = max(e.Pos, last.Pos+1, uint64(time.Now().UnixMicro()))
 		return []Entry{e}
 	})
 	return e, err
 }
 
 func (f *file) PutBack(ctx context.Context, es []Entry) error {
-	return f.append(ctx, func(uint64) []Entry { return es })
+	return f.append(ctx, func(last Entry) []Entry {
+		if last.Pos > 0 {
+			return byPos(append(slices.Clone(es), last))
+		}
+		return byPos(slices.Clone(es))
+	})
 }
 
-// append adds the entries that it gets for the last one's pos.
-func (f *file) append(ctx context.Context, entries func(last uint64) []Entry) error {
+// byPos sorts entries so that the last one of the file has the greatest pos.
+func byPos(es []Entry) []Entry {
+	slices.SortFunc(es, func(a, b Entry) int { return cmp.Compare(a.Pos, b.Pos) })
+	return es
+}
+
+// append adds the entries that it gets for the file's last one, if there is one.
+func (f *file) append(ctx context.Context, entries func(last Entry) []Entry) error {
 	at, err := f.openLocked(ctx)
 	if err != nil {
 		return err
@@ -65,8 +77,7 @@ func (f *file) append(ctx context.Context, entries func(last uint64) []Entry) er
 	if end == 0 {
 		b = appendRecord(b, Entry{Key: magic, Pos: rand.Uint64()})
 	}
-	es := entries(last)
-	for _, e := range es {
+	for _, e := range entries(last) {
 		b = appendRecord(b, e)
 	}
 	_, err = at.WriteAt(b, end)
@@ -80,21 +91,12 @@ func (f *file) append(ctx context.Context, entries func(last uint64) []Entry) er
 		at.Truncate(end) // nobody may find later what wasn't acknowledged
 		return err
 	}
-	f.note(es)
 	if end+int64(len(b)) >= 2*f.kept.Load()+compactFrom {
 		if err := f.compact(at); err != nil {
 			f.kept.Store(end) // the entries are safe, so that waits until the file has doubled
 		}
 	}
 	return nil
-}
-
-// note remembers the greatest pos.
-func (f *file) note(es []Entry) {
-	for _, e := range es {
-		for last := f.last.Load(); e.Pos > last && !f.last.CompareAndSwap(last, e.Pos); last = f.last.Load() {
-		}
-	}
 }
 
 // openLocked returns the file, which nobody else may change until it's closed.
@@ -132,26 +134,25 @@ func (f *file) is(at *os.File) bool {
 	return err == nil && os.SameFile(opened, there)
 }
 
-// recordsEnd returns where the records of the file end, and the last one's pos.
-func recordsEnd(at *os.File) (end int64, last uint64, err error) {
+// recordsEnd returns where the records of the file end, and the last entry if there is one.
+func recordsEnd(at *os.File) (end int64, last Entry, err error) {
 	info, err := at.Stat()
 	if err != nil {
-		return 0, 0, err
+		return 0, last, err
 	}
 	if _, ok, err := readHeader(at, info.Size()); err != nil || !ok {
-		return 0, 0, err
+		return 0, last, err
 	}
 	var b [recordSize]byte
-	for end = info.Size() / recordSize * recordSize; ; end -= recordSize {
+	for end = info.Size() / recordSize * recordSize; end > recordSize; end -= recordSize {
 		if _, err := at.ReadAt(b[:], end-recordSize); err != nil {
-			return 0, 0, err
+			return 0, last, err
 		}
-		if e, ok := parseRecord(b[:]); ok && e.Key == magic {
-			return end, 0, nil
-		} else if ok {
-			return end, e.Pos, nil
+		if last, ok := parseRecord(b[:]); ok {
+			return end, last, nil
 		}
 	}
+	return end, last, nil
 }
 
 // readHeader returns what tells the file from its predecessors, or false if it has no header yet.
@@ -181,7 +182,7 @@ func (f *file) compact(at *os.File) error {
 	}
 	es, _ := parseRecords(nil, content)
 	b := appendRecord(nil, Entry{Key: magic, Pos: rand.Uint64()})
-	for _, e := range compact(es, time.Now().Unix()) {
+	for _, e := range byPos(compact(es, time.Now().Unix())) {
 		b = appendRecord(b, e)
 	}
 	f.kept.Store(int64(len(b)))
@@ -261,7 +262,6 @@ func (f *file) Read(ctx context.Context, cursor string, sink func([]Entry)) (nex
 	if more {
 		taken = len(page)
 	}
-	f.note(es)
 	sink(es)
 	came = fileCursor{id: id, offset: start + int64(taken), last: checksum(page[taken-recordSize : taken])}
 	return came.String(), more, nil

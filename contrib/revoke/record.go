@@ -34,10 +34,13 @@ func parseRecord(b []byte) (Entry, bool) {
 func parseRecords(es []Entry, b []byte) ([]Entry, int) {
 	taken := 0
 	for at := 0; at+recordSize <= len(b); at += recordSize {
-		if e, ok := parseRecord(b[at : at+recordSize]); ok && e.Key != magic {
-			es, taken = append(es, e), at+recordSize
-		} else if ok {
-			taken = at + recordSize
+		e, ok := parseRecord(b[at : at+recordSize])
+		if !ok {
+			continue
+		}
+		taken = at + recordSize
+		if e.Key != magic {
+			es = append(es, e)
 		}
 	}
 	return es, taken

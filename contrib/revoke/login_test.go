@@ -1,0 +1,227 @@
+package revoke_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+	"github.com/seed-50e21e88/cookiesession/contrib/revoke"
+)
+
+// Promise 6: a login that began before a revocation is over, whatever Regenerate and clocks say; one that began later
+// isn't, in the same second too.
+func TestLogin(t *testing.T) {
+	end := func(f *fleet, s *server) { must(f.t, s.list.End(f.t.Context(), "user", "ada")) }
+	endAll := func(f *fleet, s *server) { must(f.t, s.list.EndAll(f.t.Context())) }
+	for _, test := range []struct {
+		name  string
+		order func(f *fleet, here, there *server, b *browser)
+		want  string
+	}{
+		{"then End", func(f *fleet, here, there *server, b *browser) {
+			b.login(here, "ada")
+			end(f, here)
+		}, "nobody"},
+		{"then End on the other server", func(f *fleet, here, there *server, b *browser) {
+			b.login(here, "ada")
+			end(f, there)
+		}, "nobody"},
+		{"then EndAll", func(f *fleet, here, there *server, b *browser) {
+			b.login(here, "ada")
+			endAll(f, here)
+		}, "nobody"},
+		{"then End of somebody else", func(f *fleet, here, there *server, b *browser) {
+			b.login(here, "ada")
+			must(f.t, here.list.End(f.t.Context(), "user", "grace"))
+		}, "ada"},
+		{"End while it is under way", func(f *fleet, here, there *server, b *browser) {
+			b.login(here, "ada", func() { end(f, here) })
+		}, "nobody"},
+		{"End on the other server while it is under way", func(f *fleet, here, there *server, b *browser) {
+			b.login(here, "ada", func() { end(f, there); heard() })
+		}, "nobody"},
+		{"End on the other server while it is under way, not heard yet", func(f *fleet, here, there *server, b *browser) {
+			goOn := here.engine.hang()
+			b.login(here, "ada", func() { end(f, there) })
+			goOn()
+			time.Sleep(10 * time.Second)
+		}, "nobody"},
+		{"EndAll while it is under way", func(f *fleet, here, there *server, b *browser) {
+			b.login(here, "ada", func() { endAll(f, here) })
+		}, "nobody"},
+		{"End while it is under way, and an earlier one", func(f *fleet, here, there *server, b *browser) {
+			end(f, here)
+			b.login(here, "ada", func() { end(f, here) })
+		}, "nobody"},
+		{"End before, in the same second", func(f *fleet, here, there *server, b *browser) {
+			end(f, here)
+			b.login(here, "ada")
+		}, "ada"},
+		{"EndAll before, in the same second", func(f *fleet, here, there *server, b *browser) {
+			endAll(f, here)
+			b.login(here, "ada")
+		}, "ada"},
+		{"End of all before, then of one", func(f *fleet, here, there *server, b *browser) {
+			endAll(f, here)
+			b.login(here, "ada")
+			end(f, here)
+		}, "nobody"},
+		{"End, then Regenerate on a server that hasn't heard", func(f *fleet, here, there *server, b *browser) {
+			b.login(here, "ada")
+			goOn := there.engine.hang()
+			time.Sleep(2 * time.Second)
+			end(f, here)
+			b.visit(there, func(s *cookiesession.Session) { s.Regenerate() })
+			goOn()
+			time.Sleep(10 * time.Second)
+		}, "nobody"},
+		{"then End, then login again", func(f *fleet, here, there *server, b *browser) {
+			b.login(here, "ada")
+			end(f, here)
+			b.login(here, "ada")
+		}, "ada"},
+		{"End by a server whose clock is behind", func(f *fleet, here, there *server, b *browser) {
+			b.login(here, "ada")
+			must(f.t, publishAt(f, here, time.Now().Add(-30*time.Second)))
+		}, "nobody"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				here, there := f.server(nil), f.server(nil)
+				b := newBrowser()
+				test.order(f, here, there, b)
+				heard()
+				c := b.copied()
+				b.want(t, here, test.want)
+				c.want(t, there, test.want)
+			})
+		})
+	}
+}
+
+// publishAt revokes ada as a server does whose clock shows now.
+func publishAt(f *fleet, s *server, now time.Time) error {
+	e, err := s.list.Entry("user", "ada")
+	if err == nil {
+		e.Before = uint32(now.Unix() + 1)
+		_, err = f.engine.Publish(f.t.Context(), e)
+	}
+	return err
+}
+
+// Sessions without a mark, from before the module, are compared by time: created in the second of the End they are over,
+// two minutes after it they are in.
+func TestLoginWithoutMark(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		before, wait time.Duration // from a full second to the login, and from there to End
+		want         string
+	}{
+		{"long before", 0, time.Hour, "nobody"},
+		{"in the same second", 0, 0, "nobody"},
+		{"in the same second, late", 900 * time.Millisecond, 50 * time.Millisecond, "nobody"},
+		{"in the same second, at its end", 0, time.Second - 1, "nobody"},
+		{"a second before", 0, time.Second, "nobody"},
+		{"two minutes after", 0, -2 * time.Minute, "ada"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFleet(t).server(nil)
+				time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second + test.before)))
+				if test.wait < 0 {
+					must(t, s.list.End(t.Context(), "user", "ada"))
+					time.Sleep(-test.wait)
+				}
+				b := newBrowser()
+				b.visit(s, func(s *cookiesession.Session) { s.Put("user", "ada") })
+				if test.wait >= 0 {
+					time.Sleep(test.wait)
+					must(t, s.list.End(t.Context(), "user", "ada"))
+				}
+				b.want(t, s, test.want)
+			})
+		})
+	}
+}
+
+// A value that is put after Keep is compared by time.
+func TestLoginValueAfterKeep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFleet(t).server(func(c *revoke.Config) { c.Keys = []string{"user", "device"} })
+		b := newBrowser()
+		b.login(s, "ada")
+		b.visit(s, func(s *cookiesession.Session) { s.Put("device", "phone") })
+		must(t, s.list.End(t.Context(), "device", "phone"))
+		b.want(t, s, "nobody")
+	})
+}
+
+// Servers whose Keys differ, in the middle of a deployment, agree on what is over.
+func TestLoginKeysDiffer(t *testing.T) {
+	lists := [][]string{{"user", "sid"}, {"sid", "user"}, {"user"}, {"tenant", "user", "sid"}}
+	for _, end := range []string{"user", "sid"} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet(t)
+			var servers []*server
+			for _, keys := range lists {
+				servers = append(servers, f.server(func(c *revoke.Config) { c.Keys = keys }))
+			}
+			for i, s := range servers[:2] {
+				login := func(user, sid string) *browser {
+					b := newBrowser()
+					begun := s.list.Begin()
+					b.visit(s, func(s *cookiesession.Session) {
+						s.Put("user", user)
+						s.Put("sid", sid)
+						begun.Keep(s)
+					})
+					return b
+				}
+				ended, spared := login("ada", "1"), login("grace", "2")
+				must(t, servers[1-i].list.End(t.Context(), end, map[string]string{"user": "ada", "sid": "1"}[end]))
+				heard()
+				for _, s := range servers {
+					ended.copied().want(t, s, "nobody")
+					spared.copied().want(t, s, "grace")
+				}
+				time.Sleep(time.Minute)
+			}
+		})
+	}
+}
+
+// An entry counts until no session is left that it could concern, and is remembered a minute longer, for servers whose
+// clocks are behind: a login in that minute must be good there too.
+func TestLoginAfterExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		s := f.server(func(c *revoke.Config) { c.MaxLifetime, c.MaxStale = time.Hour, time.Minute })
+		must(t, s.list.End(t.Context(), "user", "ada"))
+		e, err := s.list.Entry("user", "ada")
+		must(t, err)
+		time.Sleep(time.Hour + time.Minute + time.Minute + 2*time.Second)
+		b := newBrowser()
+		b.login(s, "ada")
+		slow := f.server(func(c *revoke.Config) { c.MaxLifetime = 2 * time.Hour }) // reads what is left
+		if got := slow.list.Stats().Entries; got != 1 || int64(e.Expires) > time.Now().Unix() {
+			t.Fatalf("got %d entries, want 1 that has expired", got)
+		}
+		b.want(t, slow, "ada")
+		time.Sleep(3 * time.Minute)
+		if got := s.list.Stats().Entries; got != 0 {
+			t.Errorf("got %d entries, want none", got)
+		}
+	})
+}
+
+// Keep of nobody's Login is a mistake in the program.
+func TestLoginZero(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("got no panic")
+		}
+	}()
+	revoke.Login{}.Keep(nil)
+}
