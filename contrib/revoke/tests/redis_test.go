@@ -1,0 +1,182 @@
+//go:build unix
+
+package tests
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession/contrib/revoke"
+)
+
+// Connections break, the server is killed, hangs and loses its memory.
+func TestRedisChaos(t *testing.T) {
+	server := startRedis(t)
+	wire := newProxy(t, server.addr())
+	c := newChaos(t, goRedis(t, wire.addr()), goRedis(t, wire.addr()), viaRueidis(t, server.addr()))
+	c.publish(4, 2*time.Millisecond)
+	c.run([]fault{
+		{"CLIENT KILL", func() { server.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes") }},
+		{"connections reset", wire.reset},
+		{"SIGKILL, restarted with its file", func() { server.kill(); time.Sleep(200 * time.Millisecond); server.start() }},
+		{"SIGSTOP for 2 s", func() { server.hang(2 * time.Second) }},
+		{"wire cut for 7 s", func() { wire.mute.Store(true); time.Sleep(7 * time.Second); wire.mute.Store(false); wire.reset() }},
+		{"FLUSHALL", func() { c.loses(func() { server.do("FLUSHALL"); time.Sleep(200 * time.Millisecond) }) }},
+		{"DEL", func() {
+			c.loses(func() { server.do("DEL", "cookiesession:revocations"); time.Sleep(200 * time.Millisecond) })
+		}},
+	})
+	c.finish(goRedis(t, server.addr()))
+	if c.faults["FLUSHALL"] > 0 && c.lists[0].Stats().Losses == 0 {
+		t.Error("no loss was noticed")
+	}
+}
+
+// Masters die, and replicas are promoted that lack the latest; once a replica hangs before, so that it lacks seconds.
+func TestRedisFailover(t *testing.T) {
+	master, replica := startRedis(t), startRedis(t)
+	replica.follow(master)
+	wire := newProxy(t, master.addr())
+	c := newChaos(t, goRedis(t, wire.addr()), goRedis(t, wire.addr()), goRedis(t, wire.addr()))
+	c.publish(4, time.Millisecond)
+	failover := func() {
+		c.loses(func() {
+			master.kill()
+			replica.do("REPLICAOF", "NO", "ONE")
+			wire.lay(replica.addr())
+			time.Sleep(200 * time.Millisecond)
+		})
+		next := startRedis(t)
+		next.follow(replica)
+		master, replica = replica, next
+	}
+	c.run([]fault{
+		{"replica promoted", failover},
+		{"replica promoted that lacks half a second", func() {
+			c.loses(func() {
+				replica.hang(500 * time.Millisecond) // so the hole begins before that
+				failover()
+			})
+		}},
+		{"master becomes a replica", func() {
+			c.loses(func() {
+				replica.do("REPLICAOF", "NO", "ONE")
+				master.do("REPLICAOF", "127.0.0.1", replica.port)
+				time.Sleep(500 * time.Millisecond) // the servers still talk to it
+				wire.lay(replica.addr())
+				time.Sleep(200 * time.Millisecond)
+			})
+			master, replica = replica, master
+		}},
+	})
+	c.finish(goRedis(t, master.addr()))
+}
+
+// A replica isn't fresh, nor a master that has become one, nor one that lacks the replicas which it needs to write.
+func TestRedisReplica(t *testing.T) {
+	master, replica := startRedis(t), startRedis(t)
+	replica.follow(master)
+	following, err := revoke.OpenStale(config(goRedis(t, replica.addr())))
+	must(t, err)
+	defer following.Close()
+	l := open(t, goRedis(t, master.addr()))
+	must(t, l.End(t.Context(), "user", 1))
+	time.Sleep(2 * time.Second)
+	if got := following.Stats(); got.Staleness != -1 || !strings.Contains(got.LastError, "READONLY") {
+		t.Errorf("a List of a replica: got %+v", got)
+	}
+	stale := func(l *revoke.List, why string) {
+		t.Helper()
+		time.Sleep(4 * time.Second)
+		if got := l.Stats(); got.Staleness < 3*time.Second || !strings.Contains(got.LastError, why) {
+			t.Errorf("got %+v, want a stale list because of %s", got, why)
+		}
+	}
+	fresh := func(l *revoke.List) {
+		t.Helper()
+		eventually(t, 15*time.Second, func() error {
+			if age := l.Stats().Staleness; age < 0 || age > 2500*time.Millisecond {
+				return errStillStale
+			}
+			return nil
+		})
+	}
+	master.do("CONFIG", "SET", "min-replicas-to-write", "2")
+	stale(l, "NOREPLICAS")
+	master.do("CONFIG", "SET", "min-replicas-to-write", "0")
+	fresh(l)
+	replica.do("REPLICAOF", "NO", "ONE")
+	master.follow(replica)
+	fresh(following)
+	stale(l, "READONLY")
+}
+
+// A server that can't save refuses revocations, but has told all that it acknowledged.
+func TestRedisCannotSave(t *testing.T) {
+	server := startRedis(t, "--dbfilename", "directory")
+	must(t, os.MkdirAll(filepath.Join(server.dir, "directory", "in-the-way"), 0o755))
+	l := open(t, goRedis(t, server.addr()))
+	must(t, l.End(t.Context(), "user", 1))
+	server.do("CONFIG", "SET", "save", "3600 1", "stop-writes-on-bgsave-error", "yes")
+	server.do("BGSAVE")
+	eventually(t, 10*time.Second, func() error {
+		if err := l.End(t.Context(), "user", 2); err == nil || !strings.Contains(err.Error(), "MISCONF") {
+			return fmt.Errorf("End returned %v, want MISCONF", err)
+		}
+		return nil
+	})
+	time.Sleep(4 * time.Second)
+	if got := l.Stats(); got.Staleness >= 3*time.Second {
+		t.Errorf("got %+v, want a fresh list", got)
+	}
+}
+
+// What may be forgotten goes, by the engine's clock, once something is added; what another server needs for longer stays.
+func TestRedisTrims(t *testing.T) {
+	server := startRedis(t)
+	short := goRedis(t, server.addr())
+	now := time.Now()
+	old := func(id time.Time, expires time.Time) {
+		e := revoke.Entry{Key: revoke.Key{1}, Before: uint32(id.Unix()), Expires: uint32(expires.Unix())}
+		server.do("XADD", "cookiesession:revocations", id.UnixMilli(), "e", string(e.Append(nil)))
+	}
+	for i := range 300 {
+		old(now.Add(-2*time.Hour+time.Duration(i)*time.Second), now.Add(-time.Hour))
+	}
+	for i := range 300 {
+		old(now.Add(-30*time.Minute+time.Duration(i)*time.Second), now.Add(-10*time.Minute))
+	}
+	publish := func() int64 {
+		_, err := short.Publish(t.Context(), revoke.Entry{Key: revoke.Key{2}, Expires: uint32(now.Add(20 * time.Minute).Unix())})
+		must(t, err)
+		return server.streamLength()
+	}
+	l := open(t, short) // which sees how long others' entries live: an hour
+	if got := publish(); got < 301 || got > 401 {
+		t.Errorf("got %d entries, want 300 younger than an hour, a new one, and less than a node of 100", got)
+	}
+	if got := l.Stats().Entries; got > 1 {
+		t.Errorf("got %d entries in memory", got)
+	}
+}
+
+func config(e revoke.Engine) revoke.Config {
+	return revoke.Config{Engine: e, Keys: []string{"user"}, MaxLifetime: time.Hour, MaxStale: 3 * time.Second}
+}
+
+// Idle, or under way, a connection sends about two commands a second, and none because of requests.
+func TestRedisStalenessIdle(t *testing.T) {
+	server := startRedis(t)
+	l := open(t, goRedis(t, server.addr()))
+	must(t, l.Sync(context.Background()))
+	for started := time.Now(); time.Since(started) < 4*time.Second; time.Sleep(3 * time.Millisecond) {
+		if got := l.Stats().Staleness; got >= 3*time.Second {
+			t.Fatalf("got staleness %v", got)
+		}
+	}
+}
