@@ -74,12 +74,12 @@ SELECT e.pos, e.before, e.expires, pg_notify('` + Channel + `', '')::text FROM e
 // putBack takes encoded entries, one behind the other.
 const putBack = `
 INSERT INTO cookiesession_revocations AS r (key, pos, before, expires, tx)
-SELECT substr($1::bytea, i + 1, 16),
-	('x' || encode(substr($1, i + 17, 8), 'hex'))::bit(64)::bigint,
-	('x' || encode(substr($1, i + 25, 4), 'hex'))::bit(32)::bigint,
-	('x' || encode(substr($1, i + 29, 4), 'hex'))::bit(32)::bigint,
+SELECT substr(b, i + 1, 16),
+	('x' || encode(substr(b, i + 17, 8), 'hex'))::bit(64)::bigint,
+	('x' || encode(substr(b, i + 25, 4), 'hex'))::bit(32)::bigint,
+	('x' || encode(substr(b, i + 29, 4), 'hex'))::bit(32)::bigint,
 	pg_current_xact_id()
-FROM generate_series(0, length($1) - 1, 32) AS i
+FROM (SELECT $1::bytea AS b) AS given, generate_series(0, length(b) - 1, 32) AS i
 ON CONFLICT (key) DO UPDATE SET
 	pos = excluded.pos,
 	before = greatest(r.before, excluded.before),

@@ -5,6 +5,7 @@ package tests
 import (
 	"context"
 	"database/sql"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -77,14 +78,22 @@ func (p *postgresServer) start() {
 	eventually(p.t, 30*time.Second, p.admin.Ping)
 }
 
-// crash kills the postmaster, waits until its processes are gone, and starts it again.
+// crash kills the server's processes, and starts it again.
 func (p *postgresServer) crash() {
 	p.t.Helper()
+	p.killAll()
+	p.start()
+}
+
+// killAll kills all processes of the server, of which none can start another meanwhile.
+func (p *postgresServer) killAll() {
+	p.t.Helper()
+	syscall.Kill(p.pid, syscall.SIGSTOP)
 	left := children(p.pid)
-	p.kill()
 	for _, pid := range left {
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
+	p.kill()
 	eventually(p.t, 10*time.Second, func() error {
 		for _, pid := range left {
 			if syscall.Kill(pid, 0) == nil && !zombie(pid) {
@@ -93,7 +102,7 @@ func (p *postgresServer) crash() {
 		}
 		return nil
 	})
-	p.start()
+	must(p.t, os.Remove(filepath.Join(p.data, "postmaster.pid"))) // its process ID may be somebody else's by now
 }
 
 // hang stops the server's processes for a while.

@@ -67,7 +67,13 @@ func start(t testing.TB, dir string, args ...string) *program {
 	out, err := p.cmd.StdoutPipe()
 	must(t, err)
 	must(t, p.cmd.Start())
-	t.Cleanup(p.kill)
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			b, _ := os.ReadFile(filepath.Join(dir, "log"))
+			t.Logf("%s logged: …%s", args[0], b[max(0, len(b)-2000):])
+		}
+	})
 	reader := bufio.NewReader(out)
 	line, err := reader.ReadString('\n')
 	must(t, err)
