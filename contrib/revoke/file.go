@@ -70,9 +70,6 @@ func (f *file) append(ctx context.Context, entries func(last Entry) []Entry) err
 	if err != nil {
 		return err
 	}
-	if err := at.Truncate(end); err != nil { // what a writer that was killed has left
-		return err
-	}
 	var b []byte
 	if end == 0 {
 		b = appendRecord(b, Entry{Key: magic, Pos: rand.Uint64()})

@@ -209,6 +209,10 @@ func TestLoginAfterExpiry(t *testing.T) {
 			t.Fatalf("got %d entries, want 1 that has expired", got)
 		}
 		b.want(t, slow, "ada")
+		forgetful := newFleet(t)
+		forgetful.keys = f.keys
+		b.login(forgetful.server(nil), "ada") // which doesn't know of that End any more
+		b.want(t, slow, "ada")
 		time.Sleep(3 * time.Minute)
 		if got := s.list.Stats().Entries; got != 0 {
 			t.Errorf("got %d entries, want none", got)

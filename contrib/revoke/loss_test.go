@@ -137,8 +137,12 @@ func TestLoss(t *testing.T) {
 				if engine.putIn < test.minPutIn || engine.putIn > test.maxPutIn {
 					t.Errorf("got %d entries put back, want %d to %d", engine.putIn, test.minPutIn, test.maxPutIn)
 				}
-				if got := lists[0].Stats(); int(got.Losses) != test.losses || test.servers == 1 && int(got.PutBack) != engine.putIn {
-					t.Errorf("got %+v, want %d losses", got, test.losses)
+				var losses, putBack uint64
+				for _, l := range lists {
+					losses, putBack = losses+l.Stats().Losses, putBack+l.Stats().PutBack
+				}
+				if int(losses) < test.losses || int(losses) > test.losses*test.servers || int(putBack) != engine.putIn {
+					t.Errorf("got %d losses, want %d a server at most; %d put back, want %d", losses, test.losses, putBack, engine.putIn)
 				}
 				fresh, err := revoke.Open(t.Context(), revoke.Config{Engine: engine, Keys: []string{"user"}, MaxLifetime: time.Hour})
 				must(t, err)

@@ -44,14 +44,15 @@ type engine struct {
 }
 
 const (
-	page    = 1000                  // stream entries that are read at once
-	block   = time.Second           // how long XREAD waits
-	early   = 50 * time.Millisecond // by how much its wait may fall short by this server's clock
-	timeout = 5 * time.Second       // for XREAD, in case do doesn't know one
-	field   = "e"                   // of a stream entry; its value is one entry of package revoke or more
-	first   = "-"                   // below every ID
-	slack   = int64(60 * 1000)      // milliseconds: what may be forgotten by an entry's own account waits so long, for clocks
-	noEntry = "0-0"                 // cursor of an empty stream
+	page    = 1000                   // stream entries that are read at once
+	block   = time.Second            // how long XREAD waits
+	early   = 50 * time.Millisecond  // by how much its wait may fall short by this server's clock
+	timeout = 5 * time.Second        // for XREAD, in case do doesn't know one
+	field   = "e"                    // of a stream entry; its value is one entry of package revoke or more
+	first   = "-"                    // below every ID
+	slack   = int64(60 * 1000)       // milliseconds: what may be forgotten by an entry's own account waits so long, for clocks
+	longest = 402 * 24 * 3600 * 1000 // milliseconds: no session lives for more than 400 days
+	noEntry = "0-0"                  // cursor of an empty stream
 )
 
 // add appends a stream entry and trims what may be forgotten, by the engine's clock: that of a server may be wrong.
@@ -98,7 +99,7 @@ func (e *engine) add(ctx context.Context, entries ...revoke.Entry) (streamID, er
 
 // noteLifetime remembers for how long entries must be kept: engines aren't told, and another server's may live longer.
 func (e *engine) noteLifetime(since int64, entry revoke.Entry) {
-	keep := int64(entry.Expires)*1000 - since
+	keep := min(int64(entry.Expires)*1000-since, longest)
 	for old := e.keep.Load(); keep > old && !e.keep.CompareAndSwap(old, keep); old = e.keep.Load() {
 	}
 }
