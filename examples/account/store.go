@@ -194,7 +194,7 @@ func (s *store) endLogin(ctx context.Context, id string) error {
 // version; or errEnded, and changes nothing, if u's sessions have been ended since u was read: then the one that asks is
 // over, too, and must not come out of it with a version that is good.
 func (s *store) endOthers(ctx context.Context, u user, keep, password string) (version int64, err error) {
-	err = s.transact(ctx, func(tx *sql.Tx) error {
+	err = s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `
 			UPDATE users SET session_version = session_version + 1, password = COALESCE(NULLIF(?, ''), password)
 			WHERE id = ? AND session_version = ? AND EXISTS (SELECT 1 FROM logins WHERE id = ? AND user_id = users.id)
@@ -218,7 +218,7 @@ func (s *store) setRole(ctx context.Context, id int64, role string) error {
 
 // endAll ends all logins of an account.
 func (s *store) endAll(ctx context.Context, id int64) error {
-	return s.transact(ctx, func(tx *sql.Tx) error {
+	return s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "UPDATE users SET session_version = session_version + 1 WHERE id = ?", id); err != nil {
 			return err
 		}
@@ -240,12 +240,13 @@ func (s *store) changeOne(ctx context.Context, none error, query string, args ..
 }
 
 // transact makes a change that ends sessions: all of it or nothing, and also if the browser that asked has gone.
-func (s *store) transact(ctx context.Context, change func(*sql.Tx) error) error {
-	tx, err := s.db.BeginTx(context.WithoutCancel(ctx), nil)
+func (s *store) transact(ctx context.Context, change func(context.Context, *sql.Tx) error) error {
+	ctx = context.WithoutCancel(ctx)
+	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if err := change(tx); err != nil {
+	if err := change(ctx, tx); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	return tx.Commit()
