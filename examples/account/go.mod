@@ -14,6 +14,7 @@ require (
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.0.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/seed-50e21e88/cookiesession/contrib/revoke v0.0.0
 	github.com/vmihailenco/msgpack/v5 v5.4.1 // indirect
 	github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect
 	golang.org/x/sys v0.47.0 // indirect
@@ -23,3 +24,5 @@ require (
 )
 
 replace github.com/seed-50e21e88/cookiesession => ../..
+
+replace github.com/seed-50e21e88/cookiesession/contrib/revoke => ../../contrib/revoke

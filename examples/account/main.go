@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string) (err error) {
 	addr := flags.String("addr", "localhost:8080", "listen on this `address`; away from localhost, put TLS in front")
 	database := flags.String("db", "", "keep accounts in this SQLite `file` (otherwise in memory)")
 	keyFile := flags.String("keys", "", "read keys from this `file`, made by: cookiesession keys new (otherwise make new ones)")
-	revoke := flags.String("revoke", revokeByVersion, "end sessions by `means` of: "+revokeMeans)
+	revoke := flags.String("revoke", revokeByVersion, "end sessions by `means` of the account's session_version (version),\nor of a list of what has ended, in memory or in a file that processes share (memory, file:PATH)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

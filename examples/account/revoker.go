@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/seed-50e21e88/cookiesession"
+	"github.com/seed-50e21e88/cookiesession/contrib/revoke"
 )
 
 // A revoker says which sessions are over before their time: the way to change what "-revoke" chooses. Its methods are
@@ -34,47 +37,25 @@ type revoker interface {
 	close() error
 }
 
-// version is the account's session_version as it was when the session's password was checked.
-const version = cookiesession.Field[int64]("version")
+// What -revoke can be, and a file's path after the last.
+const (
+	revokeByVersion = "version"
+	revokeByMemory  = "memory"
+	revokeByFile    = "file:"
+)
 
-// A versionColumn revokes by the row of the account, which every page of a member reads in any case: a session is good
-// if it has the account's session_version and its login is still listed. The list alone would not do, because a copy of
-// the session that stays when all others are ended has the same login: only an older version tells it apart. And no
-// times are compared, which fails for sessions that Regenerate made young, that began in the same second, or whose
-// login was under way.
-type versionColumn struct{ store *store }
-
-func (c versionColumn) revoked(ctx context.Context, s *cookiesession.Session) (bool, error) {
-	if !userID.Has(s) {
-		return false, nil
+// openRevoker returns the revoker that means names. keysStay says that sessions outlive the process.
+func openRevoker(ctx context.Context, means string, st *store, keysStay bool, log *slog.Logger) (revoker, error) {
+	path, isFile := strings.CutPrefix(means, revokeByFile)
+	switch {
+	case means == revokeByVersion:
+		return versionColumn{st}, nil
+	case means == revokeByMemory && keysStay:
+		return nil, errors.New("-revoke memory forgets at the end what it ended, and the sessions would be back: with -keys, use version or file:PATH")
+	case means == revokeByMemory:
+		return openRevocationList(ctx, revoke.Memory(), log)
+	case isFile && path != "":
+		return openRevocationList(ctx, revoke.File(path), log)
 	}
-	u, l, err := c.store.visitor(ctx, s)
-	if errors.Is(err, errNoUser) {
-		return true, nil
-	}
-	return l.ID == "" || version.Get(s) != u.version, err
-}
-
-func (versionColumn) begin() func(*cookiesession.Session, user) {
-	return func(s *cookiesession.Session, u user) { version.Put(s, u.version) }
-}
-
-// What follows is done once the store has done its part.
-func (versionColumn) endLogin(context.Context, string) error { return nil }
-
-func (versionColumn) endOthers(_ context.Context, s *cookiesession.Session, v int64) error {
-	version.Put(s, v)
-	return nil
-}
-
-func (versionColumn) endAll(context.Context, int64) error { return nil }
-
-func (versionColumn) guard(_ *cookiesession.Manager, next http.Handler) http.Handler { return next }
-
-func (versionColumn) close() error { return nil }
-
-const revokeByVersion, revokeMeans = "version", "version"
-
-func openRevoker(_ context.Context, means string, st *store, _ bool, _ *slog.Logger) (revoker, error) {
-	return versionColumn{st}, nil
+	return nil, fmt.Errorf("-revoke is %q, want version, memory or file:PATH", means)
 }

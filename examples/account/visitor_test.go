@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ const (
 
 // means are the ways to end sessions. What is true of one must be true of all.
 func means(t *testing.T) []string {
-	return []string{revokeByVersion}
+	return []string{revokeByVersion, revokeByMemory, revokeByFile + filepath.Join(t.TempDir(), "revoked")}
 }
 
 // eachMeans runs a test with each of the ways to end sessions, in a bubble whose time passes as it sleeps.
