@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/seed-50e21e88/cookiesession v0.0.0
+	github.com/seed-50e21e88/cookiesession/contrib/revoke v0.0.0
 	golang.org/x/crypto v0.55.0
 	modernc.org/sqlite v1.59.0
 )
@@ -14,7 +15,6 @@ require (
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.0.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
-	github.com/seed-50e21e88/cookiesession/contrib/revoke v0.0.0
 	github.com/vmihailenco/msgpack/v5 v5.4.1 // indirect
 	github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect
 	golang.org/x/sys v0.47.0 // indirect

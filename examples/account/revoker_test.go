@@ -57,6 +57,22 @@ func TestLogoutEndsCopies(t *testing.T) {
 	})
 }
 
+// TestLogoutDespiteTheDatabase: the visitor's own browser is logged out in any case.
+func TestLogoutDespiteTheDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, revokeByMemory)
+		v := newVisitor(t, s.app).register("ada").open("/sessions")
+		if _, err := s.store.db.Exec("ALTER TABLE logins RENAME TO away"); err != nil {
+			t.Fatal(err)
+		}
+		v.submit("/logout").want(http.StatusOK, "/", "You are logged out.")
+		if _, err := s.store.db.Exec("ALTER TABLE away RENAME TO logins"); err != nil {
+			t.Fatal(err)
+		}
+		v.wantMember("")
+	})
+}
+
 // TestCopyOfTheOneThatStays: who copied the very cookie of the browser in which "log out everywhere else" is pressed is
 // somewhere else.
 func TestCopyOfTheOneThatStays(t *testing.T) {
@@ -139,6 +155,35 @@ func TestResponseUnderWay(t *testing.T) {
 		thief.do(http.MethodPost, "/login", fields)
 		thief.client.CheckRedirect = nil
 		owner.open("/sessions").submit("/sessions/end-others")
+		thief.wantMember("")
+	})
+}
+
+// TestMomentsBeforeTheSessionBegins: the same, in the moment in which the login has been listed already.
+func TestMomentsBeforeTheSessionBegins(t *testing.T) {
+	eachMeans(t, func(t *testing.T, s *site) {
+		newVisitor(t, s.app).register("ada")
+		thief := newVisitor(t, s.app)
+		thief.site = s.sessions.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			keep := s.revoker.begin()
+			u, err := s.store.userByName(r.Context(), "ada")
+			if err == nil {
+				err = s.endAll(r.Context(), u.ID)
+			}
+			if err == nil {
+				_, err = s.store.db.Exec("INSERT INTO logins VALUES ('late', ?, 'device', 0, 0, 1 << 40)", u.ID)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			session := s.sessions.Get(r)
+			userID.Put(session, u.ID)
+			loginID.Put(session, "late")
+			renew(session)
+			keep(session, u)
+		}))
+		thief.open("/")
+		thief.at(s.app)
 		thief.wantMember("")
 	})
 }
@@ -240,6 +285,28 @@ func TestAnotherInTheSameBrowser(t *testing.T) {
 	})
 }
 
+// TestValuesOfAnother: nor may what the application keeps in sessions go from one account to another.
+func TestValuesOfAnother(t *testing.T) {
+	eachMeans(t, func(t *testing.T, s *site) {
+		v := newVisitor(t, s.app).register("ada")
+		v.site = s.sessions.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			session := s.sessions.Get(r)
+			session.Put("draft", "of ada")
+			u, err := s.store.addUser(r.Context(), "eve", "no hash")
+			if err == nil {
+				err = s.startSession(r, u, s.revoker.begin())
+			}
+			if err != nil || session.Has("draft") {
+				t.Errorf("got keys %q, %v", session.Keys(), err)
+			}
+		}))
+		v.site = sharingRows(v.site)
+		v.open("/")
+		v.at(s.app)
+		v.wantMember("eve")
+	})
+}
+
 // TestLastUseRevivesNothing: a request that is under way while its session ends must not put it back on the list.
 func TestLastUseRevivesNothing(t *testing.T) {
 	eachMeans(t, func(t *testing.T, s *site) {
@@ -297,6 +364,20 @@ func TestRolesChangeAtOnce(t *testing.T) {
 		root.want(http.StatusOK, "/admin", "All sessions of the account have ended.")
 		ada.wantMember("")
 		root.wantMember("root")
+	})
+}
+
+// TestBlockedIsNobody: even before, or without, the end of the sessions.
+func TestBlockedIsNobody(t *testing.T) {
+	eachMeans(t, func(t *testing.T, s *site) {
+		v := newVisitor(t, s.app).register("ada")
+		if err := s.store.setRole(t.Context(), 1, roleBlocked); err != nil {
+			t.Fatal(err)
+		}
+		v.wantMember("")
+		if v.open("/sessions"); v.path != "/login?next=sessions" {
+			t.Errorf("got %s", v.path)
+		}
 	})
 }
 

@@ -94,6 +94,7 @@ type visitor struct {
 	client  http.Client
 	jar     *cookiesessiontest.Jar
 	site    http.Handler
+	origin  string
 	agent   string
 	address string
 	shown
@@ -110,7 +111,7 @@ type shown struct {
 const origin = "http://localhost:8080"
 
 func newVisitor(t *testing.T, a *app) *visitor {
-	v := &visitor{t: t, jar: cookiesessiontest.NewJar(), agent: linuxFirefox, address: "192.0.2.1:1234"}
+	v := &visitor{t: t, jar: cookiesessiontest.NewJar(), origin: origin, agent: linuxFirefox, address: "192.0.2.1:1234"}
 	v.at(a)
 	return v
 }
@@ -145,7 +146,7 @@ func (v *visitor) copied() *visitor {
 
 func (v *visitor) do(method, path string, form url.Values) {
 	v.t.Helper()
-	r, err := http.NewRequestWithContext(v.t.Context(), method, origin+path, strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(v.t.Context(), method, v.origin+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		v.t.Fatal(err)
 	}
