@@ -2,7 +2,6 @@ package main
 
 import (
 	"embed"
-	"errors"
 	"html/template"
 	"io/fs"
 	"log/slog"
@@ -49,7 +48,7 @@ func newApp(keys *cookiesession.Keyring, st *store, rv revoker, h *hasher, log *
 		Lifetime:     lifetime,
 		IdleTimeout:  idleTimeout,
 		Revoked:      rv.revoked,
-		ErrorHandler: a.notSaved,
+		ErrorHandler: a.fail,
 		CSRFFailure:  http.HandlerFunc(a.formRefused),
 		Logger:       log,
 	})
@@ -103,16 +102,6 @@ func cached(next http.Handler) http.Handler {
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		next.ServeHTTP(w, r)
 	})
-}
-
-// notSaved answers in the place of a handler whose changes to the session could not be saved.
-func (a *app) notSaved(w http.ResponseWriter, r *http.Request, err error) {
-	a.log.Error("session not saved", "path", r.URL.Path, "error", err)
-	status := http.StatusInternalServerError
-	if refused := new(cookiesession.RejectError); errors.As(err, &refused) {
-		status = http.StatusServiceUnavailable // Revoked could not tell
-	}
-	a.plainProblem(w, status, "Something went wrong", "Your session could not be saved. It is as it was before; please try again.")
 }
 
 // formRefused answers a POST whose CSRF token isn't the session's.

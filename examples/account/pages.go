@@ -79,7 +79,9 @@ func (a *app) plainProblem(w http.ResponseWriter, status int, title, text string
 	a.render(w, status, "problem", page{Title: title, Data: text})
 }
 
-// fail answers a request that could not be served. The visitor isn't told why.
+// fail answers a request that could not be served, and in the place of a handler whose changes to the session could not
+// be saved: what sessions hold here fits always, so Revoked could not tell whether the session is over. The visitor isn't
+// told why; the session is as it was before.
 func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
 	a.log.Error("request failed", "path", r.URL.Path, "error", err)
 	a.plainProblem(w, http.StatusServiceUnavailable, "Something went wrong", "Please try again in a moment.")

@@ -264,6 +264,16 @@ func (v *visitor) sessions() (list []string) {
 	return list
 }
 
+// sessionCookie returns the cookie that holds v's session.
+func (v *visitor) sessionCookie(a *app) string {
+	for _, c := range v.jar.All() {
+		if c.Name == a.sessions.CookieName() {
+			return c.Value
+		}
+	}
+	return ""
+}
+
 // user returns whose name the first page shows.
 func (v *visitor) user() string {
 	v.t.Helper()
