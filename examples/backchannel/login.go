@@ -46,11 +46,11 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 
 // finish makes s a session of whom the provider says that the visitor is.
 func (a *app) finish(s *cookiesession.Session, try attempt, r *http.Request) error {
-	if try.State == "" || subtle.ConstantTimeCompare([]byte(try.State), []byte(r.FormValue("state"))) != 1 {
-		return errors.New("no login of this browser's is under way")
-	}
 	if time.Since(try.Begun) >= loginWithin {
-		return errors.New("took too long")
+		return errors.New("no login is under way in this browser, or it took too long")
+	}
+	if subtle.ConstantTimeCompare([]byte(try.State), []byte(r.FormValue("state"))) != 1 {
+		return errors.New("state of another attempt")
 	}
 	begun := a.list.Begin() // before the provider is asked: it may end the session while it answers
 	tokens, err := a.oauth.Exchange(r.Context(), r.FormValue("code"), oauth2.VerifierOption(try.Verifier))
@@ -69,7 +69,7 @@ func (a *app) finish(s *cookiesession.Session, try attempt, r *http.Request) err
 		return err
 	}
 	switch {
-	case token.Nonce == "" || token.Nonce != try.Nonce:
+	case token.Nonce != try.Nonce:
 		return errors.New("ID token of another attempt")
 	case token.Subject == "":
 		return errors.New("ID token without subject")

@@ -2,9 +2,11 @@ package main
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-50e21e88/cookiesession/contrib/revoke"
 )
@@ -88,6 +90,43 @@ func TestRefusedLogins(t *testing.T) {
 	v.want("ada")
 	if got := v.got(v.client.Get(s.url + "/callback?" + url.Values{"code": {"x"}, "state": {""}}.Encode())); got != http.StatusBadRequest {
 		t.Errorf("no attempt: got %d, want 400", got)
+	}
+	v.want("ada")
+}
+
+// TestAttempts: what is checked before the provider is asked.
+func TestAttempts(t *testing.T) {
+	p := newProvider(t, true)
+	s := newSite(t, p, newKeys(t), revoke.Memory())
+	for _, c := range []struct {
+		label, state string
+		try          attempt
+		want         string
+	}{
+		{"none", "", attempt{}, "no login is under way in this browser, or it took too long"},
+		{"slow", "x", attempt{State: "x", Begun: time.Now().Add(-loginWithin)}, "no login is under way in this browser, or it took too long"},
+		{"another", "y", attempt{State: "x", Begun: time.Now()}, "state of another attempt"},
+		{"without state", "", attempt{State: "x", Begun: time.Now()}, "state of another attempt"},
+		{"good so far", "x", attempt{State: "x", Begun: time.Now().Add(-loginWithin + time.Minute)}, "oauth2: "},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/callback?code=c&state="+c.state, nil)
+		session, err := s.sessions.Load(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.finish(session, c.try, r); err == nil || !strings.HasPrefix(err.Error(), c.want) || subject.Has(session) {
+			t.Errorf("%s: got %v, want %q", c.label, err, c.want)
+		}
+	}
+}
+
+func TestFormsNeedTheirToken(t *testing.T) {
+	p := newProvider(t, true)
+	v := newVisitor(t, newSite(t, p, newKeys(t), revoke.Memory())).logIn(p, "ada", "s1")
+	for _, action := range []string{"/login", "/logout"} {
+		if got := v.got(v.client.PostForm(v.site.url+action, nil)); got != http.StatusForbidden {
+			t.Errorf("%s: got %d, want 403", action, got)
+		}
 	}
 	v.want("ada")
 }
