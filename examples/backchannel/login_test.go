@@ -53,8 +53,13 @@ func TestRefusedLogins(t *testing.T) {
 		label string
 		spoil claims
 	}{
-		{"nonce", claims{"nonce": "another"}}, {"no nonce", claims{"nonce": ""}}, {"no sub", claims{"sub": ""}}, {"no sid", claims{"sid": ""}},
-		{"aud", claims{"aud": "another"}}, {"iss", claims{"iss": "https://elsewhere.example"}}, {"exp", claims{"exp": 1}},
+		{"nonce", claims{"nonce": "another"}},
+		{"no nonce", claims{"nonce": ""}},
+		{"no sub", claims{"sub": ""}},
+		{"no sid", claims{"sid": ""}},
+		{"aud", claims{"aud": "another"}},
+		{"iss", claims{"iss": "https://elsewhere.example"}},
+		{"exp", claims{"exp": 1}},
 	} {
 		p.mu.Lock()
 		p.sub, p.sid, p.spoil = "ada", "s1", c.spoil
