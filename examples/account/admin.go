@@ -16,7 +16,7 @@ func (a *app) adminPage(w http.ResponseWriter, r *http.Request, v *visit) {
 		a.fail(w, r, err)
 		return
 	}
-	a.show(w, r, "admin", "Accounts and roles", struct {
+	a.show(w, r, http.StatusOK, "admin", "Accounts and roles", struct {
 		Users []user
 		Roles []string
 	}{users, roles})

@@ -47,6 +47,7 @@ func newApp(keys *cookiesession.Keyring, st *store, rv revoker, h *hasher, log *
 		Scope:        "account",
 		Lifetime:     lifetime,
 		IdleTimeout:  idleTimeout,
+		MaxRemember:  rememberFor,
 		Revoked:      rv.revoked,
 		ErrorHandler: a.fail,
 		CSRFFailure:  http.HandlerFunc(a.formRefused),
@@ -106,6 +107,6 @@ func cached(next http.Handler) http.Handler {
 
 // formRefused answers a POST whose CSRF token isn't the session's.
 func (a *app) formRefused(w http.ResponseWriter, _ *http.Request) {
-	a.plainProblem(w, http.StatusForbidden, "This form has expired",
+	a.problem(w, http.StatusForbidden, "This form has expired",
 		"You logged in or out since the page was loaded, or another site sent the form. Nothing was changed. Please go back to the first page and try again.")
 }

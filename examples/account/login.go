@@ -49,15 +49,15 @@ func newPassword(r *http.Request) (password, problem string) {
 }
 
 func (a *app) home(w http.ResponseWriter, r *http.Request) {
-	a.show(w, r, "home", "Accounts", nil)
+	a.show(w, r, http.StatusOK, "home", "Accounts", nil)
 }
 
 func (a *app) registerPage(w http.ResponseWriter, r *http.Request) {
-	a.show(w, r, "register", "Register", newPasswordForm{Min: minPassword})
+	a.show(w, r, http.StatusOK, "register", "Register", newPasswordForm{Min: minPassword})
 }
 
 func (a *app) loginPage(w http.ResponseWriter, r *http.Request) {
-	a.show(w, r, "login", "Log in", int(rememberFor.Hours()/24))
+	a.show(w, r, http.StatusOK, "login", "Log in", int(rememberFor.Hours()/24))
 }
 
 // register adds an account and logs in. That a name is taken can't be hidden where people choose names; with e-mail
@@ -148,10 +148,10 @@ func (a *app) startSession(r *http.Request, u user, keep func(*cookiesession.Ses
 		return err
 	}
 	remember := r.PostFormValue("remember") != ""
-	l := login{ID: rand.Text(), Device: describeDevice(r.UserAgent()), Created: time.Now(), Seen: time.Now()}
-	l.expires = l.Created.Add(lifetime)
+	now := time.Now()
+	l := login{ID: rand.Text(), Device: describeDevice(r.UserAgent()), Created: now, Seen: now, expires: now.Add(idleTimeout + seenEvery)}
 	if remember {
-		l.expires = l.Created.Add(rememberFor)
+		l.expires = now.Add(rememberFor)
 	}
 	if err := a.store.addLogin(r.Context(), u, l); err != nil {
 		return err
@@ -165,18 +165,18 @@ func (a *app) startSession(r *http.Request, u user, keep func(*cookiesession.Ses
 	s.Clear() // of what an earlier user of this browser had
 	userID.Put(s, u.ID)
 	loginID.Put(s, l.ID)
-	remembered.Put(s, remember)
-	confirmedAt.Put(s, l.Created)
-	renew(s)
+	confirmedAt.Put(s, now)
+	renew(s, remember)
 	keep(s, u)
 	return nil
 }
 
-// renew gives a session a new ID and lifetime, as it must have whenever a password was checked or changed.
-func renew(s *cookiesession.Session) {
+// renew gives a session a new ID and lifetime, as it must have whenever a password was checked or changed. Regenerate
+// drops Remember, so that is said again.
+func renew(s *cookiesession.Session, remember bool) {
 	s.Regenerate()
-	if remembered.Get(s) {
-		s.Remember(rememberFor) // or Regenerate would drop it
+	if remember {
+		s.Remember(rememberFor)
 	}
 }
 
@@ -187,7 +187,7 @@ func (a *app) refuse(w http.ResponseWriter, r *http.Request, err error, back str
 	case errors.As(err, &throttled):
 		seconds := int(time.Duration(throttled)/time.Second) + 1
 		w.Header().Set("Retry-After", fmt.Sprint(seconds))
-		a.problem(w, r, http.StatusTooManyRequests, "Too many attempts", fmt.Sprintf("Please wait %d seconds, then try again.", seconds))
+		a.show(w, r, http.StatusTooManyRequests, "problem", "Too many attempts", fmt.Sprintf("Please wait %d seconds, then try again.", seconds))
 	case errors.Is(err, errWrong):
 		a.redirect(w, r, back, notice{Text: "Name or password is wrong.", Problem: true, Name: nameOf(r)})
 	case errors.Is(err, errEnded):
@@ -219,7 +219,7 @@ func (a *app) endLogin(ctx context.Context, id string) error {
 }
 
 func (a *app) confirmPage(w http.ResponseWriter, r *http.Request, _ *visit) {
-	a.show(w, r, "confirm", "Is it you?", int(confirmFor.Minutes()))
+	a.show(w, r, http.StatusOK, "confirm", "Is it you?", int(confirmFor.Minutes()))
 }
 
 // confirm checks the password again. It doesn't tell the revoker: if the session is over by the time that the password
@@ -230,8 +230,8 @@ func (a *app) confirm(w http.ResponseWriter, r *http.Request, v *visit) {
 		return
 	}
 	confirmedAt.Put(v.Session, time.Now())
-	renew(v.Session)
-	if err := a.store.touch(r.Context(), v.login.ID, time.Now(), v.ExpiresAt()); err != nil {
+	renew(v.Session, v.Remembered())
+	if err := a.touch(r.Context(), v); err != nil {
 		a.fail(w, r, err)
 		return
 	}

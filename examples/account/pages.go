@@ -21,6 +21,7 @@ const flashed = cookiesession.Field[notice]("notice")
 
 // A page is what the layout shows. Data is the page's own.
 type page struct {
+	Name   string // of its template
 	Title  string
 	User   *user // logged in, or nil
 	CSRF   string
@@ -30,28 +31,24 @@ type page struct {
 }
 
 // show answers with a page. What it takes from the session, and may put there, it takes before the first byte.
-func (a *app) show(w http.ResponseWriter, r *http.Request, name, title string, data any) {
+func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name, title string, data any) {
 	v, err := a.visit(r)
 	if err != nil {
 		a.fail(w, r, err)
 		return
 	}
-	a.render(w, http.StatusOK, name, a.pageFor(r, v, title, data))
-}
-
-func (a *app) pageFor(r *http.Request, v *visit, title string, data any) page {
 	s := a.sessions.Get(r)
-	p := page{Title: title, CSRF: s.CSRFToken(), Notice: flashed.Flashed(s), Next: nextOf(r), Data: data}
+	p := page{Name: name, Title: title, CSRF: s.CSRFToken(), Notice: flashed.Flashed(s), Next: nextOf(r), Data: data}
 	if v != nil {
 		p.User = &v.user
 	}
-	return p
+	a.render(w, status, p)
 }
 
-func (a *app) render(w http.ResponseWriter, status int, name string, p page) {
+func (a *app) render(w http.ResponseWriter, status int, p page) {
 	var body bytes.Buffer
-	if err := a.pages[name].Execute(&body, p); err != nil {
-		a.log.Error("page not rendered", "page", name, "error", err)
+	if err := a.pages[p.Name].Execute(&body, p); err != nil {
+		a.log.Error("page not rendered", "page", p.Name, "error", err)
 		http.Error(w, "500 internal server error", http.StatusInternalServerError)
 		return
 	}
@@ -66,17 +63,9 @@ func (a *app) redirect(w http.ResponseWriter, r *http.Request, to string, n noti
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
-// problem answers with a page that says what is wrong. plainProblem leaves the session alone.
-func (a *app) problem(w http.ResponseWriter, r *http.Request, status int, title, text string) {
-	v, err := a.visit(r)
-	if err != nil {
-		a.log.Error("account not read", "error", err)
-	}
-	a.render(w, status, "problem", a.pageFor(r, v, title, text))
-}
-
-func (a *app) plainProblem(w http.ResponseWriter, status int, title, text string) {
-	a.render(w, status, "problem", page{Title: title, Data: text})
+// problem answers with a page that says what is wrong. It leaves the session alone.
+func (a *app) problem(w http.ResponseWriter, status int, title, text string) {
+	a.render(w, status, page{Name: "problem", Title: title, Data: text})
 }
 
 // fail answers a request that could not be served, and in the place of a handler whose changes to the session could not
@@ -84,7 +73,7 @@ func (a *app) plainProblem(w http.ResponseWriter, status int, title, text string
 // told why; the session is as it was before.
 func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
 	a.log.Error("request failed", "path", r.URL.Path, "error", err)
-	a.plainProblem(w, http.StatusServiceUnavailable, "Something went wrong", "Please try again in a moment.")
+	a.problem(w, http.StatusServiceUnavailable, "Something went wrong", "Please try again in a moment.")
 }
 
 var templateFuncs = template.FuncMap{

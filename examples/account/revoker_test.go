@@ -179,7 +179,7 @@ func TestMomentsBeforeTheSessionBegins(t *testing.T) {
 			session := s.sessions.Get(r)
 			userID.Put(session, u.ID)
 			loginID.Put(session, "late")
-			renew(session)
+			renew(session, false)
 			keep(session, u)
 		}))
 		thief.open("/")
@@ -304,6 +304,30 @@ func TestValuesOfAnother(t *testing.T) {
 		v.open("/")
 		v.at(s.app)
 		v.wantMember("eve")
+	})
+}
+
+// TestListForgets: what has idled out is no longer listed, what is in use stays, and is used "just now".
+func TestListForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, revokeByVersion)
+		laptop := newVisitor(t, s.app).register("ada")
+		phone(t, s, "ada")
+		for range 6 {
+			time.Sleep(10 * time.Minute)
+			if got := laptop.sessions(); len(got) != 2 {
+				t.Errorf("too early: got %q", got)
+			}
+		}
+		time.Sleep(10 * time.Minute)
+		if got, want := laptop.sessions(), []string{"Firefox on Linux *"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if !strings.Contains(laptop.body, ">just now<") {
+			t.Errorf("got %q", laptop.body)
+		}
+		time.Sleep(time.Hour)
+		laptop.wantMember("ada")
 	})
 }
 

@@ -13,7 +13,7 @@ func (a *app) sessionsPage(w http.ResponseWriter, r *http.Request, v *visit) {
 		a.fail(w, r, err)
 		return
 	}
-	a.show(w, r, "sessions", "My sessions", struct {
+	a.show(w, r, http.StatusOK, "sessions", "My sessions", struct {
 		Logins  []login
 		Current string
 	}{logins, v.login.ID})
@@ -42,7 +42,7 @@ func (a *app) endOtherSessions(w http.ResponseWriter, r *http.Request, v *visit)
 }
 
 func (a *app) passwordPage(w http.ResponseWriter, r *http.Request, _ *visit) {
-	a.show(w, r, "password", "Change your password", newPasswordForm{Min: minPassword, Change: true})
+	a.show(w, r, http.StatusOK, "password", "Change your password", newPasswordForm{Min: minPassword, Change: true})
 }
 
 func (a *app) changePassword(w http.ResponseWriter, r *http.Request, v *visit) {
@@ -66,7 +66,7 @@ func (a *app) changePassword(w http.ResponseWriter, r *http.Request, v *visit) {
 func (a *app) endOthers(w http.ResponseWriter, r *http.Request, v *visit, hash string) bool {
 	version, err := a.store.endOthers(r.Context(), v.user, v.login.ID, hash)
 	if err == nil {
-		renew(v.Session)
+		renew(v.Session, v.Remembered())
 		err = a.revoker.endOthers(r.Context(), v.Session, version)
 	}
 	switch {

@@ -16,7 +16,6 @@ import (
 const (
 	userID      = cookiesession.Field[int64]("user")
 	loginID     = cookiesession.Field[string]("login")
-	remembered  = cookiesession.Field[bool]("remembered")
 	confirmedAt = cookiesession.Field[time.Time]("confirmed") // when the password was last asked for
 )
 
@@ -68,13 +67,22 @@ func (a *app) member(next visitHandler) http.HandlerFunc {
 			a.redirect(w, r, withNext("/login", pageOf(r)), notice{Text: "Please log in first.", Problem: true})
 			return
 		}
-		if now := time.Now(); now.Sub(v.login.Seen) >= seenEvery {
-			if err := a.store.touch(r.Context(), v.login.ID, now, v.ExpiresAt()); err != nil {
+		if time.Since(v.login.Seen) >= seenEvery {
+			if err := a.touch(r.Context(), v); err != nil {
 				a.log.Error("login not touched", "error", err)
 			}
 		}
 		next(w, r, v)
 	}
+}
+
+// touch notes that v's login is in use. It needn't be listed any more once its session must have ended.
+func (a *app) touch(ctx context.Context, v *visit) error {
+	until := v.ExpiresAt()
+	if !v.Remembered() {
+		until = v.IdleAt().Add(seenEvery)
+	}
+	return a.store.touch(ctx, v.login.ID, time.Now(), until)
 }
 
 // confirmed serves members who have given their password lately, and asks others for it first: an unlocked screen or a
@@ -98,7 +106,7 @@ func (a *app) admin(next visitHandler) http.HandlerFunc {
 	confirmed := a.confirmed(next)
 	return a.member(func(w http.ResponseWriter, r *http.Request, v *visit) {
 		if v.user.Role != roleAdmin {
-			a.problem(w, r, http.StatusForbidden, "Not for you", "This page is for administrators.")
+			a.show(w, r, http.StatusForbidden, "problem", "Not for you", "This page is for administrators.")
 			return
 		}
 		confirmed(w, r)
