@@ -326,7 +326,7 @@ func TestListForgets(t *testing.T) {
 		if !strings.Contains(laptop.body, ">just now<") {
 			t.Errorf("got %q", laptop.body)
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(idleTimeout - time.Second)
 		laptop.wantMember("ada")
 	})
 }
