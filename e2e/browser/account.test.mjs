@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Tab, child, end, eventually, freePort, held, launch, scratch } from './setup.mjs';
+import { Tab, child, end, eventually, firefox, freePort, held, launch, scratch } from './setup.mjs';
 
 const password = 'correct horse battery staple';
 const changed = 'another horse, another staple';
@@ -53,7 +53,8 @@ class Person extends Tab {
   }
 }
 
-for (const means of ['version', 'memory', `file:${path.join(scratch, 'revoked')}`]) {
+// Browsers can't tell the ways to end a session apart, so one of them tries all.
+for (const means of firefox ? ['version'] : ['version', 'memory', `file:${path.join(scratch, 'revoked')}`]) {
   test(`accounts, with sessions that end by ${means.split(':')[0]}`, { timeout: 120_000 }, async () => {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;

@@ -165,7 +165,10 @@ func sharingRows(next http.Handler) http.Handler {
 
 // visitor returns account and login of the session that a request came with.
 func (s *store) visitor(ctx context.Context, session *cookiesession.Session) (user, login, error) {
-	read := ctx.Value(rowReadKey{}).(*rowRead)
+	read, shared := ctx.Value(rowReadKey{}).(*rowRead)
+	if !shared {
+		read = new(rowRead)
+	}
 	read.once.Do(func() {
 		read.user, read.login, read.err = s.userAndLogin(ctx, userID.Get(session), loginID.Get(session))
 	})
