@@ -58,10 +58,12 @@ func (b *deviceBrowser) clone() *deviceBrowser {
 	return &c
 }
 
-// thief returns another browser with the same cookies.
+// thief returns another browser with the same cookies, which it keeps whatever Max-Age says.
 func (b *deviceBrowser) thief() *deviceBrowser {
 	c := newDeviceBrowser(b.t, b.site)
-	c.jar = b.jar.Clone()
+	for _, stolen := range b.jar.All() {
+		c.jar.SetCookies(site, []*http.Cookie{{Name: stolen.Name, Value: stolen.Value, Path: "/", Secure: true}})
+	}
 	return c
 }
 
@@ -312,11 +314,8 @@ func (b *deviceBrowser) left(name string) (time.Duration, bool) {
 func (b *deviceBrowser) names() string {
 	var names []string
 	for _, c := range b.jar.All() {
-		name := strings.TrimPrefix(c.Name, cookieName)
-		if i := strings.LastIndexByte(name, '.'); i > 0 {
-			name = name[:i]
-		}
-		names = append(names, "["+name+"]")
+		kind, _, _ := strings.Cut(strings.TrimPrefix(c.Name, cookieName+"."), ".")
+		names = append(names, "[."+strings.TrimPrefix(kind, cookieName)+"]")
 	}
 	slices.Sort(names)
 	return strings.Join(names, " ")
@@ -382,6 +381,7 @@ func newShop(t testing.TB, change func(*cookiesession.Config)) shop {
 	actions := map[string]func(*cookiesession.Session){
 		"/":           func(*cookiesession.Session) {},
 		"/login":      login,
+		"/mallory":    func(s *cookiesession.Session) { s.Put("user", "mallory"); s.Regenerate() },
 		"/change":     func(s *cookiesession.Session) { s.Increment("n", 1) },
 		"/regenerate": func(s *cookiesession.Session) { s.Regenerate() },
 		"/remember":   func(s *cookiesession.Session) { s.Remember(30 * day) },
@@ -418,6 +418,14 @@ func whoIs(s *cookiesession.Session) string {
 		return fmt.Sprint(s.Get("user"), " proven")
 	}
 	return fmt.Sprint(s.Get("user"))
+}
+
+// wantNobody checks that a page isn't for the user whose cookies were stolen.
+func (b *deviceBrowser) wantNobody(p page) {
+	b.t.Helper()
+	if got := p.Body.String(); p.Code != http.StatusOK || strings.HasPrefix(got, "ada") {
+		b.t.Errorf("got status %d, a page for %s; the browser did %q and has %s", p.Code, got, b.did, b.names())
+	}
 }
 
 // want checks what a page says.

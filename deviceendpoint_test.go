@@ -1,0 +1,499 @@
+package cookiesession_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+const devicePath = "/.cookiesession/session"
+
+// A caller calls the endpoint by hand, for a browser whose registration waits.
+type caller struct {
+	t   *testing.T
+	m   *cookiesession.Manager
+	b   *deviceBrowser
+	key *ecdsa.PrivateKey
+
+	keys *cookiesession.Keyring
+	now  time.Time // by the server's clock
+}
+
+// newCaller returns one for a visitor who has just logged in.
+func newCaller(t *testing.T, change func(*cookiesession.Config)) *caller {
+	t.Helper()
+	c := &caller{t: t, now: time.Now(), key: newDeviceKey(t), keys: newRing(t, playKey(0))}
+	clock := func() time.Time { return c.now }
+	c.keys.SetClock(clock)
+	shop := newShop(t, func(config *cookiesession.Config) {
+		config.Keys = c.keys
+		if change != nil {
+			change(config)
+		}
+	})
+	shop.m.SetClock(clock)
+	c.m, c.b = shop.m, newDeviceBrowser(t, shop)
+	c.b.busy = true
+	c.b.visit("/login", typed)
+	if len(c.b.invited) != 1 {
+		t.Fatalf("got %d invitations, want one", len(c.b.invited))
+	}
+	return c
+}
+
+func newDeviceKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// challenge returns that of the last invitation.
+func (c *caller) challenge() string {
+	return invitation.FindStringSubmatch(c.b.invited[len(c.b.invited)-1])[2]
+}
+
+// tag returns the session's identifier.
+func (c *caller) tag() string {
+	for _, cookie := range c.b.jar.All() {
+		if _, tag, ok := strings.Cut(cookie.Name, ".device."); ok {
+			return tag
+		}
+	}
+	c.t.Fatal("no device cookie")
+	return ""
+}
+
+// register registers the key, which must go well, and returns the next challenge.
+func (c *caller) register() string {
+	c.t.Helper()
+	rec := c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+	if rec.Code != http.StatusOK || !strings.Contains(rec.Body.String(), "refresh_url") {
+		c.t.Fatalf("registration: got %d %s", rec.Code, rec.Body)
+	}
+	return challengeOf(rec)
+}
+
+func challengeOf(rec *httptest.ResponseRecorder) string {
+	if m := challengeField.FindStringSubmatch(rec.Result().Header.Get("Secure-Session-Challenge")); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// answerOf says what an answer is: "bound", "ended", "retry", "later", or its status.
+func answerOf(rec *httptest.ResponseRecorder) string {
+	body, cookies := strings.TrimSpace(rec.Body.String()), cookieNames(rec.Result().Header)
+	switch {
+	case rec.Header().Get("Cache-Control") != "no-store" || rec.Header().Get("Cross-Origin-Resource-Policy") != "same-origin":
+		return fmt.Sprint("with the wrong header: ", rec.Header())
+	case rec.Code == http.StatusOK && strings.HasSuffix(body, `"continue":false}`) && cookies == "":
+		return "ended"
+	case rec.Code == http.StatusOK && strings.Contains(body, `"refresh_url"`) && strings.Contains(cookies, ".proof.") && challengeOf(rec) != "":
+		return "bound"
+	case rec.Code == http.StatusForbidden && challengeOf(rec) != "" && cookies == "":
+		return "retry"
+	case rec.Code == http.StatusServiceUnavailable && cookies == "" && rec.Header().Get("Secure-Session-Challenge") == "":
+		return "later"
+	}
+	return fmt.Sprint(rec.Code, " ", body, " ", cookies)
+}
+
+// TestDeviceRegistration has every row of what may happen when a browser registers.
+func TestDeviceRegistration(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		call func(c *caller) *httptest.ResponseRecorder
+		want string
+	}{
+		{"good", func(c *caller) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}, "bound"},
+		{"in quotes, with parameters", func(c *caller) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, "", `"`+sign(c.t, c.key, c.challenge(), true)+`" ; a=b`)
+		}, "bound"},
+		{"five minutes later", func(c *caller) *httptest.ResponseRecorder {
+			c.now = c.now.Add(5 * time.Minute)
+			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}, "bound"},
+		{"a second too late", func(c *caller) *httptest.ResponseRecorder {
+			c.now = c.now.Add(5*time.Minute + time.Second)
+			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}, "ended"},
+		{"a minute before", func(c *caller) *httptest.ResponseRecorder {
+			c.now = c.now.Add(-time.Minute)
+			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}, "bound"},
+		{"more than a minute before", func(c *caller) *httptest.ResponseRecorder {
+			c.now = c.now.Add(-61 * time.Second)
+			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}, "later"}, // the session is from the future
+		{"no proof", func(c *caller) *httptest.ResponseRecorder { return c.b.ask(devicePath, "", "") }, "ended"},
+		{"no JWT", func(c *caller) *httptest.ResponseRecorder { return c.b.ask(devicePath, "", "a.b.c") }, "ended"},
+		{"without its key", func(c *caller) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), false))
+		}, "ended"},
+		{"no challenge of ours", func(c *caller) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, "", sign(c.t, c.key, "challenge", true))
+		}, "ended"},
+		{"empty challenge", func(c *caller) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, "", sign(c.t, c.key, "", true))
+		}, "ended"},
+		{"the session cookie as a challenge", func(c *caller) *httptest.ResponseRecorder {
+			_, text, _ := strings.Cut(c.b.jar.Header(site), cookieName+"=1")
+			text, _, _ = strings.Cut(text, ";")
+			return c.b.ask(devicePath, "", sign(c.t, c.key, text, true))
+		}, "ended"},
+		{"another visitor's challenge", func(c *caller) *httptest.ResponseRecorder {
+			other := newDeviceBrowser(c.t, c.b.site)
+			other.busy = true
+			other.visit("/login", typed)
+			return c.b.ask(devicePath, "", sign(c.t, c.key, invitation.FindStringSubmatch(other.invited[0])[2], true))
+		}, "ended"},
+		{"a challenge to refresh", func(c *caller) *httptest.ResponseRecorder {
+			copied := c.b.clone()
+			rec := copied.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+			return c.b.ask(devicePath, "", sign(c.t, c.key, challengeOf(rec), true))
+		}, "ended"},
+		{"the challenge for the ID before", func(c *caller) *httptest.ResponseRecorder {
+			before := c.challenge()
+			c.b.visit("/regenerate", ownPage)
+			return c.b.ask(devicePath, "", sign(c.t, c.key, before, true))
+		}, "ended"},
+		{"the challenge for the ID after", func(c *caller) *httptest.ResponseRecorder {
+			c.b.visit("/regenerate", ownPage)
+			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}, "bound"},
+		{"twice", func(c *caller) *httptest.ResponseRecorder {
+			c.register()
+			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}, "ended"},
+		{"another key after the first", func(c *caller) *httptest.ResponseRecorder {
+			c.register()
+			return c.b.ask(devicePath, "", sign(c.t, newDeviceKey(c.t), c.challenge(), true))
+		}, "ended"},
+		{"without permit", func(c *caller) *httptest.ResponseRecorder {
+			c.b.drop(".device.")
+			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}, "ended"},
+		{"without cookies", func(c *caller) *httptest.ResponseRecorder {
+			proof := sign(c.t, c.key, c.challenge(), true)
+			return newDeviceBrowser(c.t, c.b.site).ask(devicePath, "", proof)
+		}, "ended"},
+		{"with the permit of an earlier ID only", func(c *caller) *httptest.ResponseRecorder {
+			earlier := c.b.thief() // its permit is for one ID
+			c.b.visit("/regenerate", ownPage)
+			c.b.visit("/regenerate", ownPage)
+			for _, cookie := range earlier.jar.All() {
+				if strings.Contains(cookie.Name, ".device.") {
+					c.b.jar.SetCookies(site, []*http.Cookie{{Name: cookie.Name, Value: cookie.Value, Path: "/", Secure: true}})
+				}
+			}
+			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}, "ended"},
+		{"an empty identifier", func(c *caller) *httptest.ResponseRecorder {
+			return c.b.askWith(func(h http.Header) { h["Sec-Secure-Session-Id"] = []string{""} })
+		}, "retry"},
+		{"an empty identifier in quotes", func(c *caller) *httptest.ResponseRecorder {
+			return c.b.askWith(func(h http.Header) { h["Sec-Secure-Session-Id"] = []string{`""`} })
+		}, "retry"},
+		{"its identifier, though there is no key", func(c *caller) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, c.tag(), "")
+		}, "ended"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := newCaller(t, nil)
+			rec := row.call(c)
+			if got := answerOf(rec); got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+			if row.want == "ended" {
+				c.now = time.Now()
+				want := "ada"
+				if strings.Contains(c.b.jar.Header(site), ".proof.") {
+					want = "ada proven"
+				} else if row.name == "without permit" || row.name == "with the permit of an earlier ID only" {
+					want = "unproven"
+				}
+				c.b.want(c.b.visit("/", ownPage), want)
+			}
+		})
+	}
+}
+
+// askWith sends a request to the endpoint with a header of its own.
+func (b *deviceBrowser) askWith(set func(h http.Header)) *httptest.ResponseRecorder {
+	b.t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "https://shop.example"+devicePath, nil)
+	set(r.Header)
+	return b.exchange(r, false)
+}
+
+// TestDeviceRefresh has every row of what may happen when a browser renews.
+func TestDeviceRefresh(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		call func(c *caller, next string) *httptest.ResponseRecorder
+		want string
+	}{
+		{"good", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+		}, "bound"},
+		{"in quotes, with parameters", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, `"`+c.tag()+`";a`, ` "`+sign(c.t, c.key, next, false)+`";b=c`)
+		}, "bound"},
+		{"the challenge again", func(c *caller, next string) *httptest.ResponseRecorder { // in the time it has
+			c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+		}, "bound"},
+		{"at the end of the challenge", func(c *caller, next string) *httptest.ResponseRecorder {
+			c.now = c.now.Add(deviceProof + 5*time.Minute)
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+		}, "bound"},
+		{"a second later", func(c *caller, next string) *httptest.ResponseRecorder {
+			c.now = c.now.Add(deviceProof + 5*time.Minute + time.Second)
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+		}, "retry"},
+		{"by a clock a minute behind", func(c *caller, next string) *httptest.ResponseRecorder {
+			c.now = c.now.Add(-time.Minute)
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+		}, "bound"},
+		{"without response", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, c.tag(), "")
+		}, "retry"},
+		{"empty response in quotes", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, c.tag(), `""`)
+		}, "retry"},
+		{"after regenerate", func(c *caller, next string) *httptest.ResponseRecorder {
+			c.b.visit("/regenerate", ownPage)
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+		}, "bound"},
+		{"empty challenge", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, "", false))
+		}, "retry"},
+		{"no challenge of ours", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, "challenge", false))
+		}, "retry"},
+		{"a long challenge", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, strings.Repeat("A", 1000), false))
+		}, "retry"},
+		{"the challenge to register", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, c.challenge(), false))
+		}, "retry"},
+		{"another session's challenge", func(c *caller, next string) *httptest.ResponseRecorder {
+			other := newDeviceBrowser(c.t, c.b.site)
+			other.visit("/login", typed)
+			for _, s := range other.bindings {
+				next = s.challenge
+			}
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+		}, "retry"},
+		{"another key", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, c.tag(), sign(c.t, newDeviceKey(c.t), next, false))
+		}, "ended"},
+		{"with a key", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, true))
+		}, "ended"},
+		{"no JWT", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, c.tag(), "a.b.c")
+		}, "ended"},
+		{"another identifier", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, "AAAAAAAAAAA", sign(c.t, c.key, next, false))
+		}, "ended"},
+		{"an empty identifier", func(c *caller, next string) *httptest.ResponseRecorder {
+			return c.b.askWith(func(h http.Header) { h["Sec-Secure-Session-Id"] = []string{""} })
+		}, "retry"},
+		{"without key", func(c *caller, next string) *httptest.ResponseRecorder {
+			tag := c.tag()
+			c.b.drop(".device.")
+			return c.b.ask(devicePath, tag, sign(c.t, c.key, next, false))
+		}, "ended"},
+		{"without proof cookie", func(c *caller, next string) *httptest.ResponseRecorder {
+			c.b.drop(".proof.")
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+		}, "bound"},
+		{"without session", func(c *caller, next string) *httptest.ResponseRecorder {
+			tag := c.tag()
+			c.b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName, Path: "/", Secure: true, MaxAge: -1}})
+			return c.b.ask(devicePath, tag, sign(c.t, c.key, next, false))
+		}, "ended"},
+		{"after logout", func(c *caller, next string) *httptest.ResponseRecorder {
+			tag := c.tag()
+			c.b.visit("/logout", ownPage)
+			return c.b.ask(devicePath, tag, sign(c.t, c.key, next, false))
+		}, "ended"},
+		{"expired", func(c *caller, next string) *httptest.ResponseRecorder {
+			c.now = c.now.Add(24 * time.Hour)
+			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+		}, "ended"},
+		{"GET", func(c *caller, next string) *httptest.ResponseRecorder {
+			r := httptest.NewRequest(http.MethodGet, "https://shop.example"+devicePath, nil)
+			r.Header.Set("Sec-Secure-Session-Id", c.tag())
+			return c.b.exchange(r, false)
+		}, "405 POST only "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := newCaller(t, nil)
+			if got := answerOf(row.call(c, c.register())); got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+		})
+	}
+}
+
+// TestDeviceSession has the sessions that a browser may come with to register or renew: it is told to give up only if the
+// session is over.
+func TestDeviceSession(t *testing.T) {
+	cause := errors.New("database is down")
+	var revoked bool
+	var hookErr error
+	for _, row := range []struct {
+		name  string
+		spoil func(c *caller)
+		want  string
+	}{
+		{"good", func(c *caller) {}, "bound"},
+		{"sealed by an unknown key", func(c *caller) {
+			if err := c.keys.Replace(playKey(1)); err != nil {
+				c.t.Fatal(err)
+			}
+		}, "later"},
+		{"from the future", func(c *caller) { c.now = c.now.Add(-2 * time.Minute) }, "later"},
+		{"ambiguous", func(c *caller) {
+			other := newDeviceBrowser(c.t, c.b.site)
+			other.visit("/login", typed)
+			c.b.also(other)
+		}, "later"},
+		{"torn", func(c *caller) {
+			c.b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName, Value: "2" + strings.Repeat("A", 28), Path: "/", Secure: true}})
+		}, "later"},
+		{"Revoked failed", func(c *caller) { hookErr = cause }, "later"},
+		{"revoked", func(c *caller) { revoked = true }, "ended"},
+		{"idle", func(c *caller) { c.now = c.now.Add(time.Hour + time.Second) }, "ended"},
+		{"malformed", func(c *caller) {
+			c.b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName, Value: "0", Path: "/", Secure: true}})
+		}, "ended"},
+		{"forged", func(c *caller) {
+			for _, cookie := range c.b.jar.All() {
+				if cookie.Name == cookieName {
+					c.b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName, Value: cookie.Value[:len(cookie.Value)-8] + "AAAAAAAA", Path: "/", Secure: true}})
+				}
+			}
+		}, "ended"},
+		{"not device-aware", func(c *caller) { c.b.visit("/start-anew", ownPage) }, "ended"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			revoked, hookErr = false, nil
+			proven := true
+			c := newCaller(t, func(c *cookiesession.Config) {
+				c.IdleTimeout = time.Hour
+				c.Revoked = func(_ context.Context, s *cookiesession.Session) (bool, error) {
+					proven = s.DeviceProven()
+					return revoked, hookErr
+				}
+			})
+			next, tag := c.register(), c.tag()
+			row.spoil(c)
+			c.b.drop(".proof.")
+			proven = true
+			rec := c.b.ask(devicePath, tag, sign(t, c.key, next, false))
+			if got := answerOf(rec); got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+			if !proven && row.name != "not device-aware" {
+				t.Error("Revoked: got DeviceProven false of what is about to be proven, want true")
+			}
+			if n := regexp.MustCompile(`"session_identifier":"([^"]*)"`).FindStringSubmatch(rec.Body.String()); row.want == "ended" && (n == nil || n[1] != tag) {
+				t.Errorf("got %s, want the identifier %s", rec.Body, tag)
+			}
+		})
+	}
+}
+
+// also adds another browser's session cookie to the next requests.
+func (b *deviceBrowser) also(other *deviceBrowser) {
+	inner := b.site
+	b.site = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("Cookie", r.Header.Get("Cookie")+"; "+other.jar.Header(site))
+		inner.ServeHTTP(w, r)
+	})
+}
+
+// TestDeviceNoActiveKey has a server that can open everything and seal nothing: browsers must not give up.
+func TestDeviceNoActiveKey(t *testing.T) {
+	for _, ask := range []struct {
+		name string
+		ask  func(c *caller) *httptest.ResponseRecorder
+	}{
+		{"register", func(c *caller) *httptest.ResponseRecorder {
+			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}},
+		{"refresh", func(c *caller) *httptest.ResponseRecorder {
+			tag := c.tag()
+			return c.b.ask(devicePath, tag, sign(c.t, c.key, c.b.bindings[tag].challenge, false))
+		}},
+		{"refresh without response", func(c *caller) *httptest.ResponseRecorder { return c.b.ask(devicePath, c.tag(), "") }},
+	} {
+		t.Run(ask.name, func(t *testing.T) {
+			c := newCaller(t, nil)
+			if ask.name != "register" {
+				c.b.bindings[c.tag()] = &boundSession{challenge: c.register()}
+			}
+			test := playKey(0)
+			test.ActivateAt = time.Now().Add(day) // opens till then
+			last := cookiesession.GenerateKey("last")
+			last.RetireAt = time.Now().Add(time.Minute)
+			if err := c.keys.Replace(test, last); err != nil {
+				t.Fatal(err)
+			}
+			c.now = c.now.Add(time.Minute + time.Second)
+			if got, want := answerOf(ask.ask(c)), "later"; got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// TestDeviceTellsWhy logs once that a browser tried and failed, and why, and never what came.
+func TestDeviceTellsWhy(t *testing.T) {
+	var log bytes.Buffer
+	c := newCaller(t, func(c *cookiesession.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	for range 3 {
+		c.b.ask(devicePath, "", sign(t, c.key, "challenge", true))
+	}
+	next := c.register()
+	for range 3 {
+		c.b.ask(devicePath, c.tag(), sign(t, newDeviceKey(t), next, false))
+	}
+	for range 3 {
+		c.b.drop(".proof.")
+		r := httptest.NewRequest(http.MethodGet, "https://shop.example/", nil)
+		r.Header.Set("Secure-Session-Skipped", `quota_exceeded;session_identifier="`+c.tag()+`"`)
+		c.b.exchange(r, false)
+	}
+	for _, want := range []string{
+		`why="the challenge isn't one"`, `why="the signature isn't one by the key"`, "why=quota_exceeded",
+	} {
+		if got := strings.Count(log.String(), want); got != 1 {
+			t.Errorf("got %d lines with %s, want one:\n%s", got, want, log.String())
+		}
+	}
+	if strings.Contains(log.String(), next) || strings.Contains(log.String(), c.tag()) {
+		t.Errorf("the log repeats what came:\n%s", log.String())
+	}
+}

@@ -1,0 +1,204 @@
+// Walks through the life of a device-bound session with a browser that binds sessions, and with others, which must be
+// unbothered. CHROMIUM150 is the one that does so with keys in software.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import puppeteer from 'puppeteer-core';
+import { child, cookiesession, end, eventually, freePort, newKeys, scratch } from './setup.mjs';
+
+after(end);
+
+const features = '--enable-features=DeviceBoundSessions:RequireOriginTrialTokens/false/RefreshQuota/false/CheckSubdomainRegistration/false' +
+  '/OriginTrialFeedback/true/SchemaVersion/2,EnableBoundSessionCredentialsSoftwareKeysForManualTesting';
+
+class Shop {
+  static async start(keys) {
+    const shop = new Shop();
+    shop.ahead = 0; // seconds, of its clock
+    shop.keys = keys;
+    shop.port = await freePort();
+    shop.url = `http://localhost:${shop.port}`;
+    shop.elsewhere = `http://127.0.0.1:${shop.port}`; // another site to the browser
+    await shop.begin();
+    return shop;
+  }
+
+  async begin() {
+    this.child = child(process.env.DEVICE, '-addr', `127.0.0.1:${this.port}`, '-keys', this.keys);
+    await eventually('the server answers', () => fetch(`${this.elsewhere}/test/stats`).then((r) => r.ok, () => false));
+    await this.advance(0);
+  }
+
+  async restart() {
+    const ended = new Promise((done) => this.child.once('exit', done));
+    this.child.kill('SIGKILL');
+    await ended;
+    await this.begin();
+  }
+
+  async advance(seconds) {
+    this.ahead += seconds;
+    await fetch(`${this.elsewhere}/test/clock`, { method: 'POST', body: new URLSearchParams({ ahead: this.ahead }) });
+  }
+
+  async stats() { return (await fetch(`${this.elsewhere}/test/stats`)).json(); }
+
+  // replay sends cookies from another machine and returns what the page says.
+  async replay(cookies) {
+    const response = await fetch(this.url, { headers: { Cookie: cookies.map((c) => `${c.name}=${c.value}`).join('; ') } });
+    return stateIn(await response.text());
+  }
+}
+
+const stateIn = (text) => /id="state">([^<]*)</.exec(text)?.[1];
+
+async function launch(executablePath, args, userDataDir = fs.mkdtempSync(path.join(scratch, 'profile-'))) {
+  const firefox = executablePath.includes('firefox');
+  const browser = await puppeteer.launch({
+    browser: firefox ? 'firefox' : 'chrome', executablePath, headless: true, userDataDir, protocolTimeout: 60_000,
+    args: firefox ? [] : ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync', ...args],
+  });
+  const page = await browser.newPage();
+  page.setDefaultTimeout(20_000);
+  return { browser, page, cookies: async () => (await browser.cookies()).filter((c) => c.domain === 'localhost') };
+}
+
+const state = (page) => page.$eval('#state', (e) => e.textContent);
+
+async function press(page, selector) {
+  await Promise.all([page.waitForNavigation(), page.click(selector)]);
+}
+
+// expire deletes the proof, as the browser does when its time has come.
+async function expire({ browser, cookies }) {
+  for (const c of await cookies()) if (c.name.includes('.proof.')) await browser.deleteCookie(c);
+}
+
+async function wait(page, url, want) {
+  await eventually(want, async () => { await page.goto(url); return await state(page) === want; });
+}
+
+test('Chromium that binds sessions', { skip: !process.env.CHROMIUM150 }, async (t) => {
+  const keys = await newKeys('device.json');
+  const shop = await Shop.start(keys);
+  const profile = fs.mkdtempSync(path.join(scratch, 'profile-'));
+  let b = await launch(process.env.CHROMIUM150, [features], profile);
+  console.log(await b.browser.version());
+
+  await t.test('login and registration', async () => {
+    await b.page.goto(shop.url);
+    assert.equal(await state(b.page), 'nobody');
+    await press(b.page, '#login');
+    await wait(b.page, shop.url, 'ada proven');
+    const { Offered, Registered } = (await shop.stats()).Device;
+    assert.deepEqual({ Offered, Registered }, { Offered: 1, Registered: 1 });
+  });
+
+  let stolen;
+  await t.test('renewal', async () => {
+    for (let i = 1; i <= 3; i++) {
+      await expire(b);
+      await b.page.goto(shop.url);
+      assert.equal(await state(b.page), 'ada proven');
+      assert.equal((await shop.stats()).Device.Refreshed, i);
+    }
+    stolen = await b.cookies();
+    assert.deepEqual(stolen.map((c) => c.name.split('.')[1]).sort(), ['device', 'proof', undefined]);
+  });
+
+  await t.test('a stolen jar', async () => {
+    assert.equal(await shop.replay(stolen), 'ada proven', 'in the window, that is what it is');
+    for (const c of stolen) {
+      const rest = stolen.filter((other) => other !== c);
+      assert.equal(await shop.replay(rest), c.name.includes('.') ? 'unproven' : 'nobody', `without ${c.name}`);
+    }
+    await shop.advance(11 * 60);
+    assert.equal(await shop.replay(stolen), 'unproven', 'behind it');
+    await expire(b);
+    await b.page.goto(shop.url);
+    assert.equal(await state(b.page), 'ada proven', 'the owner');
+    assert.equal(await shop.replay(stolen), 'unproven', 'after the owner has renewed');
+  });
+
+  await t.test('a link from another site, with an expired proof', async () => {
+    for (const to of [shop.url + '/', shop.url + '/?a=b', shop.url + '/#part', shop.url + '/?a=b#part']) {
+      await b.page.goto(`${shop.elsewhere}/test/link?to=${encodeURIComponent(to)}`);
+      const entries = await b.page.evaluate(() => history.length);
+      await expire(b);
+      const refreshed = (await shop.stats()).Device.Refreshed;
+      await b.page.click('#link');
+      await eventually(`${to} for ada`, async () => {
+        try { return await state(b.page) === 'ada proven'; } catch { return false; } // between two pages
+      });
+      assert.equal(await b.page.evaluate(() => location.href), to);
+      assert.equal(await b.page.evaluate(() => history.length), entries + 1);
+      assert.equal((await shop.stats()).Device.Refreshed, refreshed + 1);
+    }
+  });
+
+  await t.test('restart and rotation', async () => {
+    await shop.restart();
+    await b.page.goto(shop.url);
+    assert.equal(await state(b.page), 'ada proven');
+    await cookiesession('keys', 'rotate', '-file', keys, '-in', '0s', '-lifetime', '24h');
+    await shop.restart();
+    for (let i = 0; i < 2; i++) {
+      await expire(b);
+      await b.page.goto(shop.url);
+      assert.equal(await state(b.page), 'ada proven');
+    }
+    const { Keys } = await shop.stats();
+    assert.equal(Object.values(Keys).filter((k) => k.Opened > 0).length, 2, 'both keys are in use');
+  });
+
+  await t.test('logout', async () => {
+    await press(b.page, '#logout');
+    assert.equal(await state(b.page), 'nobody');
+    await eventually('the browser is told', async () => { await b.page.goto(shop.url); return (await shop.stats()).Device.Ended === 1; });
+    const before = (await shop.stats()).Device;
+    for (let i = 0; i < 3; i++) await b.page.goto(shop.url);
+    assert.deepEqual((await shop.stats()).Device, before, 'and asks no more');
+    assert.equal(await shop.replay(stolen), 'unproven');
+  });
+
+  await t.test('remembered over a restart of the browser', async () => {
+    await press(b.page, '#remember');
+    await wait(b.page, shop.url, 'ada proven');
+    await new Promise((done) => setTimeout(done, 5_000)); // until it is on disk
+    await b.browser.close();
+    b = await launch(process.env.CHROMIUM150, [features], profile);
+    await expire(b);
+    await b.page.goto(shop.url);
+    assert.equal(await state(b.page), 'ada proven');
+  });
+  await b.browser.close();
+});
+
+for (const [name, executable] of [
+  ['Chromium 150 without the switch', process.env.CHROMIUM150],
+  ['the installed Chromium', '/usr/bin/chromium'],
+  ['Firefox', '/usr/bin/firefox-esr'],
+]) {
+  test(`${name}: nothing changes`, { skip: !executable }, async () => {
+    const shop = await Shop.start(await newKeys(`${name}.json`));
+    const b = await launch(executable, []);
+    console.log(await b.browser.version());
+    await b.page.goto(shop.url);
+    await press(b.page, '#login');
+    for (let i = 0; i < 3; i++) {
+      assert.equal(await state(b.page), 'ada');
+      await shop.advance(30 * 60);
+      await b.page.reload();
+    }
+    await b.page.goto(`${shop.elsewhere}/test/link?to=${encodeURIComponent(shop.url + '/')}`);
+    await press(b.page, '#link');
+    assert.equal(await state(b.page), 'ada');
+    await press(b.page, '#logout');
+    assert.equal(await state(b.page), 'nobody');
+    const { Offered, Registered } = (await shop.stats()).Device;
+    assert.deepEqual({ Offered, Registered }, { Offered: 1, Registered: 0 });
+    await b.browser.close();
+  });
+}
