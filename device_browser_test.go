@@ -313,7 +313,7 @@ func (b *deviceBrowser) names() string {
 	var names []string
 	for _, c := range b.jar.All() {
 		name := strings.TrimPrefix(c.Name, cookieName)
-		if i := strings.LastIndexByte(name, '.'); i > 0 {
+		if i := len(name) - len(".AAAAAAAAAAA"); i > 0 && name[i] == '.' { // a tag can have dots of its own
 			name = name[:i]
 		}
 		names = append(names, "["+name+"]")
