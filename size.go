@@ -27,17 +27,19 @@ func (s *Session) Size() int {
 	return total
 }
 
-// checkTotal returns a *SizeError if what is about to be written, with what stays, is too large. A session that has been
-// too large before, under another MaxSize, may stay so as long as it doesn't grow: or nothing could be changed any more.
+// checkTotal returns a *SizeError if what is about to be written, with what stays, is too large. What has been too large
+// before, under another MaxSize, may stay so as long as it doesn't grow: or nothing could be changed any more.
 func (m *Manager) checkTotal(b *buffer, s *Session, saved bool, action flashAction) error {
 	cookies, total := 0, 0
 	kept := s.keptSize()
-	hasSession := !s.isNew()
-	switch {
-	case saved:
+	before := kept
+	if !s.isNew() {
+		before += s.receivedSize()
+	}
+	if saved {
 		cookies, total = m.session.count(len(b.session) + overhead - payloadStart)
-	case hasSession:
-		total = s.receivedSize()
+	} else {
+		total = before - kept
 	}
 	if action == flashWrite {
 		n, size := m.flash.count(len(b.flash) + overhead - payloadStart)
@@ -49,7 +51,7 @@ func (m *Manager) checkTotal(b *buffer, s *Session, saved bool, action flashActi
 	if cookies > maxChunks {
 		limit = min(limit, m.flash.full())
 	}
-	if total <= limit || cookies <= maxChunks && hasSession && total <= s.receivedSize()+kept {
+	if total <= limit || cookies <= maxChunks && total <= before {
 		return nil
 	}
 	return &SizeError{Size: total, Limit: limit, Keys: s.largest()}
