@@ -1,6 +1,29 @@
 package main
 
-// An equivalent mutation changes nothing that a test of behaviour could see, or nothing that is promised.
-type equivalent struct{ function, change, reason string }
-
-var equivalents = []equivalent{}
+// Equivalent mutations change nothing that a test of behaviour could see. The reason holds for all of the changes.
+var equivalents = []struct {
+	function, reason string
+	changes          []string
+}{
+	{"base64dot.decode", "the length of out follows from that of src, and the slower loop takes what the faster leaves", []string{
+		"len(src) >= 8 && len(out) >= 8 → false",
+		"len(src) >= 8 → len(src) > 8",
+		"len(src) >= 8 → len(src) >= 8-1",
+		"len(out) >= 8 → len(out) > 8",
+		"len(src) >= 4 → len(src) >= 4-1",
+		"len(out) >= 3 → len(out) >= 3-1",
+	}},
+	{"cookiename.Parse", "parseKind says the same", []string{`suffix == "" → false`}},
+	{"cookiename.ParseTag", "it is zero there", []string{"o → zero"}},
+	{"keyfile.(*parser).time", "an empty text is no time either", []string{"!ok → false"}},
+	{"value.sizes", "skipLong says the same, more slowly", []string{
+		"c >= 0xa0 && c < 0xc0 → false",
+		"c >= 0xa0 → c > 0xa0",
+		"s[c] = 1 + uint8(c&0x1f) → nothing",
+	}},
+	{"value.sizes", "the case before takes it", []string{"c < 0xc0 → c <= 0xc0"}},
+	{"value.decodeScalar", "a length of 0 says that it doesn't fit, too, and the reason is as without one", []string{
+		"ok → true", "ok → true #2", "ok → true #3", "ok → true #4", "why = otherType → nothing",
+	}},
+	{"(*Manager).validate", "looking for markers where none came finds none", []string{"r.names[cookiename.Ended] != 0 → true"}},
+}

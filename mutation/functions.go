@@ -13,11 +13,11 @@ var functions = []string{
 	"(*Keyring).startRead", "(*Keyring).putIntoForce", "readKeyFile",
 	"keyfile.Period.Retired", "keyfile.Period.Active", "keyfile.Sealing", "keyfile.MayBeSecret", "keyfile.Parse",
 	"keyfile.parseList", "keyfile.parseJSON", "keyfile.(*parser).object", "keyfile.(*parser).key",
-	"keyfile.(*parser).time", "keyfile.(*File).Rotate", "keyfile.(*File).Warnings", "keyfile.(*File).spans",
+	"keyfile.(*parser).time", "keyfile.(*File).Rotate",
 
 	// What the visitor sends.
 	"base64dot.pairs", "base64dot.values", "base64dot.DecodedLen", "base64dot.AppendDecode", "base64dot.decode",
-	"base64dot.encode", "cookiename.Parse", "cookiename.parseKind", "cookiename.Split", "cookiename.ParseTag",
+	"cookiename.Parse", "cookiename.parseKind", "cookiename.Split", "cookiename.ParseTag",
 	"receive", "(*received).holds", "(*received).only", "(*received).first", "cookiesNamed", "trimRight", "unquote",
 	"chunksOf", "(*received).token", "storageFor", "decodeText", "(*received).join", "(*received).tagged", "readTag",
 	"tagOf", "newSplitter", "(*splitter).count", "(*splitter).split",
@@ -28,7 +28,7 @@ var functions = []string{
 	"(*values).clear", "(*values).all", "(*values).append",
 	"value.sizes", "value.skip", "value.skipLong", "value.Entries", "value.skipEntries", "value.skipElements",
 	"value.prefixes", "value.ReadUint", "value.ReadString", "value.readBody", "value.readHeader", "value.readInt",
-	"value.readTime", "value.sized", "value.decodeScalar", "value.decodeElements", "value.decodePairs",
+	"value.readTime", "value.sized", "value.decodeScalar",
 
 	// What makes a session valid.
 	"(*Manager).open", "(*Session).open", "(*Session).setState", "(*Session).view", "(*Manager).noteFacts",
