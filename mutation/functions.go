@@ -62,7 +62,7 @@ var functions = []string{
 	"(*errorPage).Write", "(*errorPage).begin", "(*exchange).WriteHeader", "(*exchange).Write",
 	"(*exchange).WriteString", "(*exchange).ReadFrom", "(*exchange).FlushError", "(*unwrapped).Hijack",
 	"(*exchange).hijack", "(*exchange).unsaved", "remarks.status", "clearsCookies", "(*Manager).report",
-	"(*Manager).reportAll", "(*Manager).inspect",
+	"(*Manager).reportAll",
 
 	// Requests that another site makes.
 	"(*Session).CSRFToken", "(*Session).VerifyCSRFToken", "(*Session).RegenerateCSRFToken", "(*Manager).ProtectCSRF",

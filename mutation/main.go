@@ -3,7 +3,7 @@
 //
 //	go run .        # of each function a sample, always the same
 //	go run . -all   # everything: takes several times as long
-//	go run . -function '(*Manager).validate'
+//	go run . -v -function '(*Manager).validate'
 //
 // It knows the functions by name (functions.go) and changes their syntax by rule (rules.go): a condition holds always or
 // never, or lacks one of its halves; a bound is off by one; a statement is missing; a result, a part of a struct or list,
@@ -28,15 +28,16 @@ import (
 func main() {
 	everything := flag.Bool("all", false, "make every mutation, and see that equivalent ones are")
 	function := flag.String("function", "", "make every mutation of this function only")
+	verbose := flag.Bool("v", false, "say by which test each mutation is caught")
 	perFunction := flag.Int("sample", 5, "mutations of each function, without -all")
 	flag.Parse()
-	if err := run(*everything, *function, *perFunction); err != nil {
+	if err := run(*everything, *function, *perFunction, *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
 		os.Exit(1)
 	}
 }
 
-func run(everything bool, function string, perFunction int) error {
+func run(everything bool, function string, perFunction int, verbose bool) error {
 	start := time.Now()
 	dir, err := os.MkdirTemp("", "mutation")
 	if err != nil {
@@ -79,6 +80,9 @@ func run(everything bool, function string, perFunction int) error {
 			equivalents++
 		case r.by != "":
 			caught++
+			if verbose {
+				fmt.Printf("caught by %s: %v\n", r.by, r.mutation)
+			}
 		default:
 			survived++
 			fmt.Println("survived:", r.mutation)
