@@ -276,7 +276,7 @@ func (m *mutator) returned(s *ast.ReturnStmt) {
 			default:
 				m.condition(e)
 			}
-		} else if !m.isZero(e) {
+		} else if !m.isZero(e) && m.means(typ[i], e.Pos()) {
 			m.wrap(e, "zero", "Zero["+m.file.source(typ[i])+"]")
 		}
 	}
@@ -379,11 +379,29 @@ func (m *mutator) nameOf(e ast.Expr) string {
 			return t.Name()
 		}
 	case *types.Named:
-		if t.Obj().Pkg() == m.file.pkg {
+		if t.Obj().Pkg() == m.file.pkg && m.lookUp(t.Obj().Name(), e.Pos()) == t.Obj() {
 			return t.Obj().Name()
 		}
 	}
 	return ""
+}
+
+// means reports whether a type can be written at another place, where a variable may have a type's name.
+func (m *mutator) means(typ ast.Expr, at token.Pos) (same bool) {
+	same = true
+	ast.Inspect(typ, func(n ast.Node) bool {
+		if name, ok := n.(*ast.Ident); ok && m.file.info.Uses[name] != nil && m.file.info.Uses[name].Parent() != nil {
+			same = same && m.lookUp(name.Name, at) == m.file.info.Uses[name]
+		}
+		return true
+	})
+	return same
+}
+
+// lookUp returns what a name means at a place.
+func (m *mutator) lookUp(name string, at token.Pos) types.Object {
+	_, found := m.file.pkg.Scope().Innermost(at).LookupParent(name, at)
+	return found
 }
 
 func (m *mutator) isBool(e ast.Expr) bool {
