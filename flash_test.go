@@ -771,3 +771,21 @@ func TestDeadFlashBesideGoodTakesNoRoom(t *testing.T) {
 		}
 	}
 }
+
+// A flash cookie that nobody can read goes with the next response that writes, in Handler as by Save.
+func TestDeadFlashIsDeletedByHandler(t *testing.T) {
+	m := newManager(t, nil)
+	for name, test := range map[string]struct {
+		do   func(*cookiesession.Session)
+		want string
+	}{
+		"read":    {touched, ""},
+		"written": {put("n", 1), "-__Host-session.flash __Host-session"},
+		"Destroy": {destroy, "-__Host-session.flash"},
+	} {
+		h := inHandler(m, requestWith("__Host-session.flash=1AAAA"), func(_ http.ResponseWriter, r *http.Request) { test.do(m.Get(r)) })
+		if got := sortedNames(cookieNames(h)); got != test.want {
+			t.Errorf("%s: wrote %q, want %q", name, got, test.want)
+		}
+	}
+}

@@ -144,6 +144,9 @@ func TestKeysAreRedacted(t *testing.T) {
 	if got, want := fmt.Sprint(key), "cookiesession.Key(august)"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	if got, err := json.Marshal(key); err != nil || string(got) != `"cookiesession.Key(august)"` {
+		t.Errorf("got %s, %v, want the label", got, err)
+	}
 	if got, want := ring.String(), "cookiesession.Keyring("+ring.Fingerprint()+")"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -223,7 +223,8 @@ func TestOpenKeyFileWithoutPath(t *testing.T) {
 	for _, path := range []string{
 		secretA, standard, "base64:" + secretA + "=", "hex:" + secretAHex, secretAHex, "new=" + secretB + ",old=" + secretA,
 		secretA[:24], "dir/" + secretA, "./" + secretB, `{"keys": [{"label": "a", "secret": "` + secretA + `"}]}`,
-		strings.Repeat(secretA+",", 100), // longer than a file's name may be
+		"new=" + strings.Repeat("A1b2/c3D4+e5f", 3) + "G6h8", // a secret in short pieces
+		strings.Repeat(secretA+",", 100),                     // longer than a file's name may be
 	} {
 		_, err := cookiesession.OpenKeyFile(path)
 		if reason, ok := strings.CutSuffix(fmt.Sprint(err), want); !ok || len(reason) > len("cookiesession: key file: no such file or directory") {

@@ -618,3 +618,27 @@ func TestFormParsedOutside(t *testing.T) {
 		t.Errorf("got %d files after Handler, want 1; %d at the end, want none", after, got)
 	}
 }
+
+// An ErrorHandler that answers is the only one that answers, whatever its status.
+func TestErrorPageHasOneStatus(t *testing.T) {
+	for _, want := range []int{200, 201, 507} {
+		m := newManager(t, func(c *cookiesession.Config) {
+			c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(want) }
+		})
+		w := &statusWriter{discard: discard{http.Header{}}}
+		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).Put("n", tooLarge)
+		})).ServeHTTP(w, requestWith())
+		if len(w.got) != 1 || w.got[0] != want {
+			t.Errorf("got status %d, want %d once", w.got, want)
+		}
+	}
+}
+
+// A statusWriter notes the statuses that it gets.
+type statusWriter struct {
+	discard
+	got []int
+}
+
+func (w *statusWriter) WriteHeader(status int) { w.got = append(w.got, status) }

@@ -142,6 +142,27 @@ func TestTwoManagersFail(t *testing.T) {
 	}
 }
 
+// What a middleware adds later, no hook takes for the visitor's.
+func TestHooksSeeNoCookiesAddedLater(t *testing.T) {
+	asked := false
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.Import = func(r *http.Request) (map[string]any, error) {
+			asked = true
+			if got, ok := r.Header["Cookie"]; ok {
+				t.Errorf("got %q, want no Cookie header", got)
+			}
+			return nil, nil
+		}
+	})
+	inHandler(m, requestWith(), func(_ http.ResponseWriter, r *http.Request) {
+		r.Header.Set("Cookie", "legacy=1")
+		m.Get(r).Get("n")
+	})
+	if !asked {
+		t.Error("Import wasn't asked")
+	}
+}
+
 // TestCookieHeaderTakenAtArrival has the handler change the header's map, slice and strings before it asks for the
 // session.
 func TestCookieHeaderTakenAtArrival(t *testing.T) {

@@ -454,6 +454,9 @@ func TestNothingPrintsSecrets(t *testing.T) {
 		}
 	}
 
+	if got, want := fmt.Sprint(s), "cookiesession.Session"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 	ways := map[string]func(thing any) string{
 		"slog text": func(thing any) string {
 			return logged(func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) }, thing)

@@ -1,204 +1,121 @@
-// Command mutation breaks the library on purpose, one rule of security at a time, and sees that its tests notice. Run
-// it here with
+// Command mutation breaks the functions on which the library's security depends, one place at a time, and sees that a
+// test notices. Run it here with
 //
-//	go run .
+//	go run .        # of each function a sample, always the same
+//	go run . -all   # everything: takes several times as long
+//	go run . -v -function '(*Manager).validate'
 //
-// It works on a copy of the repository. All mutations are built into one test binary of each package, in which an
-// environment variable chooses one, since building takes longer than testing. A mutation has survived if the tests
-// that are expected to notice it pass. It is an error if the text that a mutation replaces isn't found exactly once,
-// if one of its tests doesn't exist, or if its tests fail without it.
+// It knows the functions by name (functions.go) and changes their syntax by rule (rules.go): a condition holds always or
+// never, or lacks one of its halves; a bound is off by one; a statement is missing; a result, a part of a struct or list,
+// or a reason is the zero value; a Format method isn't there. Nothing is written into the repository: by way of -overlay
+// all mutations are built into one test binary of each package, in which an environment variable chooses one, since
+// building takes longer than testing. So every mutation must compile, and the build fails if one doesn't.
+//
+// First each test runs by itself, without a mutation, to see which mutations it comes by. Then each mutation runs the
+// tests that come by it, fastest first, until one fails. A mutation that no test notices has survived, unless
+// equivalent.go says why none can. It is an error if a function doesn't exist any more, if a change that equivalent.go
+// speaks of can't be made any more, or if a test fails without a mutation.
 package main
 
 import (
-	"bytes"
+	"flag"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
-// A mutation breaks one rule. In the new texts, MUTANT is a condition that holds if it is chosen.
-type mutation struct {
-	name  string
-	edits []edit
-	tests string // names, with | between them, of tests that must notice
-}
-
-// An edit replaces a text that stands in a file once. All edits of a mutation are in one package.
-type edit struct{ file, old, new string }
-
-const chosen = "COOKIESESSION_MUTANT"
-
 func main() {
-	if err := run(); err != nil {
+	everything := flag.Bool("all", false, "make every mutation, and see that equivalent ones are")
+	function := flag.String("function", "", "make every mutation of this function only")
+	verbose := flag.Bool("v", false, "say by which test each mutation is caught")
+	perFunction := flag.Int("sample", 5, "mutations of each function, without -all")
+	flag.Parse()
+	if err := run(*everything, *function, *perFunction, *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
+func run(everything bool, function string, perFunction int, verbose bool) error {
 	start := time.Now()
 	dir, err := os.MkdirTemp("", "mutation")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := copyModule(dir, ".."); err != nil {
+	files, module, err := load("..")
+	if err != nil {
 		return err
 	}
-	packages := map[string][]mutation{} // by directory
-	for _, m := range mutations {
-		for _, e := range m.edits {
-			if err := e.apply(dir, m.name); err != nil {
-				return err
+	mutations, err := mutateAll(files)
+	if err != nil {
+		return err
+	}
+	known, err := isEquivalent(mutations)
+	if err != nil {
+		return err
+	}
+	suite, err := build(dir, "..", module, files)
+	if err != nil {
+		return err
+	}
+	if err := suite.measure(); err != nil {
+		return err
+	}
+	switch {
+	case function != "":
+		mutations = ofFunction(mutations, function)
+	case !everything:
+		mutations = sample(mutations, known, perFunction)
+	}
+
+	fmt.Println(len(mutations), "mutations,", len(suite.tests), "tests")
+	caught, survived, equivalents := 0, 0, 0
+	for r := range suite.try(mutations, func(m mutation) bool { return known[m.number] && !everything }) {
+		switch equivalent := known[r.mutation.number]; {
+		case equivalent && r.by != "":
+			return fmt.Errorf("not equivalent, %s notices: %v", r.by, r.mutation)
+		case equivalent:
+			equivalents++
+		case r.by != "":
+			caught++
+			if verbose {
+				fmt.Printf("caught by %s: %v\n", r.by, r.mutation)
 			}
-		}
-		folder := filepath.Dir(m.edits[0].file)
-		packages[folder] = append(packages[folder], m)
-	}
-	for folder := range packages {
-		if err := addMutant(filepath.Join(dir, folder)); err != nil {
-			return err
+		default:
+			survived++
+			fmt.Println("survived:", r.mutation)
 		}
 	}
-	survived := 0
-	for folder, mutations := range packages {
-		n, err := try(filepath.Join(dir, folder), mutations)
-		if err != nil {
-			return err
-		}
-		survived += n
-	}
-	fmt.Printf("%d mutations caught, %d survived (%.0f s)\n", len(mutations)-survived, survived, time.Since(start).Seconds())
+	fmt.Printf("%d caught, %d survived, 0 don't compile, %d equivalent (of %d functions, %.0f s)\n",
+		caught, survived, equivalents, len(functions), time.Since(start).Seconds())
 	if survived > 0 {
 		return fmt.Errorf("no test notices what survived")
 	}
 	return nil
 }
 
-// copyModule copies the module in from, without those below it.
-func copyModule(to, from string) error {
-	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			_, err := os.Stat(filepath.Join(path, "go.mod"))
-			if name != "." && (err == nil || entry.Name() == ".git") {
-				return filepath.SkipDir
-			}
-			return os.MkdirAll(filepath.Join(to, name), 0o700)
-		}
-		if !entry.Type().IsRegular() {
-			return nil
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, name), data, 0o600)
-	})
-}
-
-// apply makes the edit, which counts if the mutation called name is chosen.
-func (e edit) apply(dir, name string) error {
-	path := filepath.Join(dir, e.file)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if n := bytes.Count(text, []byte(e.old)); n != 1 {
-		return fmt.Errorf("%s: this text is in %s %d times, want once:\n%s", name, e.file, n, e.old)
-	}
-	text = bytes.ReplaceAll(text, []byte(e.old), []byte(strings.ReplaceAll(e.new, "MUTANT", fmt.Sprintf("(mutant == %q)", name))))
-	return os.WriteFile(path, text, 0o600)
-}
-
-// addMutant adds the variable that MUTANT looks at to the package in folder.
-func addMutant(folder string) error {
-	name, err := command(folder, "", "go", "list", "-f", "{{.Name}}", ".")
-	if err != nil {
-		return err
-	}
-	code := fmt.Sprintf("package %s\n\nimport \"os\"\n\nvar mutant = os.Getenv(%q)\n", strings.TrimSpace(name), chosen)
-	return os.WriteFile(filepath.Join(folder, "mutant.go"), []byte(code), 0o600)
-}
-
-// try builds the tests of the package in folder, runs them for each mutation, and returns how many survived.
-func try(folder string, mutations []mutation) (survived int, err error) {
-	if out, err := command(folder, "", "go", "test", "-c", "-vet=off", "-o", "mutant.test", "."); err != nil {
-		return 0, fmt.Errorf("the mutations don't compile:\n%s", out)
-	}
-	listed, err := command(folder, "", "./mutant.test", "-test.list=.")
-	if err != nil {
-		return 0, err
-	}
-	known := strings.Fields(listed)
-	all := mutation{tests: "^$"}
+// isEquivalent returns the numbers of the mutations that equivalent.go lists.
+func isEquivalent(mutations []mutation) (map[int]bool, error) {
+	numbers := map[string]int{}
 	for _, m := range mutations {
-		for test := range strings.SplitSeq(m.tests, "|") {
-			if !slices.Contains(known, test) {
-				return 0, fmt.Errorf("%s: there is no %s", m.name, test)
-			}
-		}
-		all.tests += "|" + m.tests
+		numbers[m.function+": "+m.change] = m.number
 	}
-	if out, err := all.test(folder); err != nil {
-		return 0, fmt.Errorf("tests fail without a mutation:\n%s", out)
-	}
-
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	slots := make(chan bool, runtime.NumCPU())
-	for _, m := range mutations {
-		wg.Go(func() {
-			slots <- true
-			defer func() { <-slots }()
-			out, err := m.test(folder)
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				survived++
-				fmt.Println("SURVIVED", m.name, "before", m.tests)
+	known := map[int]bool{}
+	var gone []string
+	for _, e := range equivalents {
+		for _, change := range e.changes {
+			key := e.function + ": " + change
+			if n, ok := numbers[key]; !ok || known[n] {
+				gone = append(gone, key)
 			} else {
-				fmt.Println("caught", m.name, "by", firstFailure(out))
+				known[n] = true
 			}
-		})
-	}
-	wg.Wait()
-	return survived, nil
-}
-
-// test runs the mutation's tests.
-func (m mutation) test(folder string) (out string, err error) {
-	return command(folder, m.name, "./mutant.test", "-test.run=^("+m.tests+")$", "-test.count=1", "-test.failfast", "-test.timeout=2m")
-}
-
-func command(folder, name string, args ...string) (out string, err error) {
-	c := exec.Command(args[0], args[1:]...)
-	c.Dir = folder
-	c.Env = append(os.Environ(), chosen+"="+name, "GOWORK=off")
-	data, err := c.CombinedOutput()
-	return string(data), err
-}
-
-// firstFailure returns the name of the test that failed.
-func firstFailure(out string) string {
-	for line := range strings.Lines(out) {
-		if name, ok := strings.CutPrefix(line, "--- FAIL: "); ok {
-			name, _, _ = strings.Cut(name, " ")
-			return name
 		}
 	}
-	return "a panic"
+	if gone != nil {
+		return nil, fmt.Errorf("equivalent.go lists what can't be changed any more, or lists it twice:\n%s", strings.Join(gone, "\n"))
+	}
+	return known, nil
 }

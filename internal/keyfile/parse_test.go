@@ -57,9 +57,62 @@ func TestMayBeSecret(t *testing.T) {
 		"abcdef0123456789abcdef0123456789":      true,
 		"base64:x":                              true,
 		"hex:00":                                true,
+		"pppppppppppppp0Z":                      true,
+		"pppppppppppppp9A":                      true,
+		"QQQQQQQQQQQQQQ5a":                      true,
+		"QQQQQQQQQQQQQQ5z":                      true,
+		"q83vASNF+mrze8B1":                      true,
+		"q83vASNF-mrze8B1":                      true,
+		"q83vASNF_mrze8B1":                      true,
+		"QQQQQQQQQQQQQQQ5":                      false, // one case
+		"q83vASNF/mrze8B1":                      false, // 0, 9, a, z, A and Z with what is beside them
+		"q83vASNF:mrze8B1":                      false,
+		"q83vASNF`mrze8B1":                      false,
+		"q83vASNF{mrze8B1":                      false,
+		"q83vASNF@mrze8B1":                      false,
+		"q83vASNF[mrze8B1":                      false,
 	} {
 		if got := MayBeSecret(text); got != want {
 			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestTimesBegin(t *testing.T) {
+	for text, want := range map[string]bool{
+		"1969-12-31T23:59:59Z": false,
+		"1970-01-01T00:00:00Z": false, // 0 means none
+		"1970-01-01T00:00:01Z": true,
+	} {
+		_, err := Parse([]byte(`{"not_before": "` + text + `", "keys": [{"label": "a", "secret": "s"}]}`))
+		if got := err == nil; got != want {
+			t.Errorf("%s: got accepted %v (%v), want %v", text, got, err, want)
+		}
+	}
+}
+
+// A long name may be a secret that slipped.
+func TestLongMemberIsNotRepeated(t *testing.T) {
+	for length, want := range map[int]bool{31: true, 32: true, 33: false, 100: false} {
+		name := strings.Repeat("x", length)
+		_, err := Parse([]byte(`{"` + name + `": 1}`))
+		if err == nil {
+			t.Fatalf("%d characters: no error", length)
+		}
+		if got := strings.Contains(err.Error(), name); got != want {
+			t.Errorf("%d characters: got repeated %v, want %v", length, got, want)
+		}
+	}
+}
+
+func TestErrorsSayWhere(t *testing.T) {
+	for _, test := range []struct{ name, text, want string }{
+		{"UTF-16 of either order", "\x00{\x00}", "has NUL characters, as text in UTF-16 has; save it as UTF-8"},
+		{"the line on which a key begins", "{\"keys\": [{\n\"activate_at\": \"2026-11-21T14:10:00Z\",\n\"secret\": \"s\"\n}]}",
+			"line 2: this key has no label; name it"},
+	} {
+		if _, err := Parse([]byte(test.text)); err == nil || err.Error() != test.want {
+			t.Errorf("%s: got %v, want %s", test.name, err, test.want)
 		}
 	}
 }

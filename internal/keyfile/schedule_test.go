@@ -87,6 +87,8 @@ func TestRotate(t *testing.T) {
 			[]string{"2026-11 . ."}, "", nil, []string{"b", "a"}},
 		{"all have retired", []string{"a . -1h"}, func(r *Rotation) { r.In = 0 },
 			[]string{"2026-11 . ."}, "", nil, []string{"a"}},
+		{"all have retired, and the next waits", []string{"a . -1h"}, nil,
+			[]string{"2026-11 +2h ."}, "", nil, []string{"a"}},
 		{"next month", []string{"2026-11"}, func(r *Rotation) { r.In = 10 * 24 * time.Hour },
 			[]string{"2026-12 +240h .", "2026-11 . +265h"}, "2026-11", []string{"2026-11"}, nil},
 	} {

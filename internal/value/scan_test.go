@@ -128,6 +128,36 @@ func TestEntriesLength(t *testing.T) {
 	}
 }
 
+func TestEntriesRefuses(t *testing.T) {
+	for name, b := range map[string]string{
+		"a list":            "\x90",
+		"too short":         "\x81\xa1a",
+		"keys out of order": "\x82\xa1b\xc0\xa1a\xc0",
+		"unknown type":      "\x81\xa1a\xc1",
+	} {
+		if n, _, starts, err := Entries([]byte(b), 0, nil); err == nil {
+			t.Errorf("%s: got %d, %v, want an error", name, n, starts)
+		}
+	}
+}
+
+// Whatever follows a code that isn't a timestamp's, such as a list's next elements, it is none.
+func TestReadTimeKnowsItsCodes(t *testing.T) {
+	for code := range 256 {
+		for _, size := range []byte{4, 8, 12} {
+			for at := 1; at < 12; at++ {
+				b := make([]byte, 64)
+				b[0], b[at], b[at+1] = byte(code), size, 0xff
+				_, _, _, got := readTime(b)
+				want := code == 0xd6 && at == 0 || code >= 0xc7 && code <= 0xc9 && at == 1<<(code-0xc7)
+				if got != want {
+					t.Errorf("code %#x, size %d at %d: got accepted %v, want %v", code, size, at, got, want)
+				}
+			}
+		}
+	}
+}
+
 // nested returns depth lists or maps in each other.
 func nested(depth int, maps bool) []byte {
 	if maps {

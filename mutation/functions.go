@@ -1,0 +1,70 @@
+package main
+
+// functions are those on which security depends, as package runtime writes their names, without the path of the root
+// package: (*Manager).validate, value.skipEntries, keyfile.Period.Retired. A variable that a function literal
+// initializes is named like a function.
+var functions = []string{
+	// The token and its keys.
+	"(*derivedRing).named", "newSealer", "(*sealer).current", "(*sealer).derive", "(*sealer).seal", "(*sealer).openToken",
+	"newRing", "(*Keyring).Replace", "(*Keyring).notBefore", "unixCeil", "(*Keyring).Fingerprint", "(*Keyring).Format",
+	"GenerateKey", "ParseSecret", "decodeHex", "decodeBase64", "checkSecret", "checkLabel", "Key.check", "Key.shownLabel",
+	"mayBeSecret", "Key.fingerprint", "expand", "Key.Format", "Key.MarshalText",
+	"(*Keyring).load", "keysOf", "isKeysNotPath", "(*Keyring).rereadForUnknownKey", "(*keyFile).waitFor",
+	"(*Keyring).startRead", "(*Keyring).putIntoForce", "readKeyFile",
+	"keyfile.Period.Retired", "keyfile.Period.Active", "keyfile.Sealing", "keyfile.MayBeSecret", "keyfile.Parse",
+	"keyfile.parseList", "keyfile.parseJSON", "keyfile.(*parser).object", "keyfile.(*parser).key",
+	"keyfile.(*parser).time", "keyfile.(*File).Rotate",
+
+	// What the visitor sends.
+	"base64dot.pairs", "base64dot.values", "base64dot.DecodedLen", "base64dot.AppendDecode", "base64dot.decode",
+	"cookiename.Parse", "cookiename.parseKind", "cookiename.Split", "cookiename.ParseTag",
+	"receive", "(*received).holds", "(*received).only", "(*received).first", "cookiesNamed", "trimRight", "unquote",
+	"chunksOf", "(*received).token", "storageFor", "decodeText", "(*received).join", "(*received).tagged", "readTag",
+	"tagOf", "newSplitter", "(*splitter).count", "(*splitter).split",
+	"(*compartment).open", "(*compartment).write", "(*compartment).delete", "(*buffer).release",
+	"appendSession", "decodeSession", "readHead", "readUsualHead", "decodeFlash", "decodeLease", "(*reader).array",
+	"(*reader).bin", "(*reader).optionalBin", "(*reader).uint", "(*reader).advance",
+	"pair.value", "(*values).read", "(*values).find", "(*values).findChange", "(*values).get", "(*values).set",
+	"(*values).clear", "(*values).all", "(*values).append",
+	"value.sizes", "value.skip", "value.skipLong", "value.Entries", "value.skipEntries", "value.skipElements",
+	"value.prefixes", "value.ReadUint", "value.ReadString", "value.readBody", "value.readHeader", "value.readInt",
+	"value.readTime", "value.sized", "value.decodeScalar",
+
+	// What makes a session valid.
+	"(*Manager).open", "(*Session).open", "(*Session).setState", "(*Session).view", "(*Manager).noteFacts",
+	"(*Manager).choose", "(*Manager).validate", "(*Manager).importValues", "(*Manager).withholds",
+	"(*Session).isWithheld", "newState", "(*state).received", "(*Session).bind", "(*Session).originalRequest",
+	"(*Session).forHook", "(*Session).endedMarkers", "(*Session).hasMarker", "(*Manager).openLeases", "lastUse",
+	"(*Session).leaseDue", "(*Manager).readFlash",
+
+	// What changes it.
+	"(*Session).changing", "(*Session).unlock", "(*Session).mayChange", "(*Session).fail", "(*Session).set",
+	"(*Session).put", "(*Session).pull", "(*Session).swap", "(*Session).Increment", "(*Session).Clear",
+	"(*Session).isNew", "(*Session).Changed", "(*Session).dirty", "(*Session).hasContent", "(*Session).deletions",
+	"(*Session).encode", "(*Session).drawID", "(*Session).Format",
+	"(*Session).newData", "(*Session).grantLifetime", "(*Session).Regenerate", "(*Session).Remember",
+	"(*Session).expireIn", "(*Session).Persist", "(*Session).setMode", "(*Session).Destroy", "(*Session).maxAge",
+	"seconds", "(*Session).endedOrigins", "(*Manager).writeMarkers", "(*Manager).marker", "(*Manager).pruneMarkers",
+	"(*Manager).writeLease", "(*Session).IdleAt", "(*Session).Passive",
+	"(*Session).openFlash", "(*flash).action", "(*flash).outcome", "(*Session).keptSize", "(*Session).isPrefetch",
+	"(*Session).consumeFlash", "(*Session).Flash", "(*Session).keep",
+
+	// The response.
+	"(*Manager).save", "(*Manager).Save", "(*Session).nothingToWrite", "(*Manager).writeValues", "(*Manager).writeHint",
+	"hintValue", "(*Session).needsFlash", "(*Manager).Load", "(*Manager).newCompartment",
+	"(*Manager).checkTotal", "(*Session).receivedSize", "(*Manager).checkImport", "(*Manager).checkSize",
+	"(*lines).end", "(*lines).add", "(*lines).putInto", "(*lines).sets", "cookieNameOf", "attributeOf", "varyCookie",
+	"defaultToPrivate", "keepPrivate", "splitDirectives", "(*attributes).isFor", "newAttributes", "sameSiteAttribute",
+	"(*attributes).append",
+	"(*Config).checkCookie", "(*Config).checkImportCookies", "(*Config).checkTimes", "(*Config).cookieName",
+	"(*Manager).Handler", "giveBack", "(*exchange).Value", "(*exchange).Format", "(*exchange).commit",
+	"(*exchange).save", "(*exchange).fail", "(*Manager).answerUnsaved", "entityHeadersIn", "(*errorPage).WriteHeader",
+	"(*errorPage).Write", "(*errorPage).begin", "(*exchange).WriteHeader", "(*exchange).Write",
+	"(*exchange).WriteString", "(*exchange).ReadFrom", "(*exchange).FlushError", "(*unwrapped).Hijack",
+	"(*exchange).hijack", "(*exchange).unsaved", "remarks.status", "clearsCookies", "(*Manager).report",
+	"(*Manager).reportAll",
+
+	// Requests that another site makes.
+	"(*Session).CSRFToken", "(*Session).VerifyCSRFToken", "(*Session).RegenerateCSRFToken", "(*Manager).ProtectCSRF",
+	"(*Session).checkCSRF", "(*Manager).refuseCSRF", "CSRFError", "requestToken", "parseForm",
+}
