@@ -170,8 +170,6 @@ func (l *List) publish(ctx context.Context, e Entry) (Entry, error) {
 	if l.entries.raise(published, false) {
 		l.watchers.check(l, e.Key)
 	}
-	l.mu.Lock()
-	l.published = append(l.published, e.Key)
-	l.mu.Unlock()
+	l.await(published)
 	return published, nil
 }

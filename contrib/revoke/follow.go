@@ -125,7 +125,7 @@ func (l *List) complete(asked time.Time, applied uint64) {
 	missing := 0
 	if l.snapshot && !first {
 		for i := range l.entries.shards {
-			missing += len(l.entries.unseen(nil, i, -1, applied, asked.Unix()))
+			missing += len(l.entries.unseen(i, applied, asked.Unix()))
 		}
 	}
 	l.snapshot = false
@@ -133,15 +133,15 @@ func (l *List) complete(asked time.Time, applied uint64) {
 	l.mu.Lock()
 	recovered := l.failing
 	l.failing = false
-	l.published = slices.DeleteFunc(l.published, func(k Key) bool {
-		if l.entries.shown(&k) {
+	l.awaited = slices.DeleteFunc(l.awaited, func(a awaited) bool {
+		switch {
+		case l.entries.shown(&a.key):
+			return true
+		case a.at.Before(asked):
+			missing = max(missing, 1) // acknowledged, but gone before it could be read
 			return true
 		}
-		if held := l.entries.lookup(&k); held.seq > applied {
-			return false // too young to be missed
-		}
-		missing = max(missing, 1) // acknowledged, but gone before it could be read
-		return true
+		return false
 	})
 	if missing > 0 {
 		l.stats.Losses++
@@ -186,50 +186,56 @@ func (l *List) restore() {
 func (l *List) restoreUpTo(applied uint64) error {
 	shards := len(l.entries.shards)
 	start := rand.N(shards)
-	var es []Entry
 	for i := range shards {
-		for {
-			es = l.missing(es, (start+i)%shards, applied)
-			if len(es) < chunk {
-				break
-			}
+		for es := range slices.Chunk(l.missing((start+i)%shards, applied), chunk) {
 			if err := l.putBackNow(es); err != nil {
 				return err
 			}
-			es = es[:0]
 		}
 	}
-	return l.putBackNow(es)
+	return nil
 }
 
-// missing appends what the engine lacks of a shard; while a snapshot is under way nobody knows, and its end decides.
-func (l *List) missing(es []Entry, shard int, applied uint64) []Entry {
+// missing returns what the engine lacks of a shard; while a snapshot is under way nobody knows, and its end decides.
+func (l *List) missing(shard int, applied uint64) []Entry {
 	select {
 	case l.reading <- struct{}{}:
 	case <-l.ctx.Done():
-		return es
+		return nil
 	}
 	defer func() { <-l.reading }()
 	if l.snapshot {
-		return es
+		return nil
 	}
-	return l.entries.unseen(es, shard, chunk, applied, time.Now().Unix())
+	return l.entries.unseen(shard, applied, time.Now().Unix())
 }
 
 func (l *List) putBackNow(es []Entry) error {
-	if len(es) == 0 {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(l.ctx, readTimeout)
 	defer cancel()
 	if err := l.config.Engine.PutBack(ctx, es); err != nil {
 		return err
 	}
-	for _, e := range es {
-		l.entries.raise(e, true)
-	}
+	l.await(es...)
 	l.mu.Lock()
 	l.stats.PutBack += uint64(len(es))
 	l.mu.Unlock()
 	return nil
+}
+
+// await remembers what the engine has acknowledged just now. It may lose that before anybody has read it: an entry is
+// there when a Read has shown it, not before.
+func (l *List) await(es ...Entry) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range es {
+		l.awaited = append(l.awaited, awaited{e.Key, now})
+	}
+}
+
+// An awaited entry was acknowledged to this server, and the engine hasn't shown it yet.
+type awaited struct {
+	key Key
+	at  time.Time
 }

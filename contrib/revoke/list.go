@@ -84,11 +84,11 @@ type List struct {
 	putBack   chan struct{}             // wakes the goroutine that does it
 	notes     chan note                 // to be logged
 
-	mu        sync.Mutex // guards what follows
-	stats     Stats
-	failing   bool  // the last attempt to read failed
-	published []Key // by this server, and not yet shown by the engine
-	unmarked  bool  // it has been said that a session lacks its mark
+	mu       sync.Mutex // guards what follows
+	stats    Stats
+	failing  bool      // the last attempt to read failed
+	awaited  []awaited // entries
+	unmarked bool      // it has been said that a session lacks its mark
 }
 
 // Stats say how a List is doing. Watch Staleness and Losses.

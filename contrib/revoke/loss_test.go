@@ -17,8 +17,9 @@ type losing struct {
 	mu    sync.Mutex
 	epoch int
 	log   []revoke.Entry
-	pages int // entries that Read returns at once, if not 0
-	putIn int // how often entries were put back
+	pages int  // entries that Read returns at once, if not 0
+	putIn int  // how often entries were put back
+	again bool // what is put back next is lost at once
 }
 
 func (e *losing) Publish(_ context.Context, entry revoke.Entry) (revoke.Entry, error) {
@@ -34,6 +35,13 @@ func (e *losing) PutBack(_ context.Context, es []revoke.Entry) error {
 	defer e.mu.Unlock()
 	e.putIn += len(es)
 	e.log = append(e.log, es...)
+	if e.again {
+		e.again = false
+		e.log, e.epoch = nil, e.epoch+1
+		e.mu.Unlock()
+		time.Sleep(time.Second) // the answer takes its time, and the loss is noticed meanwhile
+		e.mu.Lock()
+	}
 	return nil
 }
 
@@ -209,6 +217,25 @@ func TestStalenessOfASlowAnswer(t *testing.T) {
 		after := s.list.Stats().Staleness
 		if before < 3*time.Second || after < 2*time.Second || after > 4*time.Second {
 			t.Errorf("got staleness %v, then %v: want that of the question", before, after)
+		}
+	})
+}
+
+// What is lost again while it's being put back is put back once more.
+func TestLossWhilePuttingBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &losing{again: true}
+		l, err := revoke.Open(t.Context(), revoke.Config{Engine: engine, Keys: []string{"user"}, MaxLifetime: time.Hour})
+		must(t, err)
+		defer l.Close()
+		must(t, l.End(t.Context(), "user", "ada"))
+		e, err := l.Entry("user", "ada")
+		must(t, err)
+		time.Sleep(time.Second)
+		engine.lose(0, false)
+		time.Sleep(15 * time.Second)
+		if !engine.holds(e.Key) || engine.putIn != 2 {
+			t.Errorf("put back %d times, and missing: %v; want twice", engine.putIn, !engine.holds(e.Key))
 		}
 	})
 }

@@ -139,17 +139,15 @@ func (t *table) shown(k *Key) bool {
 	return len(s.slots) == 0 || s.seen[find(s.slots, k)]
 }
 
-// unseen appends to es at most limit entries of shard i that the engine hasn't shown though they were held when
-// table.applied was seq, and that haven't expired.
-func (t *table) unseen(es []Entry, i, limit int, seq uint64, now int64) []Entry {
+// unseen returns the entries of shard i that the engine hasn't shown though they were held when table.applied was seq,
+// and that haven't expired.
+func (t *table) unseen(i int, seq uint64, now int64) (es []Entry) {
 	t.changing.Lock()
 	defer t.changing.Unlock()
 	s := &t.shards[i]
 	for j := range s.slots {
 		if e := &s.slots[j]; e.Pos != 0 && !s.seen[j] && e.seq <= seq && int64(e.Expires) > now {
-			if es = append(es, e.Entry); len(es) == limit {
-				break
-			}
+			es = append(es, e.Entry)
 		}
 	}
 	return es

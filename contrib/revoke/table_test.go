@@ -66,7 +66,7 @@ func TestTable(t *testing.T) {
 		}
 		unseen := map[Key]Entry{}
 		for i := range got.shards {
-			for _, e := range got.unseen(nil, i, -1, got.applied.Load(), 0) {
+			for _, e := range got.unseen(i, got.applied.Load(), 0) {
 				unseen[e.Key] = e
 			}
 		}
@@ -85,20 +85,19 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// unseen stops at its limit, and leaves out what came later or has expired.
+// unseen leaves out what came later or has expired.
 func TestTableUnseen(t *testing.T) {
 	var table table
 	for i := range 10 {
 		table.raise(Entry{Key: testKey(i, true), Pos: 1, Expires: uint32(100 + i)}, false)
 	}
 	for _, test := range []struct {
-		limit int
-		seq   uint64
-		now   int64
-		want  int
-	}{{-1, 10, 0, 10}, {10, 10, 0, 10}, {9, 10, 0, 9}, {-1, 9, 0, 9}, {-1, 0, 0, 0}, {-1, 10, 100, 9}, {-1, 10, 99, 10}, {-1, 10, 109, 0}} {
-		if got := len(table.unseen(nil, 7, test.limit, test.seq, test.now)); got != test.want {
-			t.Errorf("limit %d, seq %d, now %d: got %d, want %d", test.limit, test.seq, test.now, got, test.want)
+		seq  uint64
+		now  int64
+		want int
+	}{{10, 0, 10}, {9, 0, 9}, {0, 0, 0}, {10, 100, 9}, {10, 99, 10}, {10, 109, 0}} {
+		if got := len(table.unseen(7, test.seq, test.now)); got != test.want {
+			t.Errorf("seq %d, now %d: got %d, want %d", test.seq, test.now, got, test.want)
 		}
 	}
 }

@@ -6,8 +6,10 @@ package redis
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -115,12 +117,36 @@ func (e *engine) noteLifetime(since int64, entry revoke.Entry) {
 	}
 }
 
+// A position says how far a stream was read: the ID of a stream entry, and a checksum of what it holds. The ID alone
+// won't do: a stream that was lost can have another entry of the same millisecond under it.
+type position struct {
+	id  string
+	sum uint32
+}
+
+func (p position) String() string { return fmt.Sprintf("%s:%x", p.id, p.sum) }
+
+// parsePosition returns that of an empty stream for anything else.
+func parsePosition(cursor string) position {
+	p := position{id: noEntry}
+	if id, sum, ok := strings.Cut(cursor, ":"); ok {
+		n, _ := strconv.ParseUint(sum, 16, 32)
+		p = position{id, uint32(n)}
+	}
+	return p
+}
+
+func positionOf(id streamID, value string) position {
+	return position{id.String(), crc32.ChecksumIEEE([]byte(value))}
+}
+
 // Read reads from the cursor's entry on, which must still be there: a replica's history is a beginning of its master's,
 // so if the last entry that was read survived a failover, all did; and nothing was added below it.
 func (e *engine) Read(ctx context.Context, cursor string, sink func([]revoke.Entry)) (next string, more bool, err error) {
-	from, count := cursor, page+1
-	if cursor == "" || cursor == noEntry {
-		cursor, from, count = noEntry, first, page
+	last := parsePosition(cursor)
+	from, count := last.id, page+1
+	if last.id == noEntry {
+		from, count = first, page
 	}
 	reply, err := e.do(ctx, "EVAL", read, "1", e.stream, from, strconv.Itoa(count))
 	if err != nil {
@@ -130,31 +156,29 @@ func (e *engine) Read(ctx context.Context, cursor string, sink func([]revoke.Ent
 	if !ok && reply != nil {
 		return "", false, unexpected("XRANGE", reply)
 	}
+	if len(rows) == 0 && last.id != noEntry {
+		return "", false, revoke.ErrLost
+	}
 	var entries []revoke.Entry
 	for i, row := range rows {
-		id, values, err := parseRow(row)
+		id, value, err := parseRow(row)
 		if err != nil {
 			return "", false, err
 		}
-		if i == 0 && cursor != noEntry {
-			if id.String() != cursor {
+		at := positionOf(id, value)
+		if i == 0 && last.id != noEntry {
+			if at != last {
 				return "", false, revoke.ErrLost
 			}
 			continue
 		}
-		if entries, err = e.parse(entries, id, values); err != nil {
+		if entries, err = e.parse(entries, id, value); err != nil {
 			return "", false, err
 		}
-		next = id.String()
-	}
-	if len(rows) == 0 && cursor != noEntry {
-		return "", false, revoke.ErrLost
-	}
-	if next == "" {
-		next = cursor
+		last = at
 	}
 	sink(entries)
-	return next, len(rows) == count, nil
+	return last.String(), len(rows) == count, nil
 }
 
 // parse appends the entries of a stream entry's value.
@@ -191,7 +215,7 @@ func (e *engine) wait(ctx context.Context, cursor string) error {
 	waiting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	started := time.Now()
-	_, err := e.do(waiting, "XREAD", "COUNT", "1", "BLOCK", strconv.FormatInt(block.Milliseconds(), 10), "STREAMS", e.stream, cursor)
+	_, err := e.do(waiting, "XREAD", "COUNT", "1", "BLOCK", strconv.FormatInt(block.Milliseconds(), 10), "STREAMS", e.stream, parsePosition(cursor).id)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

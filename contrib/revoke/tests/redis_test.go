@@ -27,6 +27,15 @@ func TestRedisChaos(t *testing.T) {
 		{"SIGSTOP for 2 s", func() { server.hang(2 * time.Second) }},
 		{"wire cut for 7 s", func() { wire.mute.Store(true); time.Sleep(7 * time.Second); wire.mute.Store(false); wire.reset() }},
 		{"FLUSHALL", func() { c.loses(func() { server.do("FLUSHALL"); time.Sleep(200 * time.Millisecond) }) }},
+		{"FLUSHALL, again and again while servers put back", func() {
+			c.loses(func() {
+				for range 5 {
+					server.do("FLUSHALL")
+					time.Sleep(time.Duration(c.random.IntN(60)) * time.Millisecond)
+				}
+				time.Sleep(200 * time.Millisecond)
+			})
+		}},
 		{"DEL", func() {
 			c.loses(func() { server.do("DEL", "cookiesession:revocations"); time.Sleep(200 * time.Millisecond) })
 		}},
