@@ -4,10 +4,14 @@ package tests
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,4 +192,73 @@ func TestRedisStalenessIdle(t *testing.T) {
 			t.Fatalf("got staleness %v", got)
 		}
 	}
+}
+
+// A stream that is lost and begun anew within a millisecond, with entries under the IDs of those that were read, is
+// noticed: a follower that is at its end knows all that is in it.
+func TestRedisBegunAnew(t *testing.T) {
+	server := startRedis(t, "--appendonly", "no")
+	writer, reader := goRedis(t, server.addr()), goRedis(t, server.addr())
+	var pause sync.RWMutex
+	var stop atomic.Bool
+	var next atomic.Uint64
+	var publishers sync.WaitGroup
+	for range 4 {
+		publishers.Go(func() {
+			for !stop.Load() {
+				pause.RLock()
+				e := revoke.Entry{Expires: uint32(time.Now().Unix() + 3600)}
+				binary.BigEndian.PutUint64(e.Key[:], next.Add(1))
+				if _, err := writer.Publish(context.Background(), e); err != nil {
+					t.Error(err)
+				}
+				pause.RUnlock()
+			}
+		})
+	}
+	known, cursor, losses := map[revoke.Key]bool{}, "", 0
+	note := func(es []revoke.Entry) {
+		for _, e := range es {
+			known[e.Key] = true
+		}
+	}
+	read := func(d time.Duration) {
+		for until := time.Now().Add(d); ; {
+			next, more, err := reader.Read(t.Context(), cursor, note)
+			switch {
+			case errors.Is(err, revoke.ErrLost):
+				losses++
+				cursor = ""
+				continue
+			case err != nil:
+				t.Fatal(err)
+			}
+			if cursor = next; !more && time.Now().After(until) {
+				return
+			}
+		}
+	}
+	missed := 0
+	for range 300 {
+		read(2 * time.Millisecond)
+		server.do("FLUSHALL")
+		read(2 * time.Millisecond)
+		pause.Lock()
+		read(0)
+		_, _, err := writer.Read(t.Context(), "", func(es []revoke.Entry) {
+			for _, e := range es {
+				if !known[e.Key] {
+					missed++
+				}
+			}
+		})
+		must(t, err)
+		pause.Unlock()
+	}
+	stop.Store(true)
+	publishers.Wait()
+	if missed > 0 || losses == 0 {
+		t.Errorf("missed %d of %d entries, with %d losses", missed, next.Load(), losses)
+	}
+	t.Logf("%d entries, %d losses noticed", next.Load(), losses)
 }
