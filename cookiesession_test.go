@@ -1,14 +1,17 @@
 package cookiesession_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/seed-50e21e88/cookiesession"
 )
@@ -311,5 +314,104 @@ func TestUnchangedValuesAreNotEncodedAgain(t *testing.T) {
 	// A few more buffers are allowed for: what grows with the session is their size.
 	if few, many := change(1), change(1000); many > few+20 {
 		t.Errorf("changing one value allocates %v times beside a list of 1 and %v beside one of 1,000", few, many)
+	}
+}
+
+// TestCookieHeaderIsSearchedOnce takes the cookies' names out of the header's memory as soon as they have been sorted,
+// while tokens are opened and at various points later. Whoever searched the header again would find nothing, and so write
+// something else. The exception is markers, of which there may be too many to keep.
+func TestCookieHeaderIsSearchedOnce(t *testing.T) {
+	var reading, checking func() // what happens while the key file is read, and while Revoked is asked
+	ring, err := cookiesession.OpenTestKeyFile(func(string) ([]byte, error) {
+		if reading != nil {
+			reading()
+		}
+		return []byte(`{"keys": [{"label": "test", "secret": "hex:` + strings.Repeat("0123456789abcdef", 4)[:63] + `e"}]}`), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, cookiesession.GenerateKey("foreign")) }))
+	foreign.visit(put("n", 1))
+	now := time.Now()
+	ring.SetClock(func() time.Time { return now })
+	configure := func(c *cookiesession.Config) {
+		c.Keys, c.IdleTimeout, c.ImportCookies = ring, time.Hour, []string{"legacy"}
+		c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) {
+			if checking != nil {
+				checking()
+			}
+			return false, nil
+		}
+	}
+	m := newManager(t, configure)
+	m.SetClock(func() time.Time { return now })
+	v := newVisitor(t, m)
+	v.visit(func(s *cookiesession.Session) { s.Put("v", random(3500)); s.Flash("f", random(50)); s.CSRFToken() })
+	now = now.Add(10 * time.Minute)
+	v.visit(touched) // writes a lease
+	v.setCookie(".5", "AAAAold")
+	v.setCookie(".flash.3", "AAAAold")
+	v.jar.SetCookies(site, []*http.Cookie{{Name: "legacy", Value: "ada", Path: "/"}, {Name: "theme", Value: "dark", Path: "/"}})
+	now = now.Add(10 * time.Minute)
+
+	for name, do := range map[string]func(s *cookiesession.Session){
+		"read":         func(s *cookiesession.Session) { s.Get("v"); s.All(); s.ID(); s.Rejected() },
+		"change":       put("v", "short"),
+		"grow":         put("w", random(2000)),
+		"login":        login,
+		"logout":       destroy,
+		"start anew":   func(s *cookiesession.Session) { s.Destroy(); s.Put("n", 1) },
+		"a message":    flash("g", 1),
+		"messages":     asked,
+		"kept":         func(s *cookiesession.Session) { s.Reflash() },
+		"Size, IdleAt": func(s *cookiesession.Session) { s.Size(); s.IdleAt() },
+		"a token":      func(s *cookiesession.Session) { s.VerifyCSRFToken(s.CSRFToken()) },
+		"a failure":    put("v", tooLarge),
+		"everything": func(s *cookiesession.Session) {
+			s.Put("n", 1)
+			s.Flashes()
+			s.Flash("g", 1)
+			s.Regenerate()
+			s.Remember(2 * time.Hour)
+			s.Size()
+		},
+	} {
+		for _, form := range forms {
+			outcome := func(when string) string {
+				memory := []byte(foreign.header() + "; " + v.header())
+				erase := func() {
+					copy(memory, bytes.ReplaceAll(memory, []byte(cookieName), []byte(strings.Repeat("x", len(cookieName)))))
+				}
+				switch when {
+				case "while the key file is read":
+					reading = erase
+				case "while Revoked is asked":
+					checking = erase
+				}
+				now = now.Add(10 * time.Second) // or the file isn't read again
+				h, err := form.answer(m, requestWith(unsafe.String(&memory[0], len(memory))), func(s *cookiesession.Session) {
+					s.IsEmpty()
+					if when == "once it is open" {
+						erase()
+					}
+					do(s)
+					if when == "before the commit" {
+						erase()
+					}
+				})
+				if when != "never" && bytes.Contains(memory, []byte(cookieName)) {
+					t.Fatalf("%s: nothing was erased", when)
+				}
+				reading, checking = nil, nil
+				return fmt.Sprint(sortedNames(cookieNames(h)), err)
+			}
+			want := outcome("never")
+			for _, when := range []string{"while the key file is read", "while Revoked is asked", "once it is open", "before the commit"} {
+				if got := outcome(when); got != want {
+					t.Errorf("%s, %s, names erased %s: wrote %s, want %s", name, form.name, when, got, want)
+				}
+			}
+		}
 	}
 }

@@ -89,10 +89,13 @@ func (m *Manager) pruneMarkers(l *lines, s *Session, now time.Time, writing []or
 	var oldest []marker
 	count := len(writing)
 	s.endedMarkers(now, func(mk marker) bool {
-		count++
 		o, _ := cookiename.ParseTag(mk.tag)
+		if slices.Contains(writing, o) {
+			return true // is renewed
+		}
+		count++
 		same := func(other marker) bool { return other.tag == mk.tag }
-		if slices.Contains(writing, o) || slices.Contains(s.state.arrived.troubled().origins, o) || slices.ContainsFunc(oldest, same) {
+		if slices.Contains(s.state.arrived.troubled().origins, o) || slices.ContainsFunc(oldest, same) {
 			return true
 		}
 		at, _ := slices.BinarySearchFunc(oldest, mk, func(a, b marker) int {

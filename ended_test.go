@@ -590,3 +590,144 @@ func TestRefusedSessionKeepsItsMarker(t *testing.T) {
 		}
 	})
 }
+
+// markersOf returns n markers as a Cookie header, the oldest first, a second apart, and their tags.
+func markersOf(n int) (header string, tags []string) {
+	var pairs []pair
+	for i := range n {
+		tags = append(tags, fmt.Sprintf("AAAAAAAA%c%cA", 'A'+i/16, 'A'+i%16))
+		pairs = append(pairs, pair{cookieName + ".ended." + tags[i], fmt.Sprint(time.Now().Unix() - int64(n-i))})
+	}
+	return join(pairs...), tags
+}
+
+// A browser holds 32 markers: of more, a response deletes the oldest, whatever their age and whoever the visitor is.
+// 180 of them were more than proxies take, so that no server saw the visitor again.
+func TestMarkersAreBounded(t *testing.T) {
+	for _, n := range []int{0, 1, 31, 32, 33, 34, 39, 40, 41, 100, 180} {
+		for _, test := range []struct {
+			name   string
+			member bool // brings a session
+			do     func(*cookiesession.Session)
+			writes int // markers
+		}{
+			{"nobody reads", false, touched, 0},
+			{"nobody starts a session", false, put("n", 1), 0},
+			{"nobody logs out", false, destroy, 0},
+			{"somebody reads", true, touched, 0},
+			{"somebody changes", true, put("n", 2), 0},
+			{"somebody logs in", true, login, 0},
+			{"somebody leaves a message", true, flash("f", 1), 0},
+			{"somebody logs out", true, destroy, 1},
+			{"somebody logs out and starts anew", true, func(s *cookiesession.Session) { s.Destroy(); s.Put("n", 2) }, 1},
+		} {
+			for _, form := range forms {
+				synctest.Test(t, func(t *testing.T) {
+					v := newVisitor(t, newManager(t, nil))
+					if test.member {
+						v.visit(put("n", 1))
+					}
+					header, tags := markersOf(n)
+					for _, order := range []string{"oldest first", "newest first"} {
+						if order == "newest first" {
+							pairs := pairsOf(header)
+							slices.Reverse(pairs)
+							header = join(pairs...)
+						}
+						h, err := form.answer(v.m, requestWith(strings.Trim(header+"; "+v.header(), "; ")), test.do)
+						if err != nil {
+							t.Fatal(err)
+						}
+						var deleted []string
+						for _, name := range strings.Fields(cookieNames(h)) {
+							if tag, ok := strings.CutPrefix(name, "-"+cookieName+".ended."); ok {
+								deleted = append(deleted, tag)
+							}
+						}
+						want := tags[:min(max(n+test.writes-32, 0), 8)]
+						slices.Sort(deleted)
+						if !slices.Equal(deleted, want) {
+							t.Errorf("%d markers, %s, %s, %s: deleted %q, want %q", n, test.name, form.name, order, deleted, want)
+						}
+					}
+				})
+			}
+		}
+	}
+	// What isn't saved deletes none.
+	synctest.Test(t, func(t *testing.T) {
+		header, _ := markersOf(40)
+		if h, err := forms[1].answer(newManager(t, nil), requestWith(header), put("v", tooLarge)); err == nil || len(h["Set-Cookie"]) > 0 {
+			t.Errorf("a failure wrote %q, %v", cookieNames(h), err)
+		}
+	})
+}
+
+// A marker that a session needs which came isn't deleted, however old; nor is one counted twice that is renewed.
+func TestMarkerStaysWhileItsSessionComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newManager(t, nil))
+		v.visit(put("n", 1))
+		mine := endedSuffix(t, v.load().ID())
+		for _, n := range []int{31, 32, 100} {
+			others, tags := markersOf(n)
+			header := v.header() + "; " + others + "; " + cookieName + mine + "=1"
+			for name, test := range map[string]struct {
+				do   func(*cookiesession.Session)
+				want int // of the others' that are deleted
+			}{
+				"read":                    {touched, n + 1 - 32},
+				"a session anew":          {put("n", 2), n + 1 - 32},
+				"logout, which renews it": {destroy, n + 1 - 32},
+			} {
+				if got := rejected(v.m, header); got != "ended" {
+					t.Fatalf("got %q, want ended", got)
+				}
+				h, err := forms[0].answer(v.m, requestWith(header), test.do)
+				if err != nil {
+					t.Fatal(err)
+				}
+				names := cookieNames(h)
+				if strings.Contains(names, "-"+cookieName+mine) {
+					t.Errorf("%d, %s: deleted the marker that refuses what came", n, name)
+				}
+				want := min(max(test.want, 0), 8)
+				if got := strings.Count(names, "-"+cookieName+".ended."); got != want || want > 0 && !strings.Contains(names, "-"+cookieName+".ended."+tags[0]) {
+					t.Errorf("%d, %s: wrote %s, want %d deleted", n, name, names, want)
+				}
+			}
+		}
+	})
+}
+
+// A program that logs in and out all the time carries 32 markers, each of which refuses its session.
+func TestManyLogoutsInTenMinutes(t *testing.T) {
+	for _, n := range []int{80, 180} {
+		synctest.Test(t, func(t *testing.T) {
+			v := newVisitor(t, newManager(t, nil))
+			var slow []*cookiesession.Session
+			for range n {
+				v.visit(login)
+				late := v.load()
+				late.Put("late", true)
+				slow = append(slow, late)
+				v.visit(destroy)
+				if got := len(v.markers()); got > 32 {
+					t.Fatalf("got %d markers, want at most 32", got)
+				}
+				time.Sleep(10 * time.Minute / time.Duration(n))
+			}
+			if got := len(v.header()); got > 2000 {
+				t.Errorf("the browser sends %d bytes", got)
+			}
+			for i, late := range slow[n-32:] {
+				v.answer(late)
+				if got := v.state(); got != "ended" {
+					t.Errorf("session %d of the last 32 is %s after its logout", i, got)
+				}
+			}
+			v.visit(login)
+			v.wantState("valid")
+		})
+	}
+}
