@@ -140,7 +140,8 @@ func (s *Session) DeviceProven() bool {
 // writeDevice writes the device cookie that belongs to a device-aware session which is being written, if that must change:
 //
 //   - a login writes a permit, unless a key is in force, and asks for a key;
-//   - permit and key change their Max-Age with the session's, and are sealed anew with it, or they would retire before it.
+//   - permit and key change their Max-Age with the session's, and are sealed anew with it, or they would retire before it;
+//   - a login writes the key that is in force again: a slower response may have put a permit for the ID before in its place.
 //
 // Nothing turns a key into a permit: who has stolen the cookies could have it renewed without the device. That is also
 // why only Regenerate writes a permit where there was none. The invitation is for the response's header, "" for none.
@@ -169,14 +170,13 @@ func (m *Manager) writeDevice(b *buffer, s *Session, now time.Time) (invitation 
 	default:
 		return "", nil
 	}
-	isNew := d.isPermit() && s.regenerated
-	if isNew || before.expires != st.data.expires || before.mode != st.data.mode || came.label != m.device.sealing(now) {
+	if s.regenerated || before.expires != st.data.expires || before.mode != st.data.mode || came.label != m.device.sealing(now) {
 		b.device = appendDevice(withHeader(b.device), &d)
 		if err := m.device.writeFor(&b.lines, now, b.device, s.maxAge(now), st.data.id.origin()); err != nil {
 			return "", err
 		}
 	}
-	if isNew && on {
+	if d.isPermit() && s.regenerated && on {
 		return m.invitation(now, st.data.id)
 	}
 	return "", nil
