@@ -32,7 +32,7 @@ var functions = []string{
 
 	// What makes a session valid.
 	"(*Manager).open", "(*Session).open", "(*Session).setState", "(*Session).view", "(*Manager).noteFacts",
-	"(*Manager).choose", "(*Manager).validate", "(*Manager).importValues", "(*Manager).withholds",
+	"(*Manager).choose", "(*Manager).decodeCandidates", "(*Manager).validate", "(*Manager).importValues", "(*Manager).withholds",
 	"(*Session).isWithheld", "newState", "(*state).received", "(*Session).bind", "(*Session).originalRequest",
 	"(*Session).forHook", "(*Session).endedMarkers", "(*Session).hasMarker", "(*Manager).openLeases", "lastUse",
 	"(*Session).leaseDue", "(*Manager).readFlash",
@@ -63,6 +63,14 @@ var functions = []string{
 	"(*exchange).WriteString", "(*exchange).ReadFrom", "(*exchange).FlushError", "(*unwrapped).Hijack",
 	"(*exchange).hijack", "(*exchange).unsaved", "remarks.status", "clearsCookies", "(*Manager).report",
 	"(*Manager).reportAll",
+
+	// Sessions bound to a device.
+	"(*device).permits", "hashKey", "(*Manager).binding", "(*Manager).hasProof", "(*Manager).hasDevice",
+	"(*Manager).writeDevice", "(*Manager).deleteDevices", "(*Manager).sealChallenge", "(*Manager).checkChallenge",
+	"(*Manager).isForDevice", "(*deviceRequest).answer", "mayPass", "(*deviceRequest).register",
+	"(*deviceRequest).refresh", "(*deviceRequest).grant", "(*Manager).standsIn", "skippedFor",
+	"dbscjwt.Register", "dbscjwt.Refresh", "dbscjwt.parse", "dbscjwt.(*parsed).signedBy", "dbscjwt.parseKey",
+	"dbscjwt.compress", "dbscjwt.decompress", "dbscjwt.decode", "dbscjwt.members", "dbscjwt.text",
 
 	// Requests that another site makes.
 	"(*Session).CSRFToken", "(*Session).VerifyCSRFToken", "(*Session).RegenerateCSRFToken", "(*Manager).ProtectCSRF",

@@ -23,7 +23,7 @@ import (
 )
 
 // tested are the packages whose tests may notice a mutation.
-var tested = []string{".", "internal/base64dot", "internal/cookiename", "internal/keyfile", "internal/value", "tests"}
+var tested = []string{".", "internal/base64dot", "internal/cookiename", "internal/dbscjwt", "internal/keyfile", "internal/value", "tests"}
 
 // A suite holds the tests of all packages, with all mutations in them.
 type suite struct {
