@@ -179,6 +179,7 @@ type encoder struct {
 	budget    int  // what is left of maxCost
 	wideTimes bool // write timestamps in their 12-byte form
 	lenient   bool // write nil for what can't be stored, and don't check that what encodes itself comes back
+	unchecked bool // don't check that
 }
 
 // spend takes the cost of a node with a text of n bytes from the budget and tells whether there was enough.

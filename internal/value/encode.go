@@ -93,6 +93,9 @@ func (e *encoder) list(dst []byte, v reflect.Value, depth int) (_ []byte, err er
 	}
 	dst = AppendArrayHeader(dst, v.Len())
 	for i := range v.Len() {
+		if i >= v.Len() { // a method of an element's can reach the list
+			return nil, changing
+		}
 		if dst, err = e.reflected(dst, v.Index(i), depth+1); err != nil {
 			return nil, err
 		}
@@ -114,7 +117,11 @@ func (e *encoder) pairs(dst []byte, v reflect.Value, depth int) (_ []byte, err e
 		if dst, err = e.text(dst, key.String()); err != nil {
 			return nil, err
 		}
-		element.Set(v.MapIndex(key))
+		value := v.MapIndex(key)
+		if !value.IsValid() {
+			return nil, changing
+		}
+		element.Set(value)
 		if dst, err = e.reflected(dst, element, depth+1); err != nil {
 			return nil, err
 		}
@@ -143,6 +150,7 @@ func (e *encoder) fields(dst []byte, v reflect.Value, t *typeInfo, depth int) (_
 		if !f.written(v) {
 			continue
 		}
+		count--
 		if !t.asList {
 			if dst, err = e.text(dst, f.name); err != nil {
 				return nil, err
@@ -152,6 +160,9 @@ func (e *encoder) fields(dst []byte, v reflect.Value, t *typeInfo, depth int) (_
 		if dst, err = e.reflected(dst, inner, depth+1); err != nil {
 			return nil, err
 		}
+	}
+	if count != 0 { // a method of a field's can reach the others
+		return nil, changing
 	}
 	return dst, nil
 }

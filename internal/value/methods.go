@@ -19,12 +19,8 @@ func (e *encoder) codingSelf(dst []byte, v reflect.Value, t *typeInfo, depth int
 	if !e.spend(0) {
 		return nil, tooMuch
 	}
-	stored, why, err := encodeSelf(v, depth)
-	if err != nil {
-		return nil, unstorable(v.Type(), why, err)
-	}
-	out, err := e.append(dst, stored, depth)
-	if err != nil || e.lenient {
+	out, err := e.encodedSelf(dst, v, t, depth)
+	if err != nil || e.lenient || e.unchecked {
 		return out, err
 	}
 	again := reflect.New(v.Type()).Elem()
@@ -37,6 +33,25 @@ func (e *encoder) codingSelf(dst []byte, v reflect.Value, t *typeInfo, depth int
 	return out, nil
 }
 
+// encodedSelf is codingSelf without making sure.
+func (e *encoder) encodedSelf(dst []byte, v reflect.Value, t *typeInfo, depth int) ([]byte, error) {
+	if !t.encodesSelf { // msgpack/v5 would write what v is made of, and follow a cycle until the stack is full
+		if t.refused != "" {
+			return nil, t.refused
+		}
+		unchecked := e.unchecked
+		e.unchecked = true // what is in v comes back with it, or else v doesn't
+		out, err := e.byKind(dst, v, t, depth)
+		e.unchecked = unchecked
+		return out, err
+	}
+	stored, why, err := encodeSelf(v, depth)
+	if err != nil {
+		return nil, unstorable(v.Type(), why, err)
+	}
+	return e.append(dst, stored, depth)
+}
+
 // decodeSelf is decodeReflected for a type that encodes or decodes itself. Since methods and msgpack/v5 convert and
 // truncate without a word, what comes out must encode to what was stored.
 func decodeSelf(b []byte, v reflect.Value) (n int, _ *misfit) {
@@ -44,7 +59,11 @@ func decodeSelf(b []byte, v reflect.Value) (n int, _ *misfit) {
 	err := callDecode(stored, v)
 	var again any
 	if err == nil {
-		again, _, err = encodeSelf(v, 0)
+		e := encoder{budget: maxCost, unchecked: true}
+		var out []byte
+		if out, err = e.encodedSelf(nil, v, infoOf(v.Type()), 0); err == nil {
+			again, _ = decode(out, true)
+		}
 	}
 	var why reason
 	switch {
@@ -64,20 +83,39 @@ func decodeSelf(b []byte, v reflect.Value) (n int, _ *misfit) {
 func encodeSelf(v reflect.Value, depth int) (stored any, why reason, err error) {
 	why = "encoding it failed"
 	defer recovered(&err)
-	var buf bytes.Buffer
+	var out bounded
 	// A new encoder, since a pooled one keeps the flags that other code gave it.
-	if err := msgpack.NewEncoder(&buf).EncodeValue(v); err != nil {
+	if err := msgpack.NewEncoder(&out).EncodeValue(v); out.full {
+		return nil, tooMuch, err
+	} else if err != nil {
 		return nil, why, err
 	}
-	n, err := skipLoose(buf.Bytes(), depth)
-	if err == nil && n < buf.Len() {
+	n, err := skipLoose(out.bytes, depth)
+	if err == nil && n < len(out.bytes) {
 		err = errMore
 	}
 	if err != nil {
 		return nil, reason("it encodes to a " + strings.TrimPrefix(err.Error(), "cookiesession: ")), err
 	}
-	stored, _ = decode(buf.Bytes(), true)
+	stored, _ = decode(out.bytes, true)
 	return stored, "", nil
+}
+
+// bounded takes what a method writes, up to maxSelf bytes: where a method hands what is cyclic to its msgpack.Encoder,
+// that stops the recursion before the stack is full.
+type bounded struct {
+	bytes []byte
+	full  bool
+}
+
+const maxSelf = 1 << 18 // several times what a session can hold
+
+func (w *bounded) Write(p []byte) (int, error) {
+	if w.full = w.full || len(w.bytes)+len(p) > maxSelf; w.full {
+		return 0, tooMuch
+	}
+	w.bytes = append(w.bytes, p...)
+	return len(p), nil
 }
 
 // skipLoose is Skip for what a method of the user's wrote: the keys of a map may come in any order.

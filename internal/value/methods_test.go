@@ -242,6 +242,40 @@ func (w *wild) DecodeMsgpack(d *msgpack.Decoder) error {
 	panic("secret")
 }
 
+// meddler's method for encoding calls what the test has put there.
+type meddler struct{ N int }
+
+var meddle func()
+
+func (meddler) MarshalText() ([]byte, error)  { meddle(); return []byte("1"), nil }
+func (*meddler) UnmarshalText(b []byte) error { return nil }
+
+// A method that changes what it is a part of makes neither a panic nor bytes that can't be read.
+func TestChangingWhileEncoded(t *testing.T) {
+	type fields struct {
+		A    meddler
+		B, C int `msgpack:",omitempty"`
+	}
+	grown, shrunk := &fields{}, &fields{B: 1, C: 1}
+	list := &struct{ List []meddler }{make([]meddler, 3)}
+	m := map[string]meddler{"a": {}, "b": {}}
+	for name, test := range map[string]struct {
+		v      any
+		meddle func()
+	}{
+		"a field more":     {grown, func() { grown.B = 1 }},
+		"fields less":      {shrunk, func() { shrunk.B, shrunk.C = 0, 0 }},
+		"elements less":    {list, func() { list.List = list.List[:1] }},
+		"pairs less":       {m, func() { clear(m) }},
+		"in a list of any": {[]any{grown}, func() { grown.B = 1 - grown.B; grown.C = 1 }},
+	} {
+		meddle = test.meddle
+		if b, err := Append(nil, test.v, 1); err == nil || !strings.HasSuffix(err.Error(), string(changing)) {
+			t.Errorf("%s: got %x, %v, want an error that it changes", name, b, err)
+		}
+	}
+}
+
 // raw encodes itself to whatever it holds.
 type raw struct{ b []byte }
 
@@ -271,6 +305,7 @@ func TestMethodsOfTheUsers(t *testing.T) {
 		"a list of 2^32-1":       raw{unhex(t, "dd ffffffff")},
 		"integer keys":           raw{unhex(t, "81 01 01")},
 		"one key twice":          raw{unhex(t, "82 a1 61 01 a1 61 02")},
+		"too large":              raw{append([]byte{0xdb, 0, 4, 0, 0}, make([]byte, maxSelf)...)},
 		"too deep":               raw{nested(33, false)},
 		"too deep where it lies": []raw{{nested(32, false)}},
 	} {
@@ -283,6 +318,9 @@ func TestMethodsOfTheUsers(t *testing.T) {
 				t.Errorf("got %v, which doesn't wrap what the method returned", err)
 			}
 		})
+	}
+	if b := mustAppend(t, raw{append([]byte{0xdb, 0, 3, 0xff, 0xfb}, make([]byte, maxSelf-5)...)}); len(b) != maxSelf {
+		t.Errorf("as large as it may be: got %d bytes", len(b))
 	}
 	if b := mustAppend(t, []raw{{nested(31, false)}}); len(b) != 33 {
 		t.Errorf("31 levels in a list: got %x", b)

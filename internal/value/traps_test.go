@@ -117,6 +117,15 @@ type ownMap map[string]any
 func (m ownMap) EncodeMsgpack(e *msgpack.Encoder) error        { return e.EncodeMapSorted(m) }
 func (m *ownMap) DecodeMsgpack(d *msgpack.Decoder) (err error) { *m, err = d.DecodeMap(); return err }
 
+// Types with a method for decoding only.
+type (
+	readerMap  map[string]any
+	readerNode struct{ Next, Other *readerNode }
+)
+
+func (*readerMap) UnmarshalText([]byte) error    { return nil }
+func (*readerNode) UnmarshalBinary([]byte) error { return nil }
+
 // msgpack/v5: encoding a cyclic map is a stack overflow beyond recover. So is a type that embeds or points to itself.
 func TestTrapCycles(t *testing.T) {
 	type node struct {
@@ -140,9 +149,21 @@ func TestTrapCycles(t *testing.T) {
 	anything = &anything
 	typed := link{}
 	typed["self"] = typed
+	coded := ownMap{}
+	coded["self"] = coded
+	reader := readerMap{}
+	reader["self"] = reader
+	readers := &readerNode{}
+	readers.Next = readers
+	fork := &readerNode{}
+	for range 30 {
+		fork = &readerNode{fork, fork}
+	}
 	for name, v := range map[string]any{
 		"map": m, "list": list, "pointer in a struct": loop, "map in a struct": struct{ M map[string]any }{m},
-		"list of its own type": named, "pointer": p, "interface": anything, "typed map": typed,
+		"map that encodes itself": coded, "map that decodes itself": reader, "struct that decodes itself": readers,
+		"struct that decodes itself, shared 2^30 times": fork,
+		"list of its own type":                          named, "pointer": p, "interface": anything, "typed map": typed,
 		"embedded": EmbedsItself{}, "embedded in a list": []EmbedsItself{{}}, "embedded by way of another": EmbedsOther{},
 		"pointers in a field": struct{ P endless }{}, "nil pointer": endless(nil),
 	} {

@@ -16,11 +16,12 @@ var timeType = reflect.TypeFor[time.Time]()
 
 // typeInfo is what a type alone tells about its values.
 type typeInfo struct {
-	codesSelf bool    // they have methods that encode or decode them, which msgpack/v5 calls
-	refused   reason  // why none can be stored, unless by such methods; "" if they can
-	fields    []field // of a struct, in the order in which they are written
-	readable  []field // these and their aliases, in ascending order of names
-	asList    bool    // the struct is stored as a list of its fields
+	codesSelf   bool    // they have methods that encode or decode them, which msgpack/v5 calls
+	encodesSelf bool    // they have such a method that encodes them
+	refused     reason  // why none can be stored, unless by such methods; "" if they can
+	fields      []field // of a struct, in the order in which they are written
+	readable    []field // these and their aliases, in ascending order of names
+	asList      bool    // the struct is stored as a list of its fields
 }
 
 // field is a field of a struct that is stored.
@@ -39,6 +40,7 @@ func infoOf(t reflect.Type) *typeInfo {
 		return known.(*typeInfo)
 	}
 	info := &typeInfo{codesSelf: codesSelf(t)}
+	info.encodesSelf = info.codesSelf && hasMethodsOf(t, encodingMethods[:])
 	switch kind := t.Kind(); {
 	case kind == reflect.Pointer && t.Name() != "": // such as type P *P, whose pointers never end
 		info.refused = reason(t.String() + " is a pointer type with a name of its own")
@@ -51,12 +53,20 @@ func infoOf(t reflect.Type) *typeInfo {
 	return info
 }
 
-// codingMethods are the interfaces of types that encode or decode themselves.
-var codingMethods = [...]reflect.Type{
-	reflect.TypeFor[msgpack.CustomEncoder](), reflect.TypeFor[msgpack.CustomDecoder](),
-	reflect.TypeFor[msgpack.Marshaler](), reflect.TypeFor[msgpack.Unmarshaler](),
-	reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.BinaryUnmarshaler](),
-	reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+// encodingMethods are the interfaces of types that encode themselves.
+var encodingMethods = [...]reflect.Type{
+	reflect.TypeFor[msgpack.CustomEncoder](), reflect.TypeFor[msgpack.Marshaler](),
+	reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.TextMarshaler](),
+}
+
+// decodingMethods are the interfaces of types that decode themselves.
+var decodingMethods = [...]reflect.Type{
+	reflect.TypeFor[msgpack.CustomDecoder](), reflect.TypeFor[msgpack.Unmarshaler](),
+	reflect.TypeFor[encoding.BinaryUnmarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+}
+
+func hasMethodsOf(t reflect.Type, interfaces []reflect.Type) bool {
+	return slices.ContainsFunc(interfaces, reflect.PointerTo(t).Implements)
 }
 
 // codesSelf tells whether values of type t have a coding method, be it for one way only. Pointers and interfaces don't:
@@ -64,7 +74,7 @@ var codingMethods = [...]reflect.Type{
 func codesSelf(t reflect.Type) bool {
 	kind := t.Kind()
 	return t != timeType && kind != reflect.Pointer && kind != reflect.Interface &&
-		slices.ContainsFunc(codingMethods[:], reflect.PointerTo(t).Implements)
+		(hasMethodsOf(t, encodingMethods[:]) || hasMethodsOf(t, decodingMethods[:]))
 }
 
 // examineFields sets what struct t's fields tell. It returns why they can't be stored.

@@ -78,6 +78,7 @@ func (r reason) Error() string { return "cookiesession: internal error: " + stri
 const (
 	tooDeep     reason = "it is nested too deeply, or cyclic"
 	tooMuch     reason = "it is too large, or cyclic"
+	changing    reason = "it changes while it is encoded"
 	otherType   reason = "it is of another type"
 	outOfRange  reason = "it is out of range"
 	otherLength reason = "it has another length"
