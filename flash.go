@@ -18,7 +18,6 @@ type flash struct {
 	opening  sync.Once // sets what follows, which never changes then
 	unread   values    // what was received
 	isValid  bool      // what was received opened and has time left
-	refused  bool      // something came and was refused
 	isOpened bool      // opening is done; guarded by the session's lock, as is what follows
 
 	consumed bool   // what was received has been shown

@@ -600,7 +600,7 @@ func TestErrorHandlerOfFailingHook(t *testing.T) {
 	for status, handle := range map[int]func(w http.ResponseWriter){
 		503: func(http.ResponseWriter) {},
 		200: func(w http.ResponseWriter) { w.WriteHeader(200) },
-		502: func(w http.ResponseWriter) { http.Error(w, "later", 502) },
+		502: func(w http.ResponseWriter) { http.Error(w, "later", http.StatusBadGateway) },
 	} {
 		var got error
 		for name, make := range failingHooks(t, func(c *cookiesession.Config) {

@@ -32,14 +32,10 @@ func (s *Session) Size() int {
 func (m *Manager) checkTotal(b *buffer, s *Session, saved bool, action flashAction) error {
 	cookies, total := 0, 0
 	kept := s.keptSize()
-	before := kept
-	if !s.isNew() {
-		before += s.receivedSize()
-	}
 	if saved {
 		cookies, total = m.session.count(len(b.session) + overhead - payloadStart)
 	} else {
-		total = before - kept
+		total = s.receivedSize()
 	}
 	if action == flashWrite {
 		n, size := m.flash.count(len(b.flash) + overhead - payloadStart)
@@ -51,14 +47,17 @@ func (m *Manager) checkTotal(b *buffer, s *Session, saved bool, action flashActi
 	if cookies > maxChunks {
 		limit = min(limit, m.flash.full())
 	}
-	if total <= limit || cookies <= maxChunks && total <= before {
+	if total <= limit || cookies <= maxChunks && total <= s.receivedSize()+kept {
 		return nil
 	}
 	return &SizeError{Size: total, Limit: limit, Keys: s.largest()}
 }
 
-// receivedSize returns what the session that came added to the Cookie header.
+// receivedSize returns what the session that was received added to the Cookie header, 0 if there is none or it's over.
 func (s *Session) receivedSize() int {
+	if s.isNew() {
+		return 0
+	}
 	st := s.state
 	payload := appendSession(nil, st.received(), &values{base: st.values.base, starts: st.values.starts})
 	_, size := s.manager.session.count(overhead + len(payload))

@@ -144,7 +144,7 @@ func TestOperationsCompiles(t *testing.T) {
 
 // The pattern of cookie names in OPERATIONS.md has those that a session can have, but for devices', and no others.
 func TestCookieNamePattern(t *testing.T) {
-	found := regexp.MustCompile("(?m)^\\^__Host-session.*\\$$").FindString(readFile(t, "OPERATIONS.md"))
+	found := regexp.MustCompile(`(?m)^\^__Host-session.*\$$`).FindString(readFile(t, "OPERATIONS.md"))
 	if found == "" {
 		t.Fatal("OPERATIONS.md has no pattern")
 	}
