@@ -61,9 +61,7 @@ func giveBack(r, inner *http.Request) {
 	if r.MultipartForm == nil {
 		r.MultipartForm = inner.MultipartForm
 	}
-	if inner.Pattern != "" {
-		r.Pattern = inner.Pattern
-	}
+	r.Pattern = inner.Pattern
 }
 
 // Get returns the session of a request that came through Handler. It panics if r didn't: a handler without its
