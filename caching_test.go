@@ -192,6 +192,23 @@ func TestCDNCachingGoesWithCookies(t *testing.T) {
 	}
 }
 
+// Nor does a shared cache store what answers under DevicePath.
+func TestCDNCachingOfDevicePath(t *testing.T) {
+	m := newManager(t, func(c *cookiesession.Config) { c.DeviceProof, c.DevicePath = 10*time.Minute, "/device" })
+	for _, h := range []http.Handler{m.Handler(http.NotFoundHandler()), m.DeviceHandler()} {
+		for _, method := range []string{"GET", "POST"} {
+			for i, set := range cdnSpellings {
+				rec := httptest.NewRecorder()
+				set(rec.Header(), "max-age=4711")
+				h.ServeHTTP(rec, httptest.NewRequest(method, "/device", nil))
+				if got := rec.Header(); rec.Code == 404 || got.Get("Cache-Control") != "no-store" || strings.Contains(fmt.Sprint(got), "4711") {
+					t.Errorf("%s, spelling %d: got %d, %v", method, i, rec.Code, got)
+				}
+			}
+		}
+	}
+}
+
 // On the wire too, where HTTP/2 has names in lower case.
 func TestCDNCachingOnTheWire(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, proto string) {

@@ -153,8 +153,7 @@ func (x *exchange) fail(status int, err error) {
 			delete(h, name)
 		}
 	}
-	h.Set("Cache-Control", "no-store")
-	dropCDNCaching(h)
+	forbidStoring(h)
 	x.session.manager.answerUnsaved(x.w, x.session.originalRequest(x), status, err)
 }
 

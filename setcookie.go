@@ -144,6 +144,12 @@ func dropCDNCaching(h http.Header) {
 	}
 }
 
+// forbidStoring keeps a response of the library's own out of every cache, whatever was set for the one that it replaces.
+func forbidStoring(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	dropCDNCaching(h)
+}
+
 // keepPrivate makes a response that writes cookies uncacheable for shared caches (RFC 9111, 5.2.2): private is added
 // unless private or no-store is there; public, s-maxage, and what is meant for shared caches alone go. storage is as in
 // defaultToPrivate.
