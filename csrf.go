@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
+	"io"
 	"log/slog"
 	"mime"
+	"mime/multipart"
 	"net/http"
 
 	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
@@ -146,8 +148,9 @@ func (m *Manager) refuseCSRF(w http.ResponseWriter, r *http.Request, err error) 
 type csrfFailed struct{}
 
 // CSRFError returns, in Config.CSRFFailure, why ProtectCSRF refuses r: [ErrCSRFOrigin], [ErrCSRFNoSession],
-// [ErrCSRFNoToken], [ErrCSRFToken], or a *[http.MaxBytesError] if the body is over a limit that was set for it, which
-// 413 answers best. Elsewhere it returns nil.
+// [ErrCSRFNoToken], [ErrCSRFToken], or a *[http.MaxBytesError], which 413 answers best, if the body is over a limit: one that
+// was set for it, or net/http's own for forms, 10 MB urlencoded and 1,000 parts or 42 MB of fields multipart. Elsewhere it
+// returns nil.
 func CSRFError(r *http.Request) error {
 	err, _ := r.Context().Value(csrfFailed{}).(error)
 	return err
@@ -168,17 +171,33 @@ func requestToken(r *http.Request) (token string, err error) {
 		return "", nil
 	}
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	switch {
+	case errors.As(err, &tooLarge):
 		return "", tooLarge
+	case errors.Is(err, multipart.ErrMessageTooLarge):
+		return "", &http.MaxBytesError{Limit: maxFormMemory + maxFormFields}
+	case err != nil && err.Error() == formTooLarge:
+		return "", &http.MaxBytesError{Limit: maxFormFields}
 	}
 	return r.PostForm.Get(CSRFField), nil
 }
 
-const maxFormMemory = 32 << 20 // as net/http's own PostFormValue has it
+const (
+	maxFormMemory = 32 << 20               // as net/http's own PostFormValue has it
+	maxFormFields = 10 << 20               // net/http's limit where nobody has set one; multipart, what fields may have beside maxFormMemory
+	formTooLarge  = "http: POST too large" // its error, which has no name
+)
 
-// parseForm parses an urlencoded body whatever the method, though somebody has parsed the form without it: net/http reads
-// the body for POST, PUT and PATCH only.
+// parseForm parses an urlencoded body whatever the method, though somebody may have parsed the form without it: net/http
+// reads the body for POST, PUT and PATCH only.
 func parseForm(r *http.Request) error {
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		if r.PostForm != nil {
+			return errorOfRest(r)
+		}
+		return r.ParseForm()
+	}
 	post := *r
 	if len(r.PostForm) == 0 {
 		post.Method, post.Form, post.PostForm = http.MethodPost, nil, nil
@@ -186,4 +205,20 @@ func parseForm(r *http.Request) error {
 	err := post.ParseForm()
 	r.Form, r.PostForm = post.Form, post.PostForm
 	return err
+}
+
+// errorOfRest returns why somebody who parsed r's form before got nothing, if there is more of the body than they could
+// read. Its rest must not be taken for the whole.
+func errorOfRest(r *http.Request) error {
+	if len(r.PostForm) > 0 || r.Body == nil {
+		return nil
+	}
+	switch _, err := io.ReadFull(r.Body, make([]byte, 1)); err {
+	case nil:
+		return errors.New(formTooLarge)
+	case io.EOF:
+		return nil
+	default:
+		return err
+	}
 }

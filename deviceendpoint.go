@@ -59,7 +59,7 @@ type deviceRequest struct {
 // cookies but the device's: it is no visit.
 func (m *Manager) serveDevice(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
+	forbidStoring(h)
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	if r.Method != http.MethodPost {
 		h.Set("Allow", http.MethodPost)
@@ -316,7 +316,7 @@ func (m *Manager) standsIn(w http.ResponseWriter, s *Session) bool {
 		}
 		w.Header().Set("Retry-After", "3")
 		w.Header().Set("Refresh", "3")
-		w.Header().Set("Cache-Control", "no-store")
+		forbidStoring(w.Header())
 		answerText(w, http.StatusServiceUnavailable, "This browser could not renew its session. It tries again in a moment.")
 		return true
 	}
@@ -324,7 +324,7 @@ func (m *Manager) standsIn(w http.ResponseWriter, s *Session) bool {
 		return false
 	}
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
+	forbidStoring(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", onceMorePolicy)
 	h.Set("Refresh", "1")

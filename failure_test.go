@@ -1,11 +1,13 @@
 package cookiesession_test
 
 import (
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -350,5 +352,123 @@ func TestDestroyOutlivesFailureOfFlash(t *testing.T) {
 	want := "-__Host-session " + cookieName + endedSuffix(t, id)
 	if got := cookieNames(h); got != want {
 		t.Errorf("got cookies %q, want %q", got, want)
+	}
+}
+
+// An error page has what was set outside Handler of the body's description, as it was there, and nothing of what was set
+// inside, not even in the place of the former.
+func TestErrorPageHasWhatWasSetOutside(t *testing.T) {
+	for _, name := range []string{
+		"Accept-Ranges", "Cache-Control", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
+		"Content-Length", "Content-Location", "Content-Range", "Content-Type", "Etag", "Expires", "Last-Modified", "Location",
+		"Refresh", "Repr-Digest", "Trailer",
+	} {
+		for _, test := range []struct {
+			name            string
+			outside, inside func(h http.Header)
+			want            []string
+		}{
+			{"nowhere", func(http.Header) {}, func(http.Header) {}, nil},
+			{"inside", func(http.Header) {}, func(h http.Header) { h.Set(name, "inside") }, nil},
+			{"outside", func(h http.Header) { h.Set(name, "outside") }, func(http.Header) {}, []string{"outside"}},
+			{"outside twice", func(h http.Header) { h[name] = []string{"outside", "more"} }, func(http.Header) {}, []string{"outside", "more"}},
+			{"outside, then inside", func(h http.Header) { h.Set(name, "outside") }, func(h http.Header) { h.Set(name, "inside") }, []string{"outside"}},
+			{"outside, more inside", func(h http.Header) { h.Set(name, "outside") }, func(h http.Header) { h.Add(name, "inside") }, []string{"outside"}},
+			{"outside, changed in place", func(h http.Header) { h.Set(name, "outside") }, func(h http.Header) { h[name][0] = "inside" }, []string{"outside"}},
+			{"outside, removed inside", func(h http.Header) { h.Set(name, "outside") }, func(h http.Header) { h.Del(name) }, []string{"outside"}},
+		} {
+			want := test.want
+			if name == "Cache-Control" {
+				want = []string{"no-store"}
+			}
+			m := newManager(t, func(c *cookiesession.Config) {
+				c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
+					if got := w.Header()[name]; !slices.Equal(got, want) {
+						t.Errorf("%s, set %s: ErrorHandler finds %q, want %q", name, test.name, got, want)
+					}
+				}
+			})
+			for _, wrapped := range []http.Handler{
+				m.Handler(failing(m, test.inside)),
+				m.Handler(m.Handler(failing(m, test.inside))),
+			} {
+				rec := httptest.NewRecorder()
+				test.outside(rec.Header())
+				rec.Header().Set("X-Frame-Options", "DENY")
+				wrapped.ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
+				if rec.Code != 500 || rec.Header().Get("X-Frame-Options") != "DENY" {
+					t.Errorf("%s, set %s: got %d, %v", name, test.name, rec.Code, rec.Header())
+				}
+			}
+		}
+	}
+}
+
+// failing changes the header and has a session that can't be saved.
+func failing(m *cookiesession.Manager, change func(h http.Header)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		change(w.Header())
+		m.Get(r).Put("new", tooLarge)
+		io.WriteString(w, "body")
+	})
+}
+
+// compressAtOnce is a compressor that says so in the header before anything is written, as many do.
+func compressAtOnce(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Set("Etag", `"compressed"`)
+		gz := gzip.NewWriter(w)
+		next.ServeHTTP(&gzipWriter{ResponseWriter: w, gz: gz, started: true}, r)
+		gz.Close()
+	})
+}
+
+// What a browser gets of an error page behind a compressor can be read: compressed, and said to be, where the compressor
+// is outside; neither where it's inside.
+func TestErrorPageBehindCompressor(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		chain    func(m *web, app http.Handler) http.Handler
+		encoding string
+		etag     string
+	}{
+		{"outside", func(m *web, app http.Handler) http.Handler { return compressAtOnce(m.Handler(app)) }, "gzip", `"compressed"`},
+		{"inside", func(m *web, app http.Handler) http.Handler { return m.Handler(compressAtOnce(app)) }, "", ""},
+		{"none", func(m *web, app http.Handler) http.Handler { return m.Handler(app) }, "", ""},
+	} {
+		for _, own := range []string{"", "br"} { // of the handler, which serves a file that is compressed already
+			t.Run(test.name+"/own="+own, func(t *testing.T) {
+				onEachProtocol(t, func(t *testing.T, proto string) {
+					m := newWeb(t, nil)
+					v := m.serve(t, proto, test.chain(m, failing(m.Manager, func(h http.Header) {
+						if own != "" {
+							h.Set("Content-Encoding", own)
+						}
+						h.Set("Content-Length", "4")
+						h.Set("Content-Digest", "sha-256=:x:")
+					})))
+					a := v.get()
+					body := a.body
+					if a.Header.Get("Content-Encoding") == "gzip" {
+						gz, err := gzip.NewReader(strings.NewReader(body))
+						if err != nil {
+							t.Fatal(err)
+						}
+						plain, err := io.ReadAll(gz)
+						if err != nil {
+							t.Error(err)
+						}
+						body = string(plain)
+					}
+					if a.StatusCode != 500 || body != "Internal Server Error\n" {
+						t.Errorf("got %d %q, want an error page", a.StatusCode, body)
+					}
+					if h := a.Header; h.Get("Content-Encoding") != test.encoding || h.Get("Etag") != test.etag || h.Get("Content-Digest") != "" {
+						t.Errorf("got header %v, want Content-Encoding %q, Etag %q", h, test.encoding, test.etag)
+					}
+				})
+			})
+		}
 	}
 }

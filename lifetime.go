@@ -147,8 +147,14 @@ func (s *Session) expireIn(method string, d time.Duration) bool {
 func (s *Session) Persist(on bool) {
 	s.lock()
 	defer s.unlock()
+	if on && s.state.data.mode == modeRemembered {
+		if sp := s.special(); !sp.asked { // of an earlier request, which Regenerate takes back
+			sp.mode, sp.asked = modePersistent, true
+		}
+		return
+	}
 	switch {
-	case on && s.state.data.mode == modeRemembered || !s.mayChange(""):
+	case !s.mayChange(""):
 	case on:
 		s.setMode(modePersistent)
 	default:

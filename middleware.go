@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -42,7 +43,7 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		x, wrapped := newExchange(w)
 		x.Context = r.Context()
 		x.w = w
-		x.setOutside = entityHeadersIn(w.Header())
+		x.outside = entityHeadersIn(w.Header())
 		x.session.bind(m, r)
 		if m.config.DeviceProof > 0 && m.standsIn(w, &x.session) {
 			return
@@ -60,9 +61,7 @@ func giveBack(r, inner *http.Request) {
 	if r.MultipartForm == nil {
 		r.MultipartForm = inner.MultipartForm
 	}
-	if inner.Pattern != "" {
-		r.Pattern = inner.Pattern
-	}
+	r.Pattern = inner.Pattern
 }
 
 // Get returns the session of a request that came through Handler. It panics if r didn't: a handler without its
@@ -97,8 +96,8 @@ type exchange struct {
 	context.Context // the request's
 	session         Session
 	w               http.ResponseWriter
-	setOutside      uint32 // bit i if entityHeaders[i] was there before the handler ran
-	failed          bool   // the commit failed: an error page has been sent instead
+	outside         http.Header // what there was of entityHeaders before the handler ran
+	failed          bool        // the commit failed: an error page has been sent instead
 }
 
 // Value makes the exchange the context of its request.
@@ -147,12 +146,14 @@ func (x *exchange) save() (status int, err error) {
 func (x *exchange) fail(status int, err error) {
 	x.failed = true
 	h := x.w.Header()
-	for i, name := range entityHeaders {
-		if x.setOutside>>i&1 == 0 {
+	for _, name := range entityHeaders {
+		if was := x.outside[name]; was != nil {
+			h[name] = was
+		} else {
 			delete(h, name)
 		}
 	}
-	h.Set("Cache-Control", "no-store")
+	forbidStoring(h)
 	x.session.manager.answerUnsaved(x.w, x.session.originalRequest(x), status, err)
 }
 
@@ -171,20 +172,23 @@ func (m *Manager) answerUnsaved(w http.ResponseWriter, r *http.Request, status i
 }
 
 // entityHeaders describe the body that a handler meant to send, or lead elsewhere; they would lie about an error page.
-// What was set outside Handler stays: there it may be a compressor's, which will treat the error page likewise.
+// What was set outside Handler is as it was there: it may be a compressor's, which will treat the error page likewise.
 var entityHeaders = [...]string{
 	"Accept-Ranges", "Cache-Control", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
 	"Content-Length", "Content-Location", "Content-Range", "Content-Type", "Etag", "Expires", "Last-Modified", "Location",
 	"Refresh", "Repr-Digest", "Trailer",
 }
 
-func entityHeadersIn(h http.Header) (present uint32) {
+func entityHeadersIn(h http.Header) (present http.Header) {
 	if len(h) == 0 {
-		return 0
+		return nil
 	}
-	for i, name := range entityHeaders {
-		if h[name] != nil {
-			present |= 1 << i
+	for _, name := range entityHeaders {
+		if values := h[name]; values != nil {
+			if present == nil {
+				present = make(http.Header)
+			}
+			present[name] = slices.Clone(values)
 		}
 	}
 	return present

@@ -130,15 +130,31 @@ func defaultToPrivate(h http.Header, storage *[1]string) {
 }
 
 // cdnCaching are header fields that a shared cache puts above Cache-Control (RFC 9213; Surrogate-Control is its forerunner).
-var cdnCaching = []string{"Cdn-Cache-Control", "Cloudflare-Cdn-Cache-Control", "Surrogate-Control"}
+var cdnCaching = [...]string{"Cdn-Cache-Control", "Cloudflare-Cdn-Cache-Control", "Surrogate-Control"}
+
+// dropCDNCaching removes them in any spelling: who puts "CDN-Cache-Control" into the map, as RFC 9213 writes it, has it sent
+// like that.
+func dropCDNCaching(h http.Header) {
+	for name := range h {
+		for _, cdn := range cdnCaching {
+			if strings.EqualFold(name, cdn) {
+				delete(h, name)
+			}
+		}
+	}
+}
+
+// forbidStoring keeps a response of the library's own out of every cache, whatever was set for the one that it replaces.
+func forbidStoring(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	dropCDNCaching(h)
+}
 
 // keepPrivate makes a response that writes cookies uncacheable for shared caches (RFC 9111, 5.2.2): private is added
 // unless private or no-store is there; public, s-maxage, and what is meant for shared caches alone go. storage is as in
 // defaultToPrivate.
 func keepPrivate(h http.Header, storage *[1]string) {
-	for _, name := range cdnCaching {
-		delete(h, name)
-	}
+	dropCDNCaching(h)
 	old := h["Cache-Control"]
 	if len(old) == 0 {
 		defaultToPrivate(h, storage)

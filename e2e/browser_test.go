@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -25,7 +26,8 @@ func certificate(t *testing.T) string {
 	}
 	now := time.Now()
 	template := x509.Certificate{
-		SerialNumber: big.NewInt(now.UnixNano()), // Firefox refuses a second certificate with the number of another
+		SerialNumber: big.NewInt(now.UnixNano()),         // Firefox refuses a second certificate with the number of another
+		Subject:      pkix.Name{CommonName: "localhost"}, // Java refuses an issuer without a name
 		DNSNames:     []string{"localhost"},
 		NotBefore:    now.Add(-time.Hour),
 		NotAfter:     now.Add(24 * time.Hour),

@@ -28,6 +28,8 @@ done <<'END'
 /usr/bin/caddy caddy
 /usr/lib/apache2/modules/mod_security2.so libapache2-mod-security2
 /usr/share/modsecurity-crs/rules modsecurity-crs
+/usr/bin/javac default-jdk-headless
+/usr/share/java/okhttp.jar libokhttp-java
 END
 command -v node >/dev/null || need+=(nodejs)
 command -v npm >/dev/null || need+=(npm)
@@ -100,7 +102,8 @@ firefox-esr --version
 /usr/sbin/apache2 -v | sed -n 1p
 /usr/sbin/varnishd -V 2>&1 | sed -n 1p
 caddy version
-dpkg-query -W libapache2-mod-security2 modsecurity-crs
+dpkg-query -W libapache2-mod-security2 modsecurity-crs libokhttp-java
+javac -version
 
 say "vet"
 go vet ./...
