@@ -19,6 +19,7 @@ func (a *app) back(w http.ResponseWriter, r *http.Request, n notice) {
 	s := a.sessions.Get(r)
 	if size := s.Size(); size <= a.maxSize && size+n.room() > a.maxSize {
 		p := problemPage{page: a.page("Done"), Back: "/#" + n.Card}
+		p.User = user.Get(s)
 		if n.Problem {
 			p.Title = "Not done"
 		}

@@ -207,7 +207,7 @@ func TestRotate(t *testing.T) {
 	v.submit("/login", "name", "Ada")
 	for n := 1; n <= maxMadeKeys+2; n++ {
 		v.submit("/rotate")
-		want := fmt.Sprintf("The session that came was sealed with key-%d ; the one that your browser holds now, with key-%d .", n, n+1)
+		want := fmt.Sprintf("Your session came sealed with key-%d and is now sealed with key-%d .", n, n+1)
 		if got := v.page.byID("keys").byClass("lead").text(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
