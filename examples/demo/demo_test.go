@@ -193,6 +193,10 @@ func TestIdleIsPutOffByReading(t *testing.T) {
 				t.Fatalf("used every 15 minutes, yet refused: %s", s["refused"])
 			}
 		}
+		v.open("/")
+		if got, want := v.page.byClass("held").text(), "__Host-session.lease last seen sealed with key-1"; !strings.Contains(got, want) {
+			t.Errorf("the page lists %q, want %q among them", got, want)
+		}
 		time.Sleep(20*time.Minute + time.Second)
 		v.open("/")
 		if got := v.page.byClass("problem").text(); !strings.Contains(got, "Idle: nobody used it") {
