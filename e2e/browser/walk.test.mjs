@@ -168,6 +168,12 @@ walk('the largest session that fits, and one byte more', async (context, t) => {
   assert.deepEqual(await sizes(context), stored);
 
   await tab.go(demo.url);
+  await tab.press('form[action="/rotate"] button');
+  assert.equal(tab.response.status(), 200);
+  assert.match(await tab.text('main'), /^Done key-\d+ seals from now on/);
+  assert.deepEqual(await sizes(context), stored);
+
+  await tab.go(demo.url);
   await tab.press('button[value=drop]');
   assert.equal((await tab.session()).filler, 0);
   assert.equal((await sizes(context)).length, 1);

@@ -13,11 +13,28 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-// back ends a POST: the browser loads the home page, which shows the notice and puts the reader there.
+// back ends a POST: the browser loads the home page, which shows the notice and puts the reader there. A session may be
+// so full that the notice finds no room beside it. What was done is done then, so the answer says so itself.
 func (a *app) back(w http.ResponseWriter, r *http.Request, n notice) {
-	flashed.Flash(a.sessions.Get(r), n)
+	s := a.sessions.Get(r)
+	if size := s.Size(); size <= a.maxSize && size+n.room() > a.maxSize {
+		p := problemPage{page: a.page("Done"), Back: "/#" + n.Card}
+		p.User = user.Get(s)
+		if n.Problem {
+			p.Title = "Not done"
+		}
+		p.Text = n.Text + " (You read this here because your session is so full that a flash message no longer fits beside it.)"
+		commit(w, http.StatusOK)
+		a.render(w, "problem", p)
+		return
+	}
+	flashed.Flash(s, n)
 	http.Redirect(w, r, "/#notice", http.StatusSeeOther)
 }
+
+// room returns at least as many bytes as the cookie of a flash message takes that is n: 4 for 3 of its parts, its field
+// names, and all that a sealed text has around it.
+func (n notice) room() int { return 4*(len(n.Card)+len(n.Text)+128)/3 + 32 }
 
 // nameFrom returns the form's name, and false if it is no name.
 func nameFrom(r *http.Request) (string, bool) {
@@ -90,6 +107,26 @@ func (a *app) logout(w http.ResponseWriter, r *http.Request) {
 	a.back(w, r, notice{Card: "login", Text: "You are logged out. The old session is refused in this browser from now on."})
 }
 
+// last says how long the session is to last.
+func (a *app) last(w http.ResponseWriter, r *http.Request) {
+	s := a.sessions.Get(r)
+	n := notice{Card: "session"}
+	switch r.PostFormValue("op") {
+	case "persist":
+		s.Persist(true)
+		n.Text = "Close the browser: the session is still there when you come back."
+	case "close":
+		s.Persist(false)
+		n.Text = "The session ends when you close the browser."
+	case "minute":
+		s.ExpireIn(time.Minute)
+		n.Text = "The session ends in a minute, even if it is used."
+	default:
+		n.Text, n.Problem = "There is no such choice.", true
+	}
+	a.back(w, r, n)
+}
+
 func (a *app) clear(w http.ResponseWriter, r *http.Request) {
 	a.sessions.Get(r).Clear()
 	a.back(w, r, notice{Card: "session", Text: "Every value is gone, and with them your login. The session and its ID go on."})
@@ -138,7 +175,7 @@ func (a *app) rotate(w http.ResponseWriter, r *http.Request) {
 		a.back(w, r, notice{Card: "keys", Text: "Not rotated: " + err.Error() + ".", Problem: true})
 		return
 	}
-	a.back(w, r, notice{Card: "keys", Text: fmt.Sprintf("%s seals from now on. This page came with cookies under the older key, and they opened.", label)})
+	a.back(w, r, notice{Card: "keys", Text: fmt.Sprintf("%s seals from now on. Your cookies came under an older key, and they opened.", label)})
 }
 
 // endAll refuses every session that exists, then waits until new ones count as new: creation times are whole seconds.

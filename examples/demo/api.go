@@ -15,7 +15,8 @@ func (a *app) apiSession(w http.ResponseWriter, r *http.Request) {
 		Label string `json:"label"`
 		State string `json:"state"`
 	}
-	s, openedBy := a.open(r)
+	s := a.sessions.Get(r)
+	cookies, _ := a.held(r, nil)
 	answer := struct {
 		Server   string       `json:"server"`
 		ID       string       `json:"id"` // "" without a session
@@ -35,7 +36,7 @@ func (a *app) apiSession(w http.ResponseWriter, r *http.Request) {
 	}{
 		Server: a.server, Views: visited.Get(s).Views, User: user.Get(s), Name: nickname.Get(s), N: counter.Get(s),
 		Filler: len(filler.Get(s)), Expires: s.ExpiresAt().UTC(), Size: s.Size(), MaxSize: a.maxSize,
-		OpenedBy: openedBy, Ring: a.keys.Fingerprint(), Cookies: a.held(r, nil),
+		OpenedBy: a.openedBy(r), Ring: a.keys.Fingerprint(), Cookies: cookies,
 	}
 	if !s.IsNew() {
 		answer.ID = s.ID()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -62,6 +63,7 @@ func TestHeaders(t *testing.T) {
 		{"/static/style.css", "text/css; charset=utf-8", false},
 		{"/static/countdown.js", "text/javascript; charset=utf-8", false},
 		{"/static/icon.svg", "image/svg+xml", false},
+		{"/favicon.ico", "image/svg+xml", false},
 		{"/healthz", "text/plain; charset=utf-8", false},
 	} {
 		resp := newVisitor(t, v.site).do(v.request(http.MethodGet, test.path, nil))
@@ -83,7 +85,7 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("GET %s: sets cookies: %t, want %t", test.path, got, test.session)
 		}
 	}
-	if resp := v.do(v.request(http.MethodGet, "/favicon.ico", nil)); resp.StatusCode != http.StatusNotFound || len(resp.Cookies()) > 0 {
+	if resp := v.do(v.request(http.MethodGet, "/nowhere", nil)); resp.StatusCode != http.StatusNotFound || len(resp.Cookies()) > 0 {
 		t.Errorf("a page that is not there: status %d, %d cookies", resp.StatusCode, len(resp.Cookies()))
 	}
 }
@@ -161,6 +163,11 @@ func TestRun(t *testing.T) {
 }
 
 func TestRunRefuses(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
 	for name, test := range map[string]struct {
 		args []string
 		env  string
@@ -169,12 +176,13 @@ func TestRunRefuses(t *testing.T) {
 		"a missing key file": {[]string{"-keys", "/nowhere/keys.json"}, "", "keys new -file /nowhere/keys.json"},
 		"poor keys":          {nil, "secret", "COOKIESESSION_KEYS"},
 		"an idle time that is longer than the lifetime": {[]string{"-idle", "25h"}, "", "IdleTimeout"},
-		"arguments":               {[]string{"extra"}, "", `unexpected argument "extra"`},
-		"an address that is none": {[]string{"-addr", "nowhere"}, "", "missing port"},
+		"arguments":                {[]string{"extra"}, "", `unexpected argument "extra"`},
+		"an address that is taken": {[]string{"-addr", taken.Addr().String()}, "", taken.Addr().String() + " is taken"},
+		"an address that is none":  {[]string{"-addr", "nowhere"}, "", "missing port"},
 	} {
 		err := run(t.Context(), test.args, test.env, io.Discard, io.Discard)
-		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: got error %v, want one about %s", name, err, test.want)
+		if err == nil || strings.Count(err.Error(), test.want) != 1 {
+			t.Errorf("%s: got error %v, want one that says once: %s", name, err, test.want)
 		}
 	}
 }

@@ -58,9 +58,10 @@ type options struct {
 
 type app struct {
 	options
-	sessions *cookiesession.Manager
-	pages    map[string]*template.Template
-	snippets []snippet
+	sessions  *cookiesession.Manager
+	inspector *cookiesession.Manager
+	pages     map[string]*template.Template
+	snippets  []snippet
 }
 
 func newApp(o options) (*app, error) {
@@ -80,7 +81,7 @@ func newApp(o options) (*app, error) {
 		return nil, err
 	}
 	a.snippets = findSnippets(string(source))
-	a.sessions, err = cookiesession.New(cookiesession.Config{
+	config := cookiesession.Config{
 		Keys:         o.keys.Keyring,
 		Scope:        "demo",
 		Insecure:     o.insecure,
@@ -90,7 +91,11 @@ func newApp(o options) (*app, error) {
 		ErrorHandler: a.notSaved,
 		CSRFFailure:  http.HandlerFunc(a.forbidden),
 		Logger:       o.log,
-	})
+	}
+	if a.sessions, err = cookiesession.New(config); err != nil {
+		return nil, err
+	}
+	a.inspector, err = cookiesession.New(config)
 	return a, err
 }
 
@@ -105,6 +110,7 @@ func (a *app) handler() http.Handler {
 	pages.HandleFunc("POST /cart", a.changeCart)
 	pages.HandleFunc("POST /login", a.login)
 	pages.HandleFunc("POST /logout", a.logout)
+	pages.HandleFunc("POST /last", a.last)
 	pages.HandleFunc("POST /clear", a.clear)
 	pages.HandleFunc("POST /fill", a.fill)
 	pages.HandleFunc("POST /rotate", a.rotate)
@@ -123,6 +129,7 @@ func (a *app) handler() http.Handler {
 	site.Handle("/", a.sessions.Handler(a.sessions.ProtectCSRF(pages)))
 	site.Handle("/api/", a.sessions.Handler(http.NewCrossOriginProtection().Handler(api)))
 	site.Handle("GET /static/", http.StripPrefix("/static", cached(http.FileServerFS(static))))
+	site.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, static, "icon.svg") })
 	site.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	return http.MaxBytesHandler(a.withHeaders(site), maxBody)
 }
@@ -162,7 +169,7 @@ func (a *app) notSaved(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	p := problemPage{page: a.page("The session was not saved"), Back: "/#cookies"}
 	status := http.StatusInternalServerError
-	p.Text = "What this request changed is lost. The session is as it was before."
+	p.Text = "What this request changed in the session is lost. Your browser keeps the cookies from before."
 	if tooLarge {
 		status = http.StatusRequestEntityTooLarge
 		p.Title = "Too large, nothing was lost"
@@ -174,12 +181,25 @@ func (a *app) notSaved(w http.ResponseWriter, r *http.Request, err error) {
 	a.render(w, "problem", p)
 }
 
-func (a *app) forbidden(w http.ResponseWriter, _ *http.Request) {
-	commit(w, http.StatusForbidden)
-	a.render(w, "problem", problemPage{
-		page: a.page("This form could not be trusted"),
-		Text: "Its token does not belong to your session. Perhaps the session has ended or was renewed since the page was " +
-			"loaded; perhaps another site sent the form. Nothing was changed. Go back, and try once more.",
-		Back: "/",
-	})
+func (a *app) forbidden(w http.ResponseWriter, r *http.Request) {
+	p := problemPage{page: a.page("This form could not be trusted"), Back: "/"}
+	status := http.StatusForbidden
+	var tooLarge *http.MaxBytesError
+	switch err := cookiesession.CSRFError(r); {
+	case errors.As(err, &tooLarge):
+		p.Title, status = "This form is too large", http.StatusRequestEntityTooLarge
+		p.Text = "It has more than " + comma(int(tooLarge.Limit)) + " bytes."
+	case errors.Is(err, cookiesession.ErrCSRFOrigin):
+		p.Text = "Another site sent it."
+	case errors.Is(err, cookiesession.ErrCSRFNoSession) && len(r.Cookies()) == 0:
+		p.Text = "Your browser sent no cookie with it. Perhaps it keeps none for this site: over plain HTTP, Safari keeps no " +
+			"cookie that is marked Secure, on localhost either; start the demo with -insecure for it."
+	case errors.Is(err, cookiesession.ErrCSRFNoSession):
+		p.Text = "The session for which its page was made has ended."
+	default:
+		p.Text = "Its token is not your session’s, which was perhaps renewed since the page was loaded."
+	}
+	p.Text += " Nothing was changed. Go back, and try once more."
+	commit(w, status)
+	a.render(w, "problem", p)
 }

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/seed-50e21e88/cookiesession"
+	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
 // A heldCookie is one of the session's cookies in the visitor's browser.
@@ -12,11 +15,23 @@ type heldCookie struct {
 	Name  string `json:"name"`
 	Bytes int    `json:"bytes"` // of name and value: browsers keep at most 4,096
 	Kind  string `json:"kind"`
+	Key   string `json:"key"` // label of the key that sealed it, or ""
 }
 
-// held returns the session's cookies as the browser holds them once it has received the response header h. The request
-// must be as it came.
-func (a *app) held(r *http.Request, h http.Header) []heldCookie {
+// kinds says what the kinds of cookies are to a visitor, and which purpose Inspect knows them by.
+var kinds = [cookiename.Kinds]struct{ words, purpose string }{
+	cookiename.Session: {"session", "session"},
+	cookiename.Flash:   {"flash message", "flash"},
+	cookiename.Lease:   {"last seen", "lease"},
+	cookiename.Ended:   {"ended session", ""},
+	cookiename.Here:    {"hint of a session", ""},
+	cookiename.Device:  {"device", ""},
+	cookiename.Proof:   {"proof of the device", ""},
+}
+
+// held returns the session's cookies as the browser holds them once it has received the response header h, and what the
+// text of the session among them is. The request must be as it came.
+func (a *app) held(r *http.Request, h http.Header) (list []heldCookie, session cookiesession.Inspection) {
 	values := map[string]string{}
 	for _, c := range r.Cookies() {
 		values[c.Name] = c.Value
@@ -28,32 +43,41 @@ func (a *app) held(r *http.Request, h http.Header) []heldCookie {
 			values[c.Name] = c.Value
 		}
 	}
-	list := []heldCookie{}
+	header := []string{}
 	for name, value := range values {
-		if kind := a.kind(name); kind != "" {
-			list = append(list, heldCookie{name, len(name) + len(value), kind})
+		header = append(header, name+"="+value)
+	}
+	opened := a.inspect(strings.Join(header, "; "))
+	list = []heldCookie{}
+	for name, value := range values {
+		session, suffix := cookiename.Split(name)
+		kind, part, _ := cookiename.Parse(suffix)
+		if session != a.sessions.CookieName() || kind == cookiename.Other {
+			continue
 		}
+		c := heldCookie{name, len(name) + len(value), kinds[kind].words, opened[kinds[kind].purpose].KeyLabel}
+		if part > 0 {
+			c.Kind += ", continued"
+		}
+		list = append(list, c)
 	}
 	slices.SortFunc(list, func(a, b heldCookie) int { return cmp.Compare(a.Name, b.Name) })
-	return list
+	return list, opened["session"]
 }
 
-// kind says what a cookie is to the session, "" if it is none of the session's.
-func (a *app) kind(name string) string {
-	rest, ours := strings.CutPrefix(name, a.sessions.CookieName())
-	if !ours || rest != "" && rest[0] != '.' {
-		return ""
+// inspect says by purpose what the cookies in a Cookie header are that open. It looks through a Manager of its own, so
+// that looking doesn't count among what sessions opened.
+func (a *app) inspect(header string) map[string]cookiesession.Inspection {
+	opened := map[string]cookiesession.Inspection{}
+	for _, found := range a.inspector.Inspect(header) {
+		if found.Reason == 0 {
+			opened[found.Purpose] = found
+		}
 	}
-	switch {
-	case rest == "":
-		return "session"
-	case strings.HasPrefix(rest, ".flash"):
-		return "flash message"
-	case strings.HasPrefix(rest, ".lease"):
-		return "last seen"
-	case strings.HasPrefix(rest, ".ended."):
-		return "ended session"
-	default:
-		return "session, continued"
-	}
+	return opened
+}
+
+// openedBy returns the label of the key that opens the session which r brought, "" if none does.
+func (a *app) openedBy(r *http.Request) string {
+	return a.inspect(strings.Join(r.Header["Cookie"], "; "))["session"].KeyLabel
 }

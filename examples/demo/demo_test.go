@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -138,6 +139,50 @@ func TestRemember(t *testing.T) {
 	})
 }
 
+func TestHowLongItLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newSite(t, nil))
+		v.open("/")
+		facts := func() (list []string) {
+			for _, line := range v.page.byID("session").byClass("facts").all(func(e *element) bool { return e.name == "div" }) {
+				list = append(list, line.text())
+			}
+			return list[3:]
+		}
+		for _, step := range []struct {
+			op      string
+			want    []string
+			restart bool // the session outlives the browser
+		}{
+			{"persist", []string{"Ends in 1 d 2 Jan 2000, 00:00:00 UTC", "Idle in 20 min 1 Jan 2000, 00:20:00 UTC", "When the browser closes it stays"}, true},
+			{"close", []string{"Ends in 1 d 2 Jan 2000, 00:00:00 UTC", "Idle in 20 min 1 Jan 2000, 00:20:00 UTC", "When the browser closes it ends"}, false},
+			{"minute", []string{"Ends in 1 min 1 Jan 2000, 00:01:00 UTC", "Idle in 20 min 1 Jan 2000, 00:20:00 UTC", "When the browser closes it ends"}, false},
+		} {
+			v.submit("/last", "op", step.op)
+			if got := facts(); !slices.Equal(got, step.want) {
+				t.Errorf("%s: the page says %q, want %q", step.op, got, step.want)
+			}
+			jar := v.jar.Clone()
+			v.jar.Restart()
+			if got := v.session()["id"] != ""; got != step.restart {
+				t.Errorf("%s: outlives the browser: %t, want %t", step.op, got, step.restart)
+			}
+			v.jar = jar
+		}
+		time.Sleep(time.Minute)
+		if got := v.session()["refused"]; got != "expired" {
+			t.Errorf("after a minute: refused %q, want expired", got)
+		}
+
+		v.open("/")
+		v.submit("/login", "name", "Ada", "remember", "yes")
+		want := []string{"Ends in 30 d 31 Jan 2000, 00:01:00 UTC", "Idle at no time: it never idles out", "When the browser closes it stays: remembered"}
+		if got := facts(); !slices.Equal(got, want) {
+			t.Errorf("remembered: the page says %q, want %q", got, want)
+		}
+	})
+}
+
 func TestIdleIsPutOffByReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVisitor(t, newSite(t, nil))
@@ -147,6 +192,10 @@ func TestIdleIsPutOffByReading(t *testing.T) {
 			if s := v.session(); s["refused"] != "" {
 				t.Fatalf("used every 15 minutes, yet refused: %s", s["refused"])
 			}
+		}
+		v.open("/")
+		if got, want := v.page.byClass("held").text(), "__Host-session.lease last seen sealed with key-1"; !strings.Contains(got, want) {
+			t.Errorf("the page lists %q, want %q among them", got, want)
 		}
 		time.Sleep(20*time.Minute + time.Second)
 		v.open("/")
@@ -162,15 +211,19 @@ func TestRotate(t *testing.T) {
 	v.submit("/login", "name", "Ada")
 	for n := 1; n <= maxMadeKeys+2; n++ {
 		v.submit("/rotate")
-		want := fmt.Sprintf("What came was opened with key-%d ; what this page set is sealed with key-%d .", n, n+1)
+		want := fmt.Sprintf("Your session came sealed with key-%d and is now sealed with key-%d .", n, n+1)
 		if got := v.page.byID("keys").byClass("lead").text(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	if s := v.session(); s["user"] != "Ada" || s["views"] != float64(maxMadeKeys+4) {
+	s := v.session()
+	if got, want := s["opened_by"], fmt.Sprintf("key-%d", maxMadeKeys+3); got != want {
+		t.Errorf("opened by %v, want %s", got, want)
+	}
+	if s["user"] != "Ada" || s["views"] != float64(maxMadeKeys+4) {
 		t.Errorf("after rotating: user %q, %v views", s["user"], s["views"])
 	}
-	if got := len(v.session()["keys"].([]any)); got != maxMadeKeys {
+	if got := len(s["keys"].([]any)); got != maxMadeKeys {
 		t.Errorf("got %d keys, want at most %d", got, maxMadeKeys)
 	}
 }
@@ -278,6 +331,39 @@ func TestCSRF(t *testing.T) {
 	}
 	if got := v.session()["name"]; got != "Eve" {
 		t.Errorf("our own form: name %q", got)
+	}
+}
+
+// A visitor whose form is refused is told why.
+func TestForbidden(t *testing.T) {
+	site := newSite(t, nil)
+	ended := newVisitor(t, site)
+	ended.open("/")
+	keyless := newVisitor(t, newSite(t, nil))
+	keyless.open("/")
+	keyless.site = site
+	for _, test := range []struct {
+		name      string
+		v         *visitor
+		site      string
+		form      int // bytes
+		status    int
+		wantWords string
+	}{
+		{"from another site", ended, "cross-site", 10, http.StatusForbidden, "Another site sent it."},
+		{"no cookie", newVisitor(t, site), "same-origin", 10, http.StatusForbidden, "Safari"},
+		{"a session that has ended", keyless, "same-origin", 10, http.StatusForbidden, "has ended"},
+		{"a wrong token", ended, "same-origin", 10, http.StatusForbidden, "not your session’s"},
+		{"a large form", ended, "same-origin", maxBody, http.StatusRequestEntityTooLarge, "more than 65,536 bytes"},
+	} {
+		r := test.v.request(http.MethodPost, "/name", url.Values{
+			cookiesession.CSRFField: {strings.Repeat("A", 33)}, "name": {strings.Repeat("x", test.form)},
+		})
+		r.Header.Set("Sec-Fetch-Site", test.site)
+		resp := test.v.do(r)
+		if got := parsePage(t, resp.Body).find(func(e *element) bool { return e.name == "main" }).text(); resp.StatusCode != test.status || !strings.Contains(got, test.wantWords) {
+			t.Errorf("%s: got status %d, %q; want %d, %q", test.name, resp.StatusCode, got, test.status, test.wantWords)
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ func openKeys(file, env string) (*keyring, error) {
 	case file != "":
 		ring, err := cookiesession.OpenKeyFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("%w (to make one: go run ./cmd/cookiesession keys new -file %s)", err, file)
+			return nil, err
 		}
 		return &keyring{Keyring: ring, source: keysFile}, nil
 	case env != "":
@@ -92,16 +92,6 @@ func (k *keyring) endAll(t time.Time) error {
 	}
 	k.RefuseBefore(t)
 	return nil
-}
-
-// sealing returns the label of the key that seals now.
-func (k *keyring) sealing() string {
-	for _, key := range k.Keys() {
-		if key.State == cookiesession.KeySealing {
-			return key.Label
-		}
-	}
-	return ""
 }
 
 // note says in a sentence how long sessions last on account of their keys.

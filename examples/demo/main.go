@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, keysFromEnv string, stdout, stderr 
 	keyFile := flags.String("keys", "", "share sessions through this key `file`, which is watched for changes\n(otherwise the keys in $COOKIESESSION_KEYS; otherwise new ones at every start)")
 	idle := flags.Duration("idle", 20*time.Minute, "end a session after this `time` without a request; 0 for never")
 	name := flags.String("name", "demo", "this server's `name`, on the page and in the X-Served-By header")
-	insecure := flags.Bool("insecure", false, "send cookies over plain HTTP away from localhost too")
+	insecure := flags.Bool("insecure", false, "send cookies over plain HTTP away from localhost too, and on localhost to Safari")
 	maxSize := flags.Int("max-size", defaultMaxSize, "let a session add this many `bytes` to a request's Cookie header")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -72,7 +72,9 @@ func run(ctx context.Context, args []string, keysFromEnv string, stdout, stderr 
 	defer func() { endWatch(); <-watching }()
 
 	listener, err := net.Listen("tcp", *addr)
-	if err != nil {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s is taken, perhaps by another demo; choose another address, such as -addr localhost:8090", *addr)
+	} else if err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "%s: http://%s\n%s\n", *name, visibleAddr(*addr, listener.Addr()), keys.note())

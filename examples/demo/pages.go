@@ -45,8 +45,10 @@ type homePage struct {
 	Uncounted  bool      // no room was left to count this view
 	Now        time.Time
 	Name       string
-	ExpiresIn  time.Duration
-	Idle       time.Duration // 0: the session does not idle out
+	ExpiresAt  time.Time
+	IdleAt     time.Time     // zero: the session does not idle out
+	Idle       time.Duration // after which a session does that isn't remembered; 0: none does
+	Mode       string        // what ends the session beside times: browser, persistent or remembered
 	Remembered bool
 	Refused    string // why the cookie that came was refused
 
@@ -64,6 +66,9 @@ type homePage struct {
 
 	Snippets []snippet
 }
+
+// Left returns how much time is left until t.
+func (p homePage) Left(t time.Time) time.Duration { return t.Sub(p.Now) }
 
 type cartLine struct {
 	product
@@ -89,12 +94,12 @@ type keyLine struct {
 
 func (a *app) home(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
-	s, openedBy := a.open(r)
+	s := a.sessions.Get(r)
 	p := homePage{
 		page: a.visitorPage("Your session", s),
 		Now:  now, Before: visited.Get(s).Last, Name: nickname.Get(s),
-		MaxSize: a.maxSize, Filler: len(filler.Get(s)),
-		OpenedBy: openedBy, OwnKeys: a.keys.source == keysMade, KeysNote: a.keys.note(),
+		Idle: a.idle, MaxSize: a.maxSize, Filler: len(filler.Get(s)),
+		OpenedBy: a.openedBy(r), OwnKeys: a.keys.source == keysMade, KeysNote: a.keys.note(),
 		Snippets: a.snippets,
 	}
 	if rejected := s.Rejected(); rejected != nil {
@@ -109,13 +114,9 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) {
 
 	commit(w, http.StatusOK) // from here on the session is as the browser will hold it
 	p.ID, p.Size = s.ID(), s.Size()
-	p.ExpiresIn = s.ExpiresAt().Sub(now)
-	p.Remembered = s.ExpiresAt().Sub(s.CreatedAt()) > lifetime
-	if !p.Remembered {
-		p.Idle = a.idle
-	}
-	p.Cookies = a.held(r, w.Header())
-	p.SealedBy = a.keys.sealing()
+	p.ExpiresAt, p.IdleAt, p.Remembered = s.ExpiresAt(), s.IdleAt(), s.Remembered()
+	cookies, session := a.held(r, w.Header())
+	p.Cookies, p.SealedBy, p.Mode = cookies, session.KeyLabel, session.Mode
 	stats := a.sessions.Stats().Keys
 	for _, key := range a.keys.Keys() {
 		p.Keys = append(p.Keys, keyLine{key, stats[key.Label]})
@@ -139,24 +140,6 @@ func why(reason cookiesession.Reason) string {
 	default:
 		return "The reason: " + reason.String() + "."
 	}
-}
-
-// open opens the session that r brought, and says which keys opened it and its lease: while others visit this server at
-// the same moment theirs may be among them, which does for a page that shows how keys change.
-func (a *app) open(r *http.Request) (s *cookiesession.Session, by string) {
-	before := a.sessions.Stats().Keys
-	s = a.sessions.Get(r)
-	s.IsNew() // the first method opens it
-	after := a.sessions.Stats().Keys
-	for _, key := range a.keys.Keys() {
-		if after[key.Label].Opened > before[key.Label].Opened {
-			if by != "" {
-				by += ", "
-			}
-			by += key.Label
-		}
-	}
-	return s, by
 }
 
 // countView counts a view of the page, unless the session is so full that the count would not fit: then the visitor

@@ -41,6 +41,43 @@ func TestSize(t *testing.T) {
 	}
 }
 
+// Whatever room is left for a flash message, what a button did is told.
+func TestFullSessionSaysWhatWasDone(t *testing.T) {
+	v := newVisitor(t, newSite(t, nil))
+	v.open("/")
+	v.submit("/cart", "op", "add oat")
+	v.submit("/fill", "op", "full")
+	full := int(v.session()["filler"].(float64))
+	answeredByItself := 0
+	for short := 0; short < 400; short += 5 {
+		v.call(http.MethodPost, fmt.Sprintf("/api/size?bytes=%d", full-short))
+		v.open("/")
+		sealing := v.session()["keys"].([]any)[0].(map[string]any)["label"]
+		resp := v.submit("/rotate")
+		now := v.session()["keys"].([]any)[0].(map[string]any)["label"]
+		want := fmt.Sprintf("%s seals from now on.", now)
+		if got := v.page.find(func(e *element) bool { return e.name == "main" }).text(); resp.StatusCode != http.StatusOK || sealing == now || !strings.Contains(got, want) {
+			t.Fatalf("%d bytes short of full: status %d, key %s after %s, the page says %q", short, resp.StatusCode, now, sealing, got)
+		}
+		if v.page.byID("keys") == nil {
+			answeredByItself++
+		}
+	}
+	if answeredByItself == 0 || answeredByItself == 80 {
+		t.Errorf("%d of 80 answers were no redirect, want some", answeredByItself)
+	}
+	v.call(http.MethodPost, fmt.Sprintf("/api/size?bytes=%d", full))
+	v.open("/")
+	v.submit("/cart", "op", "remove oat")
+	if got := v.page.find(func(e *element) bool { return e.name == "h1" }).text(); got != "Done" {
+		t.Errorf("made a full session smaller: the page is titled %q", got)
+	}
+	v.open("/")
+	if v.page.byID("cart").byClass("empty") == nil {
+		t.Error("what made a full session smaller was not saved")
+	}
+}
+
 // A session may be filled up by somebody who has never seen the page: it must open all the same.
 func TestFullSessionStillHasItsPage(t *testing.T) {
 	v := newVisitor(t, newSite(t, nil))

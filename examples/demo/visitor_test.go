@@ -107,6 +107,9 @@ func (v *visitor) checkHeld() {
 	var shown, held []string
 	for _, line := range list.all(func(e *element) bool { return e.name == "p" }) {
 		shown = append(shown, line.find(func(e *element) bool { return e.name == "code" }).text()+": "+line.byClass("bytes").text())
+		if line.byClass("sealed") == nil && line.byClass("tag").text() != "ended session" {
+			v.t.Errorf("the page does not say which key sealed %q", line.text())
+		}
 	}
 	for _, c := range v.jar.All() {
 		held = append(held, fmt.Sprintf("%s: %s of 4,096 bytes", c.Name, comma(len(c.Name)+len(c.Value))))
