@@ -318,25 +318,38 @@ func TestRevokedReadsSession(t *testing.T) {
 	}
 }
 
-// A changed password ends all sessions that are older, and spares the one that Regenerate makes young.
-func TestRevokedByAge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var changed time.Time
-		m := newManager(t, withRevoked(func(_ context.Context, s *cookiesession.Session) (bool, error) {
-			return s.CreatedAt().Before(changed), nil
-		}))
-		here, elsewhere := newVisitor(t, m), newVisitor(t, m)
-		here.visit(put("user", "ada"))
-		elsewhere.visit(put("user", "ada"))
-		time.Sleep(time.Hour)
-		here.visit(func(s *cookiesession.Session) { s.Regenerate(); changed = s.CreatedAt() })
-		if s := here.load(); s.Get("user") != "ada" {
-			t.Errorf("the session that changed the password is refused: %v", s.Rejected())
-		}
-		if s := elsewhere.load(); s.Get("user") != nil || s.Rejected() == nil || s.Rejected().Reason != cookiesession.ReasonRevoked {
-			t.Errorf("the other session: user %v, rejected %v", s.Get("user"), s.Rejected())
-		}
+// A number that is kept with the account ends all sessions that have another, also one that a request under way makes
+// young, and one whose password was checked before the number changed, all within a second. CreatedAt would spare both.
+func TestRevokedByNumber(t *testing.T) {
+	const number = cookiesession.Field[int]("number")
+	account := 1
+	m := newManager(t, withRevoked(func(_ context.Context, s *cookiesession.Session) (bool, error) {
+		return number.Get(s) != account, nil
+	}))
+	login := func(read int) func(*cookiesession.Session) {
+		return func(s *cookiesession.Session) { s.Regenerate(); number.Put(s, read) }
+	}
+	here, elsewhere, late := newVisitor(t, m), newVisitor(t, m), newVisitor(t, m)
+	here.visit(login(account))
+	elsewhere.visit(login(account))
+	read := account // when late's password is checked
+	elsewhere.visit(func(s *cookiesession.Session) {
+		number.Get(s)
+		here.visit(func(s *cookiesession.Session) {
+			account++
+			login(account)(s)
+		})
+		s.Regenerate()
 	})
+	late.visit(login(read))
+	if s := here.load(); number.Get(s) != 2 {
+		t.Errorf("the session that changed the number is refused: %v", s.Rejected())
+	}
+	for name, v := range map[string]*visitor{"the other session": elsewhere, "the login under way": late} {
+		if s := v.load(); number.Has(s) || s.Rejected() == nil || s.Rejected().Reason != cookiesession.ReasonRevoked {
+			t.Errorf("%s: number %d, rejected %v", name, number.Get(s), s.Rejected())
+		}
+	}
 }
 
 // The hook may use other sessions, and other Managers' of the same request: it holds no lock that they need.

@@ -1,11 +1,14 @@
-#!/bin/sh
-# Vets and tests each adapter and example that is a module of its own, with the library of this tree. Stops at the first failure.
+#!/usr/bin/env bash
+# Vets and tests each adapter and example that is a module of its own, with the library of this tree; but for revoke, which
+# revoke/run.sh tests with real servers. Stops at the first failure.
 #
 #	contrib/run.sh [flags of go test]
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
+
 for mod in contrib/*/go.mod contrib/*/*/go.mod examples/*/go.mod; do
 	dir=${mod%/go.mod}
-	echo "== $dir"
+	case $dir in contrib/revoke | contrib/revoke/*) continue ;; esac
+	printf '\n== %s (%ds)\n' "$dir" "$SECONDS"
 	(cd "$dir" && go vet ./... && go test "$@" ./...)
 done

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -64,15 +65,25 @@ func TestBrowsers(t *testing.T) {
 
 // TestAccountInBrowsers has them walk examples/account, as browser/account.test.mjs says.
 func TestAccountInBrowsers(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "account")
+	walkExample(t, 1, "account")
+}
+
+// TestOpenIDInBrowsers has them log in at the provider of examples/openid, as browser/openid.test.mjs says.
+func TestOpenIDInBrowsers(t *testing.T) {
+	walkExample(t, 2, "openid")
+}
+
+// walkExample has browsers walk an example that is a module of its own, in at least so many steps.
+func walkExample(t *testing.T, steps int, name string) {
+	program := filepath.Join(t.TempDir(), name)
 	build := exec.Command("go", "build", "-o", program, ".")
-	build.Dir = "../examples/account"
+	build.Dir = filepath.Join("..", "examples", name)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, browser := range []string{"chrome", "firefox"} {
 		t.Run(browser, func(t *testing.T) {
-			walk(t, 1, "account.test.mjs", "BROWSER="+browser, "ACCOUNT="+program)
+			walk(t, steps, name+".test.mjs", "BROWSER="+browser, strings.ToUpper(name)+"="+program)
 		})
 	}
 }

@@ -2,7 +2,7 @@ module github.com/seed-50e21e88/cookiesession/e2e
 
 go 1.25.0
 
-require github.com/seed-50e21e88/cookiesession v0.0.0
+require github.com/seed-50e21e88/cookiesession v1.0.0
 
 require (
 	github.com/vmihailenco/msgpack/v5 v5.4.1 // indirect
@@ -11,4 +11,4 @@ require (
 	golang.org/x/sys v0.47.0 // indirect
 )
 
-replace github.com/seed-50e21e88/cookiesession => ../
+replace github.com/seed-50e21e88/cookiesession => ..

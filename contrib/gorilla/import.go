@@ -13,53 +13,50 @@ import (
 // Import returns a function for Config.Import that takes the session called name over from the first of the stores that
 // has it, for applications that use package cookiesession itself from now on. ImportCookies should have the name, too.
 // Keys must be strings, values what [cookiesession.Session.Put] takes: a struct is found again as a Field of its type.
-// A cookie that the stores refuse counts as none.
+//
+// A cookie that the stores refuse counts as none, and so does a session with a key that isn't a string: no later try
+// would find more in it. It isn't taken over in part, since what is missing could be what limits its visitor. Any other
+// error of a store's is Import's error, which means "try later".
 //
 // A [Store] needs none of this: see [New].
 func Import(name string, from ...sessions.Store) func(*http.Request) (map[string]any, error) {
-	return func(r *http.Request) (map[string]any, error) {
-		return read(r, name, from)
-	}
+	return importAs(name, from, func(v any) (any, error) { return v, nil })
 }
 
-// importPacked is Import for a Store.
-func importPacked(name string, from []sessions.Store) func(*http.Request) (map[string]any, error) {
+// importAs is Import with values as keep returns them. A session with one that it can't keep counts as none, too.
+func importAs(name string, from []sessions.Store, keep func(any) (any, error)) func(*http.Request) (map[string]any, error) {
 	return func(r *http.Request) (map[string]any, error) {
-		values, err := read(r, name, from)
-		for key := range values {
-			var packErr error
-			if values[key], packErr = pack(values[key]); packErr != nil {
-				return nil, fmt.Errorf("cookiesession/gorilla: value of %.40q: %w", key, packErr)
+		for _, store := range from {
+			g, err := store.New(r, name)
+			if err != nil && !isRefusal(err) {
+				return nil, fmt.Errorf("cookiesession/gorilla: session to take over: %w", err)
+			}
+			if err != nil || g.IsNew {
+				continue
+			}
+			if values, ok := all(g, keep); ok {
+				return values, nil
 			}
 		}
-		return values, err
+		return nil, nil
 	}
 }
 
-// read returns the values of the first store that has a session for r, or nil.
-func read(r *http.Request, name string, from []sessions.Store) (map[string]any, error) {
-	for _, store := range from {
-		g, err := store.New(r, name)
-		if isRefusal(err) {
-			continue
+// all returns the values of g, or false if one of them or a key can't be kept.
+func all(g *sessions.Session, keep func(any) (any, error)) (map[string]any, bool) {
+	values := make(map[string]any, len(g.Values))
+	for key, value := range g.Values {
+		k, ok := key.(string)
+		if !ok {
+			return nil, false
 		}
+		kept, err := keep(value)
 		if err != nil {
-			return nil, fmt.Errorf("cookiesession/gorilla: session to take over: %w", err)
+			return nil, false
 		}
-		if g.IsNew {
-			continue
-		}
-		values := make(map[string]any, len(g.Values))
-		for key, value := range g.Values {
-			k, ok := key.(string)
-			if !ok {
-				return nil, fmt.Errorf("cookiesession/gorilla: session to take over: key %.40q is a %T, want a string", fmt.Sprint(key), key)
-			}
-			values[k] = value
-		}
-		return values, nil
+		values[k] = kept
 	}
-	return nil, nil
+	return values, true
 }
 
 // isRefusal reports whether a store's error says no more than that a visitor's cookie is no good.

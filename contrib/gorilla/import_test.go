@@ -66,25 +66,61 @@ func (failingStore) New(*http.Request, string) (*sessions.Session, error) {
 	return nil, errors.New("no connection")
 }
 
-func TestTakeOverErrors(t *testing.T) {
-	cookies := sessions.NewCookieStore([]byte("an old secret"))
-	v := newVisitor(t)
-	v.session(cookies, put(1, "x"))
+// "Try later": nothing is saved, so that the old session isn't shut out.
+func TestTakeOverFails(t *testing.T) {
+	store := newStore(t, newConfig(t), failingStore{})
+	newVisitor(t).visit(func(w http.ResponseWriter, r *http.Request) {
+		g, err := store.Get(r, name)
+		if want := "cookiesession/gorilla: session to take over: no connection"; err == nil || err.Error() != want || !g.IsNew {
+			t.Errorf("got %v, new %t; want %s", err, g.IsNew, want)
+		}
+		g.Values["user"] = "grace"
+		if err := g.Save(r, w); err == nil {
+			t.Error("Save replaced what couldn't be asked for")
+		}
+	})
+}
+
+// A valuesStore has one session, in no particular encoding.
+type valuesStore struct {
+	sessions.Store
+	values map[any]any
+}
+
+func (s valuesStore) New(*http.Request, string) (*sessions.Session, error) {
+	g := sessions.NewSession(s, name)
+	g.Values = s.values
+	return g, nil
+}
+
+// A session that can never be taken over counts as none, whole: a later try would find no more, and in the meantime
+// nothing could be saved.
+func TestTakeOverNever(t *testing.T) {
+	type unregistered struct{ X int }
+	good := valuesStore{values: map[any]any{"user": "grace"}}
 	for what, tt := range map[string]struct {
-		old  sessions.Store
-		want string
+		old  []sessions.Store
+		want string // the user
 	}{
-		"the old store fails":     {failingStore{}, "cookiesession/gorilla: session to take over: no connection"},
-		"a key that is no string": {cookies, `cookiesession/gorilla: session to take over: key "1" is a int, want a string`},
+		"a good one":                       {[]sessions.Store{good}, "grace"},
+		"a key that is no string":          {[]sessions.Store{valuesStore{values: map[any]any{"user": "ada", 1: true}}}, ""},
+		"a value that gob can't encode":    {[]sessions.Store{valuesStore{values: map[any]any{"user": "ada", "x": unregistered{1}}}}, ""},
+		"such a one, but the next is good": {[]sessions.Store{valuesStore{values: map[any]any{"user": "ada", 1: true}}, good}, "grace"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			store := newStore(t, newConfig(t), tt.old)
-			v.visit(func(w http.ResponseWriter, r *http.Request) {
-				g, err := store.Get(r, name)
-				if err == nil || err.Error() != tt.want || !g.IsNew {
-					t.Errorf("got %v, new %t", err, g.IsNew)
+			store := newStore(t, newConfig(t), tt.old...)
+			v := newVisitor(t)
+			v.session(store, func(g *sessions.Session) bool {
+				user, _ := g.Values["user"].(string)
+				if user != tt.want || g.IsNew != (tt.want == "") || len(g.Values) > 1 {
+					t.Errorf("got %v, new %t; want user %q", g.Values, g.IsNew, tt.want)
 				}
+				g.Values["new"] = "value"
+				return true
 			})
+			if got := v.values(store); got["new"] != "value" {
+				t.Errorf("got %v, want what was saved", got)
+			}
 		})
 	}
 }
@@ -109,5 +145,20 @@ func TestImport(t *testing.T) {
 	}
 	if cookies := v.jar.All(); len(cookies) != 1 || cookies[0].Name != m.CookieName() {
 		t.Errorf("got %d cookies", len(cookies))
+	}
+}
+
+func TestImportNever(t *testing.T) {
+	for what, tt := range map[string]struct {
+		values map[any]any
+		want   map[string]any
+	}{
+		"a key that is no string": {map[any]any{"user": "ada", 1: true}, nil},
+		"a good one":              {map[any]any{"user": "ada"}, map[string]any{"user": "ada"}},
+	} {
+		got, err := Import(name, valuesStore{values: tt.values})(nil)
+		if err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: got %v, %v, want %v", what, got, err, tt.want)
+		}
 	}
 }

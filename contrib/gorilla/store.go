@@ -21,7 +21,7 @@
 //     the visitor has a new session. Config.OnReject, Config.Logger and Stats tell why.
 //   - session.Options start as Config says. MaxAge < 0 destroys the session: copies of the cookie that slow responses
 //     bring back are refused. 0 makes this one session end with the browser, from now on, whatever
-//     Config.Persistent says. Another MaxAge than Config's keeps it for so long from a Save that changes it, as
+//     Config.Persistent says, as [cookiesession.Session.Persist] with false does. Another MaxAge than Config's keeps it for so long from a Save that changes it, as
 //     [cookiesession.Session.Remember] does. Path, Domain, SameSite, Secure and Partitioned can't differ from
 //     Config's: Save returns an error for a value that asks for something else, and takes an empty one for Config's.
 //     HttpOnly is always on.
@@ -90,7 +90,8 @@ func NewCookieStore(text string, takeOver ...sessions.Store) *Store {
 // New returns a Store. Session names take the place of c.Name. An inconsistent c is an error.
 //
 // The stores to take over are asked in turn for the session of a visitor who has none here. It lives on from the first
-// Save, which deletes the old store's cookie. Config.Import must be nil then.
+// Save, which deletes the old store's cookie. A session with a key that isn't a string, or with a value that package gob
+// can't encode, counts as none: the visitor starts anew. Config.Import must be nil then.
 func New(c cookiesession.Config, takeOver ...sessions.Store) (*Store, error) {
 	if len(takeOver) > 0 && c.Import != nil {
 		return nil, errors.New("cookiesession/gorilla: Config.Import and stores to take over exclude each other")
@@ -130,7 +131,7 @@ func (s *Store) Manager(name string) (*cookiesession.Manager, error) {
 	c := s.config
 	c.Name = name
 	if len(s.takeOver) > 0 {
-		c.Import = importPacked(name, s.takeOver)
+		c.Import = importAs(name, s.takeOver, pack)
 		c.ImportCookies = append([]string{name}, c.ImportCookies...)
 	}
 	m, err := cookiesession.New(c)

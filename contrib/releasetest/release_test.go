@@ -56,6 +56,21 @@ var programs = map[string]string{
 		import "github.com/prometheus/client_golang/prometheus"
 		import promsession "github.com/seed-50e21e88/cookiesession/contrib/prometheus"
 		func main() { prometheus.MustRegister(promsession.NewCollector(manager(), promsession.Options{})) }`,
+	"contrib/revoke": `
+		import "context"
+		import "database/sql"
+		import "time"
+		import "github.com/seed-50e21e88/cookiesession/contrib/revoke"
+		import "github.com/seed-50e21e88/cookiesession/contrib/revoke/postgres"
+		import revokeredis "github.com/seed-50e21e88/cookiesession/contrib/revoke/redis"
+		func main() {
+			postgres.New(new(sql.DB), postgres.Options{})
+			revokeredis.New(func(context.Context, ...any) (any, error) { return nil, nil }, revokeredis.Options{})
+			list, err := revoke.Open(context.Background(),
+				revoke.Config{Engine: revoke.Memory(), Keys: []string{"user"}, MaxLifetime: 24 * time.Hour})
+			check(err)
+			check(list.Close())
+		}`,
 }
 
 const secret = "hex:9c1185a5c5e9fc54612808977ee8f548b2258d31ddadef707ba62c166051c9e3"
@@ -84,8 +99,11 @@ func manager() *cookiesession.Manager {
 }
 `
 
-// forTests are modules that only hold tests, and are never released.
-func forTests(dir string) bool { return strings.HasSuffix(dir, "test") }
+// isReleased reports whether users get the module in a directory: the root, and those of contrib that don't only hold
+// tests.
+func isReleased(dir string) bool {
+	return dir == "." || strings.HasPrefix(dir, "contrib/") && !strings.HasSuffix(dir, "test") && !strings.HasSuffix(dir, "tests")
+}
 
 // A tree is what would be committed: the files that git tracks or would add, by their paths from the top.
 type tree struct {
@@ -114,13 +132,13 @@ func openTree(t *testing.T) tree {
 	return tr
 }
 
-// modules returns the go.mod files of what is released: of the root and of contrib, by directory.
+// modules returns the go.mod files by directory.
 func (tr tree) modules(t *testing.T) map[string]*modfile.File {
 	t.Helper()
 	found := make(map[string]*modfile.File)
 	for _, file := range tr.files {
 		dir := path.Dir(file)
-		if path.Base(file) != "go.mod" || dir != "." && !strings.HasPrefix(dir, "contrib/") || forTests(dir) {
+		if path.Base(file) != "go.mod" {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(tr.top, file))
@@ -277,6 +295,7 @@ func TestGoGet(t *testing.T) {
 	tr := openTree(t)
 	modules := tr.modules(t)
 	v := version(t, modules)
+	maps.DeleteFunc(modules, func(dir string, _ *modfile.File) bool { return !isReleased(dir) })
 	env := environment(t, newProxy(t, tr, modules, v))
 	for _, dir := range slices.Sorted(maps.Keys(modules)) {
 		t.Run(dir, func(t *testing.T) {
@@ -328,6 +347,9 @@ func TestReplaces(t *testing.T) {
 func TestZips(t *testing.T) {
 	tr := openTree(t)
 	for dir := range tr.modules(t) {
+		if !isReleased(dir) {
+			continue
+		}
 		b := tr.zip(t, dir, "v1.0.0")
 		r, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
 		if err != nil {

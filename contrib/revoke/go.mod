@@ -2,7 +2,7 @@ module github.com/seed-50e21e88/cookiesession/contrib/revoke
 
 go 1.25.0
 
-require github.com/seed-50e21e88/cookiesession v0.0.0
+require github.com/seed-50e21e88/cookiesession v1.0.0
 
 require (
 	github.com/vmihailenco/msgpack/v5 v5.4.1 // indirect

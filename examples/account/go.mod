@@ -3,8 +3,8 @@ module github.com/seed-50e21e88/cookiesession/examples/account
 go 1.25.0
 
 require (
-	github.com/seed-50e21e88/cookiesession v0.0.0
-	github.com/seed-50e21e88/cookiesession/contrib/revoke v0.0.0
+	github.com/seed-50e21e88/cookiesession v1.0.0
+	github.com/seed-50e21e88/cookiesession/contrib/revoke v1.0.0
 	golang.org/x/crypto v0.55.0
 	modernc.org/sqlite v1.59.0
 )

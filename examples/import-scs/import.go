@@ -4,6 +4,7 @@ package importscs
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/alexedwards/scs/v2"
 )
@@ -12,6 +13,9 @@ import (
 // holds stays there until it expires. An scs session outlives the browser unless Cookie.Persist is false: Config.Persistent
 // and Config.Lifetime say so here.
 func ImportFrom(old *scs.SessionManager) func(*http.Request) (map[string]any, error) {
+	reader := *old
+	reader.Codec = forgiving{old.Codec}
+	old = &reader
 	return func(r *http.Request) (map[string]any, error) {
 		cookie, err := r.Cookie(old.Cookie.Name)
 		if err != nil {
@@ -27,4 +31,15 @@ func ImportFrom(old *scs.SessionManager) func(*http.Request) (map[string]any, er
 		}
 		return values, nil
 	}
+}
+
+// A forgiving codec finds nothing in what it can't decode. From Load's errors that couldn't be told apart from a store
+// that is down, and Import's error means "try later": until the old cookie ends, its visitor could save nothing.
+type forgiving struct{ scs.Codec }
+
+func (f forgiving) Decode(b []byte) (deadline time.Time, values map[string]any, err error) {
+	if deadline, values, err = f.Codec.Decode(b); err != nil {
+		return time.Time{}, nil, nil
+	}
+	return deadline, values, nil
 }

@@ -111,3 +111,22 @@ func TestBrokenStore(t *testing.T) {
 		t.Errorf("got %v, error %v", s.All(), err)
 	}
 }
+
+// What can never be decoded, such as a value of a type that isn't registered any more, is no session.
+func TestUndecodable(t *testing.T) {
+	old := scs.New()
+	if err := old.Store.Commit("token", []byte("not what the codec writes"), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(&http.Cookie{Name: "session", Value: "token"})
+	m := newSessions(t, old)
+	s, err := m.Load(r)
+	if err != nil || !s.IsEmpty() {
+		t.Errorf("got %v, error %v", s.All(), err)
+	}
+	s.Put("new", "value")
+	if err := m.Save(make(http.Header), s); err != nil {
+		t.Error(err)
+	}
+}

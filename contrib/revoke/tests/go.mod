@@ -10,8 +10,8 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/redis/go-redis/v9 v9.22.0
 	github.com/redis/rueidis v1.0.79
-	github.com/seed-50e21e88/cookiesession v0.0.0
-	github.com/seed-50e21e88/cookiesession/contrib/revoke v0.0.0-00010101000000-000000000000
+	github.com/seed-50e21e88/cookiesession v1.0.0
+	github.com/seed-50e21e88/cookiesession/contrib/revoke v1.0.0
 )
 
 require (
