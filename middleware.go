@@ -97,7 +97,6 @@ type exchange struct {
 	session         Session
 	w               http.ResponseWriter
 	outside         http.Header // what there was of entityHeaders before the handler ran
-	failed          bool        // the commit failed: an error page has been sent instead
 }
 
 // Value makes the exchange the context of its request.
@@ -118,7 +117,7 @@ func (x *exchange) commit() bool {
 	if status, err := x.save(); err != nil {
 		x.fail(status, err)
 	}
-	return !x.failed
+	return !x.session.unsaved
 }
 
 // save returns also the status that says best why it failed.
@@ -144,7 +143,7 @@ func (x *exchange) save() (status int, err error) {
 
 // fail answers in the handler's place.
 func (x *exchange) fail(status int, err error) {
-	x.failed = true
+	x.session.unsaved = true
 	h := x.w.Header()
 	for _, name := range entityHeaders {
 		if was := x.outside[name]; was != nil {
@@ -233,7 +232,7 @@ func (x *exchange) WriteHeader(status int) {
 		if !x.commit() {
 			return
 		}
-	} else if x.failed {
+	} else if x.session.unsaved {
 		return
 	}
 	x.w.WriteHeader(status)
@@ -316,19 +315,19 @@ func (u *unwrapped) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 func (x *exchange) hijack() (net.Conn, *bufio.ReadWriter, error) {
-	unsaved := x.unsaved()
+	unsent := x.hasUnsent()
 	if !x.commit() {
 		return nil, nil, errNotHijacked
 	}
-	if unsaved {
+	if unsent {
 		x.session.manager.config.Logger.Warn("cookiesession: connection hijacked with unsaved changes; they are lost unless the hijacker writes the response header itself, see Save")
 	}
 	return http.NewResponseController(x.w).Hijack()
 }
 
-// unsaved reports whether the session has something to say that no Save has written: only the hijacker can send the
+// hasUnsent reports whether the session has something to say that no Save has written: only the hijacker can send the
 // header into which the commit puts it.
-func (x *exchange) unsaved() bool {
+func (x *exchange) hasUnsent() bool {
 	s := &x.session
 	s.mu.Lock()
 	defer s.mu.Unlock()

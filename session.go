@@ -40,6 +40,7 @@ type Session struct {
 	loggedIn    bool // Regenerate or Remember was called: the application knows who this is
 	passive     bool // this request doesn't count as use
 
+	unsaved      bool // committing failed, so an error page has been sent; the response writer's alone, without the lock
 	provesDevice bool // the browser sends the request to prove its device; never changes
 }
 
