@@ -96,12 +96,13 @@ type Config struct {
 	DeviceHosts []string
 
 	// Revoked, if set, is asked once for each session that opens and is valid otherwise. The Session is a copy to
-	// read. True refuses the session with ReasonRevoked. After an error, which is logged at most once a second, nobody
-	// knows: the visitor is anonymous for this request, and nothing that would replace the session is written: what
-	// changes something fails with that error, status 503 by default. Destroy works all the same. The context is that of
-	// the request as it came to Handler or Load. Revoked runs when the session is first used, in whatever the handler is
-	// doing then: don't hold a lock there that Revoked takes. A list of ended sessions has to hold first halves of IDs,
-	// since Regenerate keeps those; don't compare CreatedAt with the time of an event, since Regenerate changes it.
+	// read. True refuses the session with ReasonRevoked. After an error, which is logged at most once a second, or a
+	// panic, nobody knows: the visitor is anonymous for this request, and nothing that would replace the session is
+	// written: what changes something fails with that error, status 503 by default. Destroy works all the same. The
+	// context is that of the request as it came to Handler or Load. Revoked runs when the session is first used, in
+	// whatever the handler is doing then: don't hold a lock there that Revoked takes. A list of ended sessions has to
+	// hold first halves of IDs, since Regenerate keeps those; don't compare CreatedAt with the time of an event, since
+	// Regenerate changes it.
 	Revoked func(ctx context.Context, s *Session) (bool, error)
 
 	// Import, if set, is asked for the values of a visitor who has no session cookie nor part of one, and hasn't

@@ -140,8 +140,14 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	var storage [4]receivedCookie
 	r := receive(s.cookies, m.name, storage[:])
 	st, token := newState(r.first(cookiename.Session))
-	defer s.setState(now, st) // if a hook panics, too: then the visitor has an empty session
 	a := &st.arrived
+	returned := false
+	defer func() { // if a hook panics, too: then the visitor has an empty session, as after a hook's error
+		if !returned {
+			a.setTrouble(trouble{imports: a.troubled().imports, unchecked: errHookPanicked})
+		}
+		s.setState(now, st)
+	}()
 	a.session, a.flash, a.lease = r.names[cookiename.Session], r.names[cookiename.Flash], r.names[cookiename.Lease]
 	m.noteFacts(s, &r, a)
 	if a.flash != 0 {
@@ -167,6 +173,7 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 		a.setTrouble(t)
 		refusals = append(refusals, refused)
 	}
+	returned = true
 	return refusals
 }
 

@@ -13,6 +13,8 @@ var ErrNoValue = errors.New("cookiesession: no value")
 // with it, had been sent, or the connection had been hijacked.
 var ErrCommitted = errors.New("cookiesession: session changed after the response header was sent")
 
+var errHookPanicked = errors.New("cookiesession: Revoked or Import panicked, so nobody knows whether the visitor has a session")
+
 var errNotHijacked = errors.New("cookiesession: connection not hijacked: the session could not be saved, and an error page answers the request")
 
 // Why ProtectCSRF refuses a request, which [CSRFError] returns.

@@ -17,7 +17,8 @@ import (
 )
 
 // A hook that panics leaves an anonymous visitor and a session that works: what recovers from the panic inside
-// Handler, to answer with a page of its own, may use it.
+// Handler, to answer with a page of its own, may use it. If it was to say whether the visitor has a session, nobody
+// knows now, so what is put replaces nothing.
 func TestHookPanics(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	v.visit(put("user", "ada"))
@@ -27,40 +28,47 @@ func TestHookPanics(t *testing.T) {
 		change func(c *cookiesession.Config)
 		header string
 		use    func(s *cookiesession.Session)
+		status int // of a response that puts a value
 	}{
 		{"Revoked", func(c *cookiesession.Config) {
 			c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { panic("oops") }
-		}, v.header(), func(s *cookiesession.Session) { s.Get("user") }},
+		}, v.header(), func(s *cookiesession.Session) { s.Get("user") }, 503},
 		{"Import", func(c *cookiesession.Config) {
 			c.Import = func(*http.Request) (map[string]any, error) { panic("oops") }
-		}, "", func(s *cookiesession.Session) { s.Get("user") }},
+		}, "", func(s *cookiesession.Session) { s.Get("user") }, 503},
 		{"OnReject", func(c *cookiesession.Config) {
 			c.OnReject = func(*http.Request, *cookiesession.RejectError) { panic("oops") }
-		}, "__Host-session=1" + forged, func(s *cookiesession.Session) { s.Get("user") }},
+		}, "__Host-session=1" + forged, func(s *cookiesession.Session) { s.Get("user") }, 200},
 		{"OnReject of flash", func(c *cookiesession.Config) {
 			c.OnReject = func(*http.Request, *cookiesession.RejectError) { panic("oops") }
-		}, "__Host-session.flash=1" + forged, func(s *cookiesession.Session) { s.Flashes() }},
+		}, "__Host-session.flash=1" + forged, func(s *cookiesession.Session) { s.Flashes() }, 200},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := newManager(t, test.change)
-			w := httptest.NewRecorder()
-			m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				s := m.Get(r)
-				panicked := func() (p any) {
-					defer func() { p = recover() }()
-					test.use(s)
-					return nil
-				}()
-				if panicked != "oops" {
-					t.Errorf("got panic %v, want the hook's", panicked)
-				}
-				if user, flashes := s.Get("user"), len(s.Flashes()); user != nil || flashes > 0 || !s.IsNew() {
-					t.Errorf("got user %v and %d flash messages, new: %v; want an anonymous visitor", user, flashes, s.IsNew())
-				}
-				s.Put("error", "page")
-			})).ServeHTTP(w, requestWith(test.header))
-			if got := cookieNames(w.Result().Header); !strings.HasPrefix(got, "__Host-session") || w.Code != http.StatusOK {
-				t.Errorf("got status %d and cookies %q, want the new session", w.Code, got)
+			serve := func(then func(s *cookiesession.Session)) (status int, wrote string) {
+				w := httptest.NewRecorder()
+				m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					s := m.Get(r)
+					panicked := func() (p any) {
+						defer func() { p = recover() }()
+						test.use(s)
+						return nil
+					}()
+					if panicked != "oops" {
+						t.Errorf("got panic %v, want the hook's", panicked)
+					}
+					if user, flashes := s.Get("user"), len(s.Flashes()); user != nil || flashes > 0 || !s.IsNew() {
+						t.Errorf("got user %v and %d flash messages, new: %v; want an anonymous visitor", user, flashes, s.IsNew())
+					}
+					then(s)
+				})).ServeHTTP(w, requestWith(test.header))
+				return w.Code, cookieNames(w.Result().Header)
+			}
+			if status, wrote := serve(nothing); status != http.StatusOK || wrote != "" {
+				t.Errorf("a page: got status %d and cookies %q, want 200 and none", status, wrote)
+			}
+			if status, wrote := serve(put("error", "page")); status != test.status || strings.HasPrefix(wrote, "__Host-session") != (status == http.StatusOK) {
+				t.Errorf("a page that puts a value: got status %d and cookies %q, want %d, and the new session only with 200", status, wrote, test.status)
 			}
 		})
 	}

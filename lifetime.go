@@ -147,14 +147,13 @@ func (s *Session) expireIn(method string, d time.Duration) bool {
 func (s *Session) Persist(on bool) {
 	s.lock()
 	defer s.unlock()
-	if on && s.state.data.mode == modeRemembered {
-		if sp := s.special(); !sp.asked { // of an earlier request, which Regenerate takes back
+	switch remembered := s.state.data.mode == modeRemembered; {
+	case on && remembered && s.committed: // no change, so not too late
+	case !s.mayChange(""):
+	case on && remembered:
+		if sp := s.special(); !sp.asked { // a Regenerate that follows drops an earlier request's Remember, but not this
 			sp.mode, sp.asked = modePersistent, true
 		}
-		return
-	}
-	switch {
-	case !s.mayChange(""):
 	case on:
 		s.setMode(modePersistent)
 	default:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -266,6 +267,49 @@ func TestRegenerate(t *testing.T) {
 }
 
 // Of a session that doesn't come from a cookie, Regenerate draws both halves, and an empty one stays unwritten.
+// What is said of a session's life in a request holds wherever Regenerate stands in it.
+func TestRegenerateAmongOthers(t *testing.T) {
+	type step struct {
+		name string
+		do   func(s *cookiesession.Session)
+	}
+	steps := []step{
+		{"persist", func(s *cookiesession.Session) { s.Persist(true) }},
+		{"don't persist", func(s *cookiesession.Session) { s.Persist(false) }},
+		{"expire", func(s *cookiesession.Session) { s.ExpireIn(time.Hour) }},
+		{"remember", func(s *cookiesession.Session) { s.Remember(2 * time.Hour) }},
+	}
+	regenerate := step{"regenerate", (*cookiesession.Session).Regenerate}
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, nil)
+		for _, before := range append([]step{{"new", put("n", 1)}}, steps...) {
+			v := newVisitor(t, m)
+			v.visit(func(s *cookiesession.Session) { s.Put("n", 1); before.do(s) })
+			time.Sleep(time.Second)
+			for i := range len(steps) * len(steps) {
+				two := []step{steps[i/len(steps)], steps[i%len(steps)]}
+				want := ""
+				for at := range 3 {
+					name := before.name + ";"
+					in := v.clone(m)
+					lines := in.visit(func(s *cookiesession.Session) {
+						for _, step := range slices.Insert(slices.Clone(two), at, regenerate) {
+							step.do(s)
+							name += " " + step.name
+						}
+					})
+					got := fmt.Sprintf("%s, %t, %v", in.sessionMaxAge(lines), in.load().Remembered(), in.load().ExpiresAt())
+					if want == "" {
+						want = got
+					} else if got != want {
+						t.Errorf("%s: got Max-Age, remembered and end %s, want %s as with regenerate in front", name, got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestRegenerateOfNew(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	if lines := v.visit(func(s *cookiesession.Session) { s.Regenerate() }); len(lines) > 0 {
