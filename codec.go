@@ -42,7 +42,7 @@ type sessionData struct {
 	bound   bool // device-aware: not in the payload, but in the purpose that it is sealed for
 }
 
-// A device is the payload of NAME.device.TAG (FORMAT.md, 6.8): what a device-aware session is bound to.
+// A device is the payload of NAME.device.TAG (FORMAT.md, 11.3): what a device-aware session is bound to.
 type device struct {
 	id       sessionID // the session's when it was written
 	created  int64
@@ -50,7 +50,7 @@ type device struct {
 	previous sessionID   // in a permit that was written over another one: the session's before it
 }
 
-// A proof is the payload of NAME.proof.TAG (FORMAT.md, 6.9).
+// A proof is the payload of NAME.proof.TAG (FORMAT.md, 11.3).
 type proof struct {
 	origin  origin
 	key     keyHash
@@ -60,7 +60,7 @@ type proof struct {
 // A keyHash is the first half of SHA-256 of a device's key.
 type keyHash [16]byte
 
-// A challenge is the payload of the token that a browser signs (FORMAT.md, 6.10).
+// A challenge is the payload of the token that a browser signs (FORMAT.md, 11.4).
 type challenge struct {
 	kind challengeKind
 	id   sessionID

@@ -591,3 +591,24 @@ func TestDeviceImports(t *testing.T) {
 		t.Errorf("got %d imports by the page, want one", asked)
 	}
 }
+
+// TestInspectBound sees what a bound session's cookies are.
+func TestInspectBound(t *testing.T) {
+	shop := newShop(t, nil)
+	b := bound(t, shop)
+	found := map[string]cookiesession.Inspection{}
+	for _, is := range shop.m.Inspect(b.jar.Header(site)) {
+		found[is.Purpose] = is
+	}
+	session, device, proof := found["session"], found["device"], found["proof"]
+	switch {
+	case len(found) != 3 || session.Reason != 0 || device.Reason != 0 || proof.Reason != 0:
+		t.Errorf("got %+v, want three that open", found)
+	case !session.DeviceAware || device.ID != session.ID || proof.ID != session.ID[:16]:
+		t.Errorf("got %+v, want a device-aware session, and device and proof of it", found)
+	case len(device.DeviceKey) != 32 || proof.DeviceKey != device.DeviceKey || device.PreviousID != "":
+		t.Errorf("got device key %q and %q in the proof, want the same", device.DeviceKey, proof.DeviceKey)
+	case time.Until(proof.Expires) < deviceProof+50*time.Second:
+		t.Errorf("the proof expires in %v", time.Until(proof.Expires))
+	}
+}

@@ -12,7 +12,7 @@ import (
 // What is in them was sealed, but may have expired, been ended or been revoked since. Fields that a purpose doesn't
 // have, or that nobody without the key can know, are zero.
 type Inspection struct {
-	Purpose  string // session, flash or lease
+	Purpose  string // session, flash, lease, device or proof
 	Cookies  int    // over which the text is split, as its first cookie tells
 	Reason   Reason // why it doesn't open: malformed, torn, unknown-key or forged; 0 if it does
 	KeyID    string // of the key that it names, 32 hexadecimal digits; it depends on key, purpose, Scope and Name
@@ -25,13 +25,19 @@ type Inspection struct {
 	Mode                           string // browser, persistent or remembered: what ends the session beside Expires
 	HasCSRF                        bool
 	Values                         map[string]any // the visitor's; maybe personal data
+
+	// Of device-bound sessions, experimental as Config.DeviceProof is. The ID of a device cookie is the session's when it
+	// was written, that of a proof the first half of it.
+	DeviceAware bool   // a session that needs a device cookie
+	DeviceKey   string // of a device cookie and a proof: 32 hexadecimal digits of the key's hash; "" in a permit
+	PreviousID  string // of a permit: another ID that it is for
 }
 
-// Inspect says what the session, flash and lease cookies in a Cookie header are, valid or not. It has no effect on Stats
+// Inspect says what the session, flash, lease and device cookies in a Cookie header are, valid or not. It has no effect on Stats
 // but for the counters of keys.
 func (m *Manager) Inspect(header string) (found []Inspection) {
 	r := receive(header, m.name, nil)
-	for _, c := range []*compartment{m.session, m.flash, m.lease} {
+	for _, c := range []*compartment{m.session, m.flash, m.lease, m.device, m.proof} {
 		for _, first := range r.cookies {
 			if first.kind == c.kind && first.part == 0 {
 				for which, choices := 0, 1; which < min(choices, maxCandidates); which++ {
@@ -72,6 +78,7 @@ func (m *Manager) inspect(c *compartment, r *received, first string, which int) 
 			is.Created, is.Sealed, is.Expires = time.Unix(d.created, 0), time.Unix(d.sealed, 0), time.Unix(d.expires, 0)
 			is.Mode = d.mode.String()
 			is.HasCSRF = d.csrf != csrfSecret{}
+			is.DeviceAware = opened.bound
 			is.Values = decodeAll(&v)
 		}
 	case cookiename.Flash:
@@ -84,6 +91,24 @@ func (m *Manager) inspect(c *compartment, r *received, first string, which int) 
 		var seen int64
 		if id, seen, ok = decodeLease(opened.payload); ok {
 			is.ID, is.Seen = hex.EncodeToString(id[:]), time.Unix(seen, 0)
+		}
+	case cookiename.Device:
+		var d device
+		if ok = decodeDevice(opened.payload, &d); ok {
+			is.ID, is.Created = hex.EncodeToString(d.id[:]), time.Unix(d.created, 0)
+			if !d.isPermit() {
+				hash := hashKey(&d.key)
+				is.DeviceKey = hex.EncodeToString(hash[:])
+			}
+			if d.previous != (sessionID{}) {
+				is.PreviousID = hex.EncodeToString(d.previous[:])
+			}
+		}
+	case cookiename.Proof:
+		var p proof
+		if ok = decodeProof(opened.payload, &p); ok {
+			is.ID, is.Expires = hex.EncodeToString(p.origin[:]), time.Unix(p.expires, 0)
+			is.DeviceKey = hex.EncodeToString(p.key[:])
 		}
 	}
 	if ok {

@@ -18,7 +18,7 @@ type vectorCase struct {
 }
 
 func vectorCases() []vectorCase {
-	return slices.Concat(cookieCases(), keyCases(), rivalCases(), validityCases(), flashCases(), payloadCases(), valueCases())
+	return slices.Concat(cookieCases(), keyCases(), rivalCases(), validityCases(), flashCases(), payloadCases(), valueCases(), deviceCases())
 }
 
 // The keys of vectors: current seals, others are added where a case needs them.

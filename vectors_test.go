@@ -33,6 +33,7 @@ type vector struct {
 	Now          int64       `json:"now"`
 	NotBefore    int64       `json:"not_before,omitempty"`
 	IdleTimeout  int64       `json:"idle_timeout,omitempty"`
+	DeviceProof  int64       `json:"device_proof,omitempty"`
 	Cookie       []string    `json:"cookie"`
 	Expect       outcome     `json:"expect"`
 	Canonical    bool        `json:"canonical,omitempty"`
@@ -58,6 +59,7 @@ type outcome struct {
 	Values      any    `json:"values,omitempty"`
 	Flash       string `json:"flash,omitempty"` // opens or a reason
 	FlashValues any    `json:"flash_values,omitempty"`
+	Proven      bool   `json:"proven,omitempty"`
 	Lease       string `json:"lease,omitempty"` // a reason
 }
 
@@ -176,6 +178,7 @@ func (v *vector) manager(t *testing.T, reject func(*cookiesession.RejectError)) 
 		Keys:        ring,
 		Scope:       v.Scope,
 		IdleTimeout: time.Duration(v.IdleTimeout) * time.Second,
+		DeviceProof: time.Duration(v.DeviceProof) * time.Second,
 		Logger:      slog.New(slog.DiscardHandler),
 	}
 	if reject != nil {
@@ -243,6 +246,7 @@ func (v *vector) open(t *testing.T) (got outcome) {
 			got.CSRFRefused = v.Expect.CSRFRefused
 		}
 		got.Values = describeAll(s.All())
+		got.Proven = s.DeviceProven()
 	} else if !s.IsEmpty() {
 		t.Error("there are values, but no session")
 	}
@@ -280,7 +284,12 @@ func (v *vector) checkPayload(t *testing.T, purpose, base, want string) {
 	}
 	for _, key := range v.Keys {
 		d := derive(unhex(key.Secret), purpose, v.Scope, v.Name)
-		if payload, ok := d.open(token); ok {
+		payload, ok := d.open(token)
+		if !ok && purpose == "session" {
+			bound := derive(unhex(key.Secret), "bound", v.Scope, v.Name)
+			payload, ok = bound.open(token)
+		}
+		if ok {
 			if got := hex.EncodeToString(payload); got != want {
 				t.Errorf("%s payload is %s, want %s", purpose, got, want)
 			}

@@ -7,9 +7,10 @@
 //   scope, name  Buffer, string
 //   now          the clock
 //   notBefore, idleTimeout   or undefined
+//   proofTime    for device-bound sessions (11), or undefined
 //   attributes   of each Set-Cookie line, such as "; Path=/; HttpOnly; Secure"
 
-import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { hchacha20 } from "./hchacha20.mjs";
 import { Decoder, Malformed, encode } from "./msgpack.mjs";
 
@@ -77,10 +78,11 @@ export function seal(agreed, purpose, payload) {
 export function open(agreed, purpose, text) {
   const token = fromText(text);
   if (!token || token.length < 57 || token[0] !== 1) throw new Refused("malformed");
-  const key = agreed.secrets
+  const { key, bound } = agreed.secrets
     .filter((secret) => !retired(secret, agreed.now))
-    .map(({ secret }) => derive(secret, purpose, agreed.scope, agreed.name))
-    .find(({ id }) => id.equals(token.subarray(1, 17)))?.key;
+    .flatMap(({ secret }) => (purpose === "session" ? ["session", "bound"] : [purpose]) // 11.2
+      .map((under) => ({ ...derive(secret, under, agreed.scope, agreed.name), bound: under === "bound" })))
+    .find(({ id }) => id.equals(token.subarray(1, 17))) ?? {};
   if (!key) throw new Refused("unknown-key");
   const decipher = aead(createDecipheriv, key, token.subarray(17, 41), token.subarray(0, 17));
   const bytes = decipher.update(token.subarray(41, -16));
@@ -91,7 +93,7 @@ export function open(agreed, purpose, text) {
     throw new Refused("forged");
   }
   try {
-    return { ...decode[purpose](new Decoder(bytes)), bytes };
+    return { ...decode[purpose](new Decoder(bytes)), bytes, ...(bound && { bound }) };
   } catch (error) {
     throw error instanceof Malformed ? new Refused("malformed") : error;
   }
@@ -119,12 +121,29 @@ const decode = {
     d.end();
     return { id, seen };
   },
+  device(d) {
+    const count = d.array(3, 4);
+    const [id, created, key] = [d.bin(16), d.time(), d.bin(0, 33)];
+    const previous = count === 4 ? d.bin(16) : undefined;
+    d.end();
+    if (key.length > 0 && (previous || ![2, 3].includes(key[0]))) throw new Malformed();
+    return { id, created, key, previous };
+  },
+  proof(d) {
+    d.array(3);
+    const [origin, key, expires] = [d.bin(8), d.bin(16), d.time()];
+    d.end();
+    return { origin, key, expires };
+  },
 };
 
 const fields = {
   session: (s) => [s.id, s.created, s.sealed, s.expires, s.mode, s.csrf, s.values],
   flash: (f) => [f.expires, f.values],
   lease: (l) => [l.id, l.seen],
+  device: (d) => [d.id, d.created, d.key, ...(d.previous ? [d.previous] : [])],
+  proof: (p) => [p.origin, p.key, p.expires],
+  challenge: (c) => [c.kind, c.id, c.time],
 };
 
 export const encodePayload = (purpose, content) => encode(fields[purpose](content), -1);
@@ -134,6 +153,7 @@ export const encodePayload = (purpose, content) => encode(fields[purpose](conten
 const base = ({ name }, purpose) => (purpose === "session" ? name : `${name}.${purpose}`);
 const cookieNames = (agreed, purpose) =>
   Array.from({ length: MAX_COOKIES }, (_, i) => base(agreed, purpose) + (i === 0 ? "" : `.${i}`));
+const tagged = ({ name }, purpose, origin) => `${name}.${purpose}.${toText(origin)}`; // 11.1
 const marker = ({ name }, id) => `${name}.ended.${toText(id.subarray(0, 8))}`;
 
 const trim = (text) => text.replace(/^[ \t]+/, "").replace(/(?<![ \t])[ \t]+$/, "");
@@ -239,7 +259,8 @@ export function readSession(agreed, cookies, report = () => {}) {
 }
 
 // 7.1: why a session isn't valid; undefined if it is.
-function faultOf({ name, now, notBefore, idleTimeout }, cookies, leases, session) {
+function faultOf(agreed, cookies, leases, session) {
+  const { name, now, notBefore, idleTimeout } = agreed;
   if (session.created > now + SKEW || session.sealed > now + SKEW) return "future";
   if (now >= session.expires) return "expired";
   if (notBefore !== undefined && session.created < notBefore) return "revoked";
@@ -250,8 +271,47 @@ function faultOf({ name, now, notBefore, idleTimeout }, cookies, leases, session
       .reduce((greatest, l) => (l.seen > greatest ? l.seen : greatest), session.sealed);
     if (now - last > idleTimeout) return "idle";
   }
+  if (agreed.proofTime !== undefined && session.bound) {
+    const device = readDevice(agreed, cookies, session.id);
+    if (!device.permitted && !device.proven) return "unproven";
+    session.proven = device.proven;
+  }
   return undefined;
 }
+
+// 11.2: what the device cookies of a session say.
+function readDevice(agreed, cookies, id) {
+  const origin = id.subarray(0, 8);
+  const opened = (purpose) => {
+    const name = tagged(agreed, purpose, origin);
+    const values = [...new Set(cookies.filter((c) => c.name === name).map((c) => c.value))].slice(0, MAX_HEADS);
+    return values.flatMap((value) => {
+      try {
+        return value[0] === "1" ? [open(agreed, purpose, value.slice(1))] : [];
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        return [];
+      }
+    });
+  };
+  const devices = opened("device").filter((d) => d.id.subarray(0, 8).equals(origin));
+  const proofs = opened("proof").filter((p) => p.origin.equals(origin) && agreed.now < p.expires);
+  return {
+    permitted: devices.some((d) => d.key.length === 0 && (d.id.equals(id) || d.previous?.equals(id))),
+    proven: devices.some((d) => d.key.length > 0 && proofs.some((p) => p.key.equals(keyHash(d.key)))),
+  };
+}
+
+export const keyHash = (key) => createHash("sha256").update(key).digest().subarray(0, 16);
+
+// 11.3: Set-Cookie lines that write a device or a proof.
+export function writeTagged(agreed, purpose, content, age) {
+  const origin = content.origin ?? content.id.subarray(0, 8);
+  return [line(agreed, tagged(agreed, purpose, origin), "1" + seal(agreed, purpose, encodePayload(purpose, content)), age)];
+}
+
+// 11.4
+export const challenge = (agreed, content) => seal(agreed, "challenge", encodePayload("challenge", content));
 
 export function readFlash(agreed, cookies) {
   const came = join(agreed, "flash", cookies, ({ expires }) => {
@@ -313,7 +373,7 @@ const deletion = (agreed, name) => line(agreed, name, "", 0n) + "; Expires=Thu, 
 // payload's bytes. cut, if given, makes the parts of the text instead of split.
 export function write(agreed, purpose, content, cookies, cut = split) {
   const age = maxAge[purpose](agreed, content);
-  const text = seal(agreed, purpose, content.bytes ?? encodePayload(purpose, content));
+  const text = seal(agreed, content.bound ? "bound" : purpose, content.bytes ?? encodePayload(purpose, content));
   const tag = tagOf(fromText(text.slice(0, PART_0)));
   const names = cookieNames(agreed, purpose);
   const room = names.map((name, i) => MAX_LINE - line(agreed, name, i === 0 ? "n" : tag, age).length);

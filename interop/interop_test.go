@@ -37,6 +37,7 @@ type request struct {
 	Change  any      `json:"change,omitempty"`
 	Destroy bool     `json:"destroy,omitempty"`
 	Parts   int      `json:"parts,omitempty"`
+	Device  *string  `json:"device,omitempty"` // of a device-aware session: its key, or "" for a permit
 }
 
 // An agreement is what both implementations are told. Its fields are members of a vector.
@@ -47,6 +48,7 @@ type agreement struct {
 	Now         int64  `json:"now"`
 	NotBefore   int64  `json:"not_before,omitempty"`
 	IdleTimeout int64  `json:"idle_timeout,omitempty"`
+	DeviceProof int64  `json:"device_proof,omitempty"`
 }
 
 type key struct {
@@ -100,6 +102,7 @@ type reply struct {
 	FlashPayload   string   `json:"flash_payload"`
 	FlashCanonical bool     `json:"flash_canonical"`
 	SetCookie      []string `json:"set_cookie"`
+	Challenge      string   `json:"challenge"`
 }
 
 // An outcome is what a reader makes of a request.
@@ -113,6 +116,7 @@ type outcome struct {
 	Flash       string `json:"flash,omitempty"` // opens or a reason
 	FlashValues any    `json:"flash_values,omitempty"`
 	Lease       string `json:"lease,omitempty"` // a reason
+	Proven      bool   `json:"proven,omitempty"`
 }
 
 func (o outcome) String() string { return asJSON(o) }

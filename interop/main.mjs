@@ -3,7 +3,9 @@
 //   node main.mjs open   what a reader makes of a request, which has the members of a vector before `expect`
 //                        (testdata/vectors/README.md), and `csrf`, tokens to check
 //   node main.mjs seal   Set-Cookie lines for the members `session`, `flash` and `lease`; or for the session that came, if the
-//                        request says to `change` values or to `destroy` it. `parts`: how many cookies, cut at random
+//                        request says to `change` values or to `destroy` it. `parts`: how many cookies, cut at random.
+//                        `device`, with `session`: it is device-aware, and has a permit, or the key that `device` is, in
+//                        hexadecimal, and a proof by it. The answer has a `challenge` to register, or to renew
 //
 // A character of a cookie is a byte. `scope` and values are in the vectors' notation, and beyond it {"float32": "…"}, and
 // {"pairs": [[key, value], …]} for a map with a key that isn't UTF-8.
@@ -65,6 +67,7 @@ function agreement(request) {
     now: integer(request.now),
     notBefore: integer(request.not_before),
     idleTimeout: integer(request.idle_timeout),
+    proofTime: integer(request.device_proof),
     attributes: request.attributes ?? `; Path=${path}; HttpOnly${secure}`,
   };
 }
@@ -98,6 +101,7 @@ function open(request) {
     for (const field of ["created", "expires", "values"]) reply[field] = toJSON(session[field]);
     reply.payload = session.bytes.toString("hex");
     reply.canonical = canonical("session", session);
+    reply.proven = session.proven;
     reply.csrf = request.csrf?.map((token) => cs.checkCSRF(session, token));
     if (session.csrf.length > 0) reply.csrf_token = cs.maskCSRF(session);
   }
@@ -125,17 +129,27 @@ function seal(request) {
   const cookies = cs.parseCookies(request.cookie ?? []);
   if (request.destroy) return { set_cookie: cs.destroy(agreed, cookies) };
 
+  const device = request.device === undefined ? undefined : hex(request.device);
   const contents = { session: content(request.session), flash: content(request.flash), lease: content(request.lease) };
   if (request.change) {
     const { bytes, ...came } = cs.readSession(agreed, cookies);
     fromJSON(request.change).forEach((value, key) => came.values.set(key, value));
     contents.session = { ...came, sealed: agreed.now };
   }
+  if (device) contents.session.bound = true;
   const cut = request.parts && cutInto(request.parts);
   const purposes = Object.keys(contents).filter((purpose) => contents[purpose]);
   const lines = purposes.flatMap((purpose) => cs.write(agreed, purpose, contents[purpose], cookies, cut));
   if (contents.session && !contents.flash) lines.push(...cs.deleteUnreadable(agreed, cookies));
-  return { set_cookie: lines };
+  if (!device) return { set_cookie: lines };
+  const { id, created } = contents.session;
+  lines.push(...cs.writeTagged(agreed, "device", { id, created, key: device }));
+  if (device.length > 0) {
+    const proof = { origin: id.subarray(0, 8), key: cs.keyHash(device), expires: agreed.now + agreed.proofTime + 60n };
+    lines.push(...cs.writeTagged(agreed, "proof", proof, agreed.proofTime));
+  }
+  const kind = device.length > 0 ? 2n : 1n;
+  return { set_cookie: lines, challenge: cs.challenge(agreed, { kind, id, time: agreed.now }) };
 }
 
 // A compartment's content from the vectors' notation. `payload`, in hexadecimal, outranks all but what Max-Age is made of.

@@ -72,10 +72,11 @@ export class Decoder {
 
   // The fields of a payload.
 
-  array(count) {
+  array(...counts) {
     const code = this.number(1);
     const got = code >> 4 === 9 ? code & 15 : code === 0xdc ? this.number(2) : code === 0xdd ? this.number(4) : -1;
-    if (got !== count) throw new Malformed();
+    if (!counts.includes(got)) throw new Malformed();
+    return got;
   }
 
   uint(max) {

@@ -28,6 +28,7 @@ func (p *program) inspect(flags *flag.FlagSet, args []string) error {
 	name := flags.String("name", "", "look at sessions of this `name` only (Config.Name, with or without prefix);\notherwise at all that are found")
 	scope := flags.String("scope", "", "the `text` of Config.Scope")
 	idle := flags.Duration("idle", 0, "the `time` of Config.IdleTimeout; 0 if there is none")
+	deviceProof := flags.Duration("device-proof", 0, "the `time` of Config.DeviceProof; 0 if there is none (experimental)")
 	values := flags.Bool("values", false, "print the values too, as JSON; they may be personal data")
 	asJSON := flags.Bool("json", false, "print JSON")
 	err := p.parse(flags, args, `
@@ -66,7 +67,7 @@ The exit status is 1 if a session, flash or lease cookie is torn, malformed or r
 	if err != nil {
 		return err
 	}
-	in := inspector{ring: ring, name: stripPrefix(*name), scope: *scope, idle: *idle, values: *values, now: time.Now()}
+	in := inspector{ring: ring, name: stripPrefix(*name), scope: *scope, idle: *idle, deviceProof: *deviceProof, values: *values, now: time.Now()}
 	if err := in.check(); err != nil {
 		return err
 	}
@@ -95,12 +96,14 @@ The exit status is 1 if a session, flash or lease cookie is torn, malformed or r
 
 // An inspector knows what to look for and how.
 type inspector struct {
-	ring   *cookiesession.Keyring // nil: without keys
-	name   string                 // without prefix; empty: every name
-	scope  string
-	idle   time.Duration
-	values bool
-	now    time.Time
+	ring  *cookiesession.Keyring // nil: without keys
+	name  string                 // without prefix; empty: every name
+	scope string
+	idle  time.Duration
+
+	deviceProof time.Duration
+	values      bool
+	now         time.Time
 }
 
 var prefixes = []string{"__Host-", "__Secure-"}
@@ -174,7 +177,7 @@ func looksLikeOurs(c cookie) bool {
 const tokenStart = 28
 
 // purposes are the kinds of cookies that hold tokens.
-var purposes = map[cookiename.Kind]string{cookiename.Session: "session", cookiename.Flash: "flash", cookiename.Lease: "lease"}
+var purposes = map[cookiename.Kind]string{cookiename.Session: "session", cookiename.Flash: "flash", cookiename.Lease: "lease", cookiename.Device: "device", cookiename.Proof: "proof"}
 
 func (in *inspector) session(from, name string, cookies []cookie) (*session, error) {
 	s := &session{From: from, Name: name}
@@ -206,7 +209,7 @@ func (in *inspector) session(from, name string, cookies []cookie) (*session, err
 		})
 	}
 	texts := keyless.Inspect(strings.Join(anonymous, "; "))
-	for _, purpose := range []string{"session", "flash", "lease"} {
+	for _, purpose := range []string{"session", "flash", "lease", "device", "proof"} {
 		if found := compartments[purpose]; found != nil {
 			found.join(texts)
 			s.Compartments = append(s.Compartments, found)
@@ -260,7 +263,7 @@ func (c *compartment) join(inspected []cookiesession.Inspection) {
 // config returns what a server must have whose sessions have this name.
 func (in *inspector) config(name string) cookiesession.Config {
 	return cookiesession.Config{
-		Keys: in.ring, Name: name, Scope: in.scope, IdleTimeout: in.idle, Lifetime: max(in.idle, 24*time.Hour),
+		Keys: in.ring, Name: name, Scope: in.scope, IdleTimeout: in.idle, Lifetime: max(in.idle, 24*time.Hour), DeviceProof: in.deviceProof,
 		Logger: slog.New(slog.DiscardHandler),
 	}
 }
@@ -312,7 +315,8 @@ func (in *inspector) open(s *session, header string) error {
 			}
 			found := opened{
 				Key: is.KeyLabel, Malformed: is.Reason != 0, ID: is.ID, Created: is.Created.UTC(), Sealed: is.Sealed.UTC(), Seen: is.Seen.UTC(), Expires: is.Expires.UTC(),
-				Mode: is.Mode, CSRF: is.HasCSRF, Count: len(is.Values),
+				Mode: is.Mode, CSRF: is.HasCSRF, Count: len(is.Values), Aware: is.DeviceAware, DeviceKey: is.DeviceKey, PreviousID: is.PreviousID,
+				Permit: c.Purpose == "device" && is.Reason == 0 && is.DeviceKey == "",
 			}
 			if in.values && is.Values != nil {
 				if found.Values, err = json.Marshal(printable(is.Values)); err != nil {
@@ -337,12 +341,16 @@ func (c *compartment) judge(refused *cookiesession.RejectError, session string) 
 		c.Verdict, c.Key, c.Reason = refused.Reason.String(), refused.KeyLabel, explanations[refused.Reason]
 	case len(c.Opened) > 0 && c.Purpose == "lease" && !slices.ContainsFunc(c.Opened, func(o opened) bool { return o.ID == session }):
 		c.Verdict, c.Reason = "ignored", "it is another session's"
+	case len(c.Opened) > 0 && (c.Purpose == "device" || c.Purpose == "proof") && !slices.ContainsFunc(c.Opened, func(o opened) bool { return o.isOf(session) }):
+		c.Verdict, c.Reason = "ignored", "it is another session's"
 	case len(c.Opened) > 0:
 		c.Verdict = "accepted"
 	case !slices.ContainsFunc(c.Cookies, func(p part) bool { return !p.Deleted }):
 	case len(c.Texts) == 0:
 		c.Verdict = "ignored"
 		c.Reason = "without the first cookie the others mean nothing"
+	case c.Purpose == "device" || c.Purpose == "proof":
+		c.Verdict, c.Reason = "ignored", "no key opens it"
 	case c.Purpose == "lease":
 		c.Verdict, c.Reason = "ignored", "no key opens it; the session only counts as less recently used"
 	}

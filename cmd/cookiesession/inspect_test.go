@@ -296,6 +296,31 @@ func TestInspectLease(t *testing.T) {
 	})
 }
 
+// TestInspectDevice has a permit. A key and its proof look alike but for the hash of the key; TestInspectBound in the root has
+// those.
+func TestInspectDevice(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.env["KEYS"] = keysA
+		b := w.browser(keysA, func(c *cookiesession.Config) { c.DeviceProof = 10 * time.Minute })
+		b.visit(func(s *cookiesession.Session) { s.Put("user", "ada"); s.Regenerate() })
+		b.visit(func(s *cookiesession.Session) { s.Regenerate() })
+		stdout, _ := w.run(exitOK, b.header(), "inspect", "-env", "KEYS", "-device-proof", "10m")
+		for _, want := range []string{
+			", ends with the browser, device-aware\n", "\n  device: 1 cookie, ", ", a permit: no device is bound, also for ID ", "\n    accepted\n",
+		} {
+			if !strings.Contains(stdout, want) {
+				w.Errorf("got %s\nwant %q in it", stdout, want)
+			}
+		}
+		session, _, _ := strings.Cut(b.header(), ";")
+		stdout, _ = w.run(exitProblem, session, "inspect", "-env", "KEYS", "-device-proof", "10m")
+		if want := "\n    refused: unproven"; !strings.Contains(stdout, want) {
+			w.Errorf("got %s\nwant %q in it", stdout, want)
+		}
+		w.run(exitOK, session, "inspect", "-env", "KEYS") // without DeviceProof
+	})
+}
+
 func TestLooksLikeOurs(t *testing.T) {
 	text := "AQ" + strings.Repeat("a", 26) // 28 characters that begin with version 1
 	for _, test := range []struct {

@@ -26,7 +26,7 @@ type session struct {
 }
 
 type compartment struct {
-	Purpose string   `json:"purpose"` // session, flash or lease
+	Purpose string   `json:"purpose"` // session, flash, lease, device or proof
 	Cookies []part   `json:"cookies"`
 	Texts   []text   `json:"texts"`
 	Opened  []opened `json:"opened,omitempty"`
@@ -55,17 +55,23 @@ type text struct {
 }
 
 type opened struct {
-	Key       string          `json:"key"`
-	Malformed bool            `json:"malformed,omitempty"`
-	ID        string          `json:"id,omitempty"`
-	Created   time.Time       `json:"created,omitzero"`
-	Sealed    time.Time       `json:"sealed,omitzero"`
-	Seen      time.Time       `json:"seen,omitzero"`
-	Expires   time.Time       `json:"expires,omitzero"`
-	Mode      string          `json:"mode,omitempty"`
-	CSRF      bool            `json:"csrf,omitempty"`
-	Count     int             `json:"value_count"`
-	Values    json.RawMessage `json:"values,omitempty"`
+	Key       string    `json:"key"`
+	Malformed bool      `json:"malformed,omitempty"`
+	ID        string    `json:"id,omitempty"`
+	Created   time.Time `json:"created,omitzero"`
+	Sealed    time.Time `json:"sealed,omitzero"`
+	Seen      time.Time `json:"seen,omitzero"`
+	Expires   time.Time `json:"expires,omitzero"`
+	Mode      string    `json:"mode,omitempty"`
+	CSRF      bool      `json:"csrf,omitempty"`
+	Count     int       `json:"value_count"`
+
+	Aware      bool   `json:"device_aware,omitempty"`
+	Permit     bool   `json:"device_permit,omitempty"`
+	DeviceKey  string `json:"device_key,omitempty"` // its hash
+	PreviousID string `json:"previous_id,omitempty"`
+
+	Values json.RawMessage `json:"values,omitempty"`
 }
 
 type ended struct {
@@ -85,6 +91,7 @@ var explanations = map[cookiesession.Reason]string{
 	cookiesession.ReasonEnded:      "this browser has logged out of it, as the ended marker says",
 	cookiesession.ReasonRevoked:    "it was created before the key file's not_before",
 	cookiesession.ReasonFuture:     "it was created or sealed over a minute after the time of this machine; compare clocks",
+	cookiesession.ReasonUnproven:   "it needs a permit for its ID, or a device's key and a proof by it that has not expired; cookies that were copied look like this",
 }
 
 func (s *session) print(w io.Writer, now time.Time) {
@@ -172,6 +179,18 @@ func (o *opened) print(w io.Writer, now time.Time) {
 	if o.CSRF {
 		fmt.Fprint(w, ", with a CSRF secret")
 	}
+	if o.Aware {
+		fmt.Fprint(w, ", device-aware")
+	}
+	if o.Permit {
+		fmt.Fprint(w, ", a permit: no device is bound")
+	}
+	if o.PreviousID != "" {
+		fmt.Fprintf(w, ", also for ID %s", o.PreviousID)
+	}
+	if o.DeviceKey != "" {
+		fmt.Fprintf(w, ", device key %s", o.DeviceKey)
+	}
 	fmt.Fprintln(w)
 	for _, t := range []struct {
 		what string
@@ -183,10 +202,17 @@ func (o *opened) print(w io.Writer, now time.Time) {
 	}
 	if o.Values != nil {
 		fmt.Fprintf(w, "      values  %s\n", visibleJSON(o.Values))
-	} else if o.Seen.Unix() <= 0 {
+	} else if o.Seen.Unix() <= 0 && !o.Permit && o.DeviceKey == "" {
 		fmt.Fprintf(w, "      %s\n", count(o.Count, "value"))
 	}
 }
+
+// isOf reports whether a device cookie or a proof is of the session with an ID: Regenerate keeps the first half.
+func (o *opened) isOf(id string) bool {
+	return len(id) >= originDigits && len(o.ID) >= originDigits && o.ID[:originDigits] == id[:originDigits]
+}
+
+const originDigits = 16
 
 // since writes a time and how far away it is.
 func since(what string, t, now time.Time) string {
