@@ -1,6 +1,8 @@
 package cookiesession_test
 
 import (
+	"bytes"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"slices"
@@ -341,6 +343,8 @@ func TestBrokenLeaseIsReplaced(t *testing.T) {
 // A lease that can't be sealed fails nothing.
 func TestLeaseWithoutKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		contents, restore := cookiesession.TrackBuffers()
+		defer restore()
 		key := cookiesession.GenerateKey("old")
 		key.RetireAt = time.Now().Add(time.Hour)
 		var log logBuffer
@@ -357,6 +361,15 @@ func TestLeaseWithoutKey(t *testing.T) {
 		}
 		if !strings.Contains(log.String(), "lease not written") {
 			t.Errorf("logged %q", log.String())
+		}
+		id, err := hex.DecodeString(s.ID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range contents() {
+			if bytes.Contains(b, id) {
+				t.Error("got the session's ID in a buffer")
+			}
 		}
 	})
 }

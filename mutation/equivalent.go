@@ -42,4 +42,7 @@ var equivalents = []struct {
 	{"(*Manager).importValues", "what failed without an error leaves nothing to report", []string{"true → false"}},
 	{"keepPrivate", "it comes to the same header", []string{"len(old) == 0 → false"}},
 	{"(*Manager).Save", "it saves an allocation", []string{"own != nil || s.state.special != nil → true"}},
+	{"dbscjwt.text", "what the decoder has passed as a string is one", []string{"ok → true"}},
+	{"(*received).holds", "it saves a search", []string{"r.firsts[first.kind] > 0 → true"}},
+	{"(*Manager).noteFacts", "it saves an allocation", []string{"present != nil → true"}},
 }

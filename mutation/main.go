@@ -29,7 +29,7 @@ func main() {
 	everything := flag.Bool("all", false, "make every mutation, and see that equivalent ones are")
 	function := flag.String("function", "", "make every mutation of this function only")
 	verbose := flag.Bool("v", false, "say by which test each mutation is caught")
-	perFunction := flag.Int("sample", 5, "mutations of each function, without -all")
+	perFunction := flag.Int("sample", 3, "mutations of each function, without -all")
 	flag.Parse()
 	if err := run(*everything, *function, *perFunction, *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)

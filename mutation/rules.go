@@ -319,7 +319,8 @@ func (m *mutator) arguments(call *ast.CallExpr) {
 		if i >= signature.Params().Len() || signature.Variadic() && i == signature.Params().Len()-1 {
 			return
 		}
-		_, isPart := e.(*ast.SliceExpr)
+		part, isPart := e.(*ast.SliceExpr)
+		isPart = isPart && (part.High == nil || !m.isZero(part.High)) // else it is nothing but storage
 		named, _ := m.typeOf(e).(*types.Named)
 		if isPart && types.Identical(m.typeOf(e), types.NewSlice(types.Typ[types.Byte])) ||
 			named != nil && m.file.info.Types[e].Value != nil && named.Obj().Pkg() == m.file.pkg {

@@ -235,5 +235,6 @@ func text(value json.RawMessage) (s string, ok bool) {
 	if len(value) == 0 || value[0] != '"' {
 		return "", false
 	}
-	return s, json.Unmarshal(value, &s) == nil
+	ok = json.Unmarshal(value, &s) == nil
+	return s, ok // a statement of its own, since Go doesn't say which of a list's variables and calls come first
 }
