@@ -1,7 +1,12 @@
 package cookiesession_test
 
 import (
+	"context"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -175,4 +180,627 @@ func ownerProof(b *deviceBrowser) string {
 		return s.cookie
 	}
 	return ""
+}
+
+// TestDeviceMixedJars puts cookies of two visitors' jars together: each needs its own.
+func TestDeviceMixedJars(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(t, nil)
+		victim := bound(t, shop)
+		permitted := newDeviceBrowser(t, shop) // the thief's own
+		permitted.able = false
+		permitted.visit("/mallory", typed)
+		own := newDeviceBrowser(t, shop)
+		own.visit("/mallory", typed)
+		values := func(b *deviceBrowser) map[string]string {
+			all := map[string]string{}
+			for _, c := range b.jar.All() {
+				kind, _, _ := strings.Cut(strings.TrimPrefix(c.Name, cookieName+"."), ".")
+				all[strings.TrimPrefix(kind, cookieName)] = c.Value
+			}
+			return all
+		}
+		of, permit, key := values(victim), values(permitted), values(own)
+		tag := strings.TrimPrefix(ownerProof(victim), cookieName+".proof.")
+		session := pair{cookieName, of[""]}
+		for _, c := range []struct {
+			name          string
+			device, proof string
+			want          string
+		}{
+			{"its own", of["device"], of["proof"], ""},
+			{"no device", "", of["proof"], "unproven"},
+			{"no proof", of["device"], "", "unproven"},
+			{"the thief's permit", permit["device"], of["proof"], "unproven"},
+			{"the thief's permit alone", permit["device"], "", "unproven"},
+			{"the thief's key", key["device"], of["proof"], "unproven"},
+			{"the thief's key and proof", key["device"], key["proof"], "unproven"},
+			{"the thief's proof", of["device"], key["proof"], "unproven"},
+			{"device for proof", of["device"], of["device"], "unproven"},
+			{"proof for device", of["proof"], of["proof"], "unproven"},
+			{"session for device", of[""], of["proof"], "unproven"},
+		} {
+			pairs := []pair{session}
+			if c.device != "" {
+				pairs = append(pairs, pair{cookieName + ".device." + tag, c.device})
+			}
+			if c.proof != "" {
+				pairs = append(pairs, pair{cookieName + ".proof." + tag, c.proof})
+			}
+			if got := rejected(shop.m, join(pairs...)); got != c.want {
+				t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+			}
+		}
+		// Cookies of other tags, and too many, change nothing.
+		header := join(session, pair{cookieName + ".device." + tag, of["device"]}, pair{cookieName + ".proof." + tag, of["proof"]})
+		for i := range 6 {
+			header = fmt.Sprintf("%s.device.AAAAAAAAAA%c=1x; %s.proof.AAAAAAAAAA%c=%s; %s", cookieName, 'A'+4*i, cookieName, 'A'+4*i, of["proof"], header)
+		}
+		if got := rejected(shop.m, header); got != "" {
+			t.Errorf("with cookies of other origins: got %q, want no refusal", got)
+		}
+	})
+}
+
+// TestDeviceOtherKeyOfItsOrigin has two browsers register with copies of one permit: a proof by one key does nothing for
+// the other.
+func TestDeviceOtherKeyOfItsOrigin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(t, nil)
+		one := newDeviceBrowser(t, shop)
+		one.busy = true
+		one.visit("/login", typed)
+		two := one.clone()
+		one.register()
+		two.register()
+		one.want(one.visit("/", ownPage), "ada proven")
+		two.want(two.visit("/", ownPage), "ada proven")
+		proof := ownerProof(two)
+		for _, c := range two.jar.All() {
+			if c.Name == proof {
+				one.jar.SetCookies(site, []*http.Cookie{{Name: proof, Value: c.Value, Path: "/", Secure: true}})
+			}
+		}
+		if got := rejected(shop.m, one.jar.Header(site)); got != "unproven" {
+			t.Errorf("the other's proof: got %q, want unproven", got)
+		}
+	})
+}
+
+// TestDeviceProofsEnd has clocks a minute apart, and the last second of a proof.
+func TestDeviceProofsEnd(t *testing.T) {
+	c := newCaller(t, nil)
+	c.register()
+	header := c.b.jar.Header(site)
+	for _, at := range []struct {
+		after time.Duration
+		want  string
+	}{
+		{-60 * time.Second, ""}, // another server's clock
+		{0, ""},
+		{deviceProof, ""},
+		{deviceProof + 59*time.Second, ""},
+		{deviceProof + 60*time.Second, "unproven"},
+		{deviceProof + 61*time.Second, "unproven"},
+	} {
+		now := c.now
+		c.now = now.Add(at.after)
+		if got := rejected(c.m, header); got != at.want {
+			t.Errorf("after %v: got %q, want %q", at.after, got, at.want)
+		}
+		c.now = now
+	}
+}
+
+// TestDeviceRefreshIsNoVisit sees that a page that only renews, as an open tab does, becomes idle, and that a renewal
+// writes device cookies only.
+func TestDeviceRefreshIsNoVisit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := bound(t, newShop(t, withIdle(time.Hour)))
+		binding := b.bindings[slices.Collect(maps.Keys(b.bindings))[0]]
+		for range 5 {
+			time.Sleep(10*time.Minute + time.Second)
+			before := b.names()
+			b.refresh(binding)
+			binding = b.bindings[binding.identifier]
+			if got := b.names(); got != "[.] [.device] [.proof]" {
+				t.Fatalf("got cookies %s after %s, want session, device and proof", got, before)
+			}
+		}
+		time.Sleep(10 * time.Minute)
+		b.want(b.visit("/", typed), "idle")
+	})
+}
+
+// TestDeviceKeepsUp has the device cookie follow the session: Remember, Persist and a longer life, a restart of the browser, and a
+// new ID.
+func TestDeviceKeepsUp(t *testing.T) {
+	for _, able := range []bool{true, false} {
+		for _, action := range []string{"/remember", "/persist", "/extend"} {
+			t.Run(fmt.Sprintf("%s, able %v", action, able), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					want := "ada"
+					if able {
+						want = "ada proven"
+					}
+					b := newDeviceBrowser(t, newShop(t, nil))
+					b.able = able
+					b.visit("/login", typed)
+					b.want(b.visit(action, ownPage), want)
+					b.want(b.visit("/regenerate", ownPage), want)
+					b.want(b.visit(action, ownPage), want)
+					if action != "/extend" {
+						b.jar.Restart()
+					}
+					time.Sleep(23 * time.Hour)
+					b.want(b.visit("/", typed), want)
+				})
+			})
+		}
+	}
+}
+
+// TestDeviceRotation rotates the ring's keys under sessions that are in use. A device cookie lives as long as its session, also where
+// that has been sealed anew with a newer key.
+func TestDeviceRotation(t *testing.T) {
+	for _, able := range []bool{true, false} {
+		t.Run(fmt.Sprintf("able %v", able), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				keys := newRing(t, playKey(0))
+				b := newDeviceBrowser(t, newShop(t, func(c *cookiesession.Config) { c.Keys = keys }))
+				b.able = able
+				b.visit("/login", typed)
+				want := "ada"
+				if able {
+					want = "ada proven"
+				}
+				for i := range 5 {
+					if err := keys.Replace(playKey(i+1), playKey(i)); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(9 * time.Minute)
+					b.want(b.visit("/change", ownPage), want)
+				}
+			})
+		})
+	}
+}
+
+// TestDeviceServers has two servers, one of which lacks the newest key: it says "try later", never "give up".
+func TestDeviceServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old := newRing(t, playKey(0))
+		behind, ahead := newShop(t, func(c *cookiesession.Config) { c.Keys = old }), newShop(t, func(c *cookiesession.Config) {
+			c.Keys = newRing(t, playKey(1), playKey(0))
+		})
+		b := newDeviceBrowser(t, behind)
+		b.busy = true
+		b.visit("/login", typed) // sealed with the old key
+		b.site, b.busy = ahead, false
+		b.register() // with the new one
+		b.want(b.visit("/", ownPage), "ada proven")
+		b.site = behind
+		b.want(b.visit("/", ownPage), "unproven")
+		time.Sleep(deviceProof + time.Second)
+		if p := b.visit("/", ownPage); p.Code != http.StatusOK || p.Body.String() != "unproven" {
+			t.Errorf("got status %d, %s, want an anonymous page", p.Code, p.Body)
+		}
+		if got := b.did[len(b.did)-1]; got != "refresh 503" {
+			t.Errorf("the browser did %q, want a refresh that failed for now", b.did)
+		}
+		if err := old.Replace(playKey(0), playKey(1)); err != nil {
+			t.Fatal(err)
+		}
+		b.want(b.visit("/", ownPage), "ada proven")
+	})
+}
+
+// TestDeviceSwitch switches DeviceProof on, off and on again: nobody is logged out but whose browser holds a key that
+// could not be renewed meanwhile, and who can renew it.
+func TestDeviceSwitch(t *testing.T) {
+	for _, able := range []bool{true, false} {
+		for _, meanwhile := range []string{"/", "/change", "/regenerate", "/remember"} {
+			t.Run(fmt.Sprintf("able %v, %s", able, meanwhile), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					keys := newRing(t)
+					on := newShop(t, func(c *cookiesession.Config) { c.Keys = keys })
+					off := newShop(t, func(c *cookiesession.Config) { c.Keys, c.DeviceProof = keys, 0 })
+					b := newDeviceBrowser(t, off)
+					b.able = able
+					b.visit("/login", typed)
+					if got := b.names(); got != "[.]" {
+						t.Fatalf("off: login sets %s, want the session only", got)
+					}
+					b.site = on
+					b.want(b.visit("/", ownPage), "ada")
+					b.want(b.visit("/change", ownPage), "ada") // as it was, till it logs in
+					if got := b.names(); got != "[.]" {
+						t.Fatalf("on: got cookies %s of a session from before, want it only", got)
+					}
+					proven := "ada"
+					if able {
+						proven = "ada proven"
+					}
+					b.visit("/login", ownPage)
+					b.want(b.visit("/", ownPage), proven)
+
+					b.site = off
+					if able {
+						time.Sleep(deviceProof + time.Second)
+					}
+					for range 2 {
+						b.want(b.visit(meanwhile, ownPage), "ada")
+						if b.invited != nil {
+							t.Error("off: got an invitation")
+						}
+					}
+					b.drop(".proof.") // long gone
+					if able && !slices.Contains(b.did, "refresh 503") {
+						t.Errorf("off: the browser did %q, want a refresh to be tried later", b.did)
+					}
+					b.site = on
+					b.want(b.visit("/", ownPage), proven)
+				})
+			})
+		}
+	}
+}
+
+// TestDeviceOffEndpoint is what Handler answers at DevicePath without DeviceProof.
+func TestDeviceOffEndpoint(t *testing.T) {
+	keys := newRing(t)
+	off := newShop(t, func(c *cookiesession.Config) { c.Keys, c.DeviceProof = keys, 0 })
+	on := newShop(t, func(c *cookiesession.Config) { c.Keys = keys })
+	b := newDeviceBrowser(t, on)
+	b.visit("/login", typed)
+	tag := strings.TrimPrefix(ownerProof(b), cookieName+".proof.")
+	b.site = off
+	if got := answerOf(b.ask(devicePath, tag, "")); got != "later" {
+		t.Errorf("a bound session: got %s, want later", got)
+	}
+	if rec := b.ask(devicePath, "", ""); rec.Code != http.StatusNotFound {
+		t.Errorf("without identifier: got status %d, want the application's 404", rec.Code)
+	}
+	b.visit("/start-anew", ownPage)
+	if got := answerOf(b.ask(devicePath, tag, "")); got != "ended" {
+		t.Errorf("an unbound session: got %s, want ended", got)
+	}
+}
+
+// TestDeviceLogins logs in again, with cookies of other origins around.
+func TestDeviceLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(t, nil)
+		b := bound(t, shop)
+		for range 6 { // the session cookie goes, as at the end of its life; the device cookies stay
+			b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName, Path: "/", Secure: true, MaxAge: -1}})
+			time.Sleep(10 * time.Minute)
+			b.visit("/login", typed)
+			b.want(b.visit("/", ownPage), "ada proven")
+			if got, want := b.names(), "[.] [.device] [.proof]"; got != want {
+				t.Errorf("after another login: got cookies %s, want %s", got, want)
+			}
+		}
+		b.want(b.visit("/log-in-anew", ownPage), "ada proven")
+		if got, want := b.names(), "[.] [.device] [.ended] [.proof]"; got != want {
+			t.Errorf("after Destroy and a login: got cookies %s, want %s", got, want)
+		}
+		b.want(b.visit("/", ownPage), "ada proven")
+		b.want(b.visit("/start-anew", ownPage), "ada proven")
+		if got, want := b.names(), "[.] [.ended] [.ended]"; got != want {
+			t.Errorf("after Destroy and a value: got cookies %s, want %s", got, want)
+		}
+		b.want(b.visit("/", ownPage), "bob")
+	})
+}
+
+// TestDeviceSave uses Load, Save and DeviceHandler, and saves more than once.
+func TestDeviceSave(t *testing.T) {
+	m := newManager(t, func(c *cookiesession.Config) { c.DeviceProof = deviceProof })
+	mux := http.NewServeMux()
+	mux.Handle(devicePath, m.DeviceHandler())
+	action := login
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s, _ := m.Load(r)
+		before := whoIs(s)
+		action(s)
+		if err := m.Save(w.Header(), s); err != nil {
+			t.Error(err)
+		}
+		if err := m.Save(w.Header(), s); err != nil {
+			t.Error(err)
+		}
+		fmt.Fprint(w, before)
+	})
+	b := newDeviceBrowser(t, mux)
+	b.want(b.visit("/", typed), "new")
+	action = nothing
+	b.want(b.visit("/", typed), "ada proven")
+	if got, want := m.Stats().Device, (cookiesession.DeviceStats{Offered: 1, Registered: 1}); got != want {
+		t.Errorf("got Stats.Device %+v, want %+v", got, want)
+	}
+
+	h := http.Header{"Secure-Session-Registration": {`(ES256);path="/other";challenge="x"`}}
+	s := load(m)
+	login(s)
+	for range 2 {
+		if err := m.Save(h, s); err != nil {
+			t.Fatal(err)
+		}
+		if got := h["Secure-Session-Registration"]; len(got) != 2 || !strings.Contains(got[0], "/other") || !invitation.MatchString(got[1]) {
+			t.Errorf("got invitations %q, want another's and ours", got)
+		}
+		if got := cookieNames(h); !strings.Contains(got, ".device.") {
+			t.Errorf("got cookies %s, want a permit", got)
+		}
+	}
+	s.Destroy()
+	if err := m.Save(h, s); err != nil {
+		t.Fatal(err)
+	}
+	if got := h["Secure-Session-Registration"]; len(got) != 1 || !strings.Contains(got[0], "/other") {
+		t.Errorf("after Destroy: got invitations %q, want the other's only", got)
+	}
+	if got := cookieNames(h); strings.Contains(got, ".device.") {
+		t.Errorf("after Destroy: got cookies %s, want no permit", got)
+	}
+	delete(h, "Secure-Session-Registration")
+	if err := m.Save(h, s); err != nil || h["Secure-Session-Registration"] != nil {
+		t.Errorf("got %v, invitations %q, want none", err, h["Secure-Session-Registration"])
+	}
+}
+
+// TestDeviceManagers has two Managers in one response.
+func TestDeviceManagers(t *testing.T) {
+	one := newManager(t, func(c *cookiesession.Config) { c.DeviceProof, c.Name = deviceProof, "one" })
+	two := newManager(t, func(c *cookiesession.Config) { c.DeviceProof, c.Name = deviceProof, "two" })
+	b := newDeviceBrowser(t, one.Handler(two.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/login" {
+			login(one.Get(r))
+			login(two.Get(r))
+			return
+		}
+		fmt.Fprint(w, whoIs(one.Get(r)), ", ", whoIs(two.Get(r)))
+	}))))
+	b.visit("/login", typed)
+	b.want(b.visit("/", ownPage), "ada proven, ada proven")
+	if len(b.bindings) != 2 {
+		t.Errorf("got %d bindings, want two", len(b.bindings))
+	}
+}
+
+// TestDevicePaths finds the endpoint where a prefix has been stripped, and nowhere else.
+func TestDevicePaths(t *testing.T) {
+	for _, c := range []struct {
+		name, path, devicePath string
+		asked                  string
+		found                  bool
+	}{
+		{"default", "/", "", "/.cookiesession/session", true},
+		{"default, another's", "/", "", "/.cookiesession/other", false},
+		{"default, longer", "/", "", "/app/.cookiesession/session", false},
+		{"default, below", "/", "", "/.cookiesession/session/", false},
+		{"Path", "/shop/app", "", "/shop/app/.cookiesession/session", true},
+		{"Path with a slash", "/shop/app/", "", "/shop/app/.cookiesession/session", true},
+		{"Path, prefix stripped", "/shop/app", "", "/app/.cookiesession/session", true},
+		{"Path stripped", "/shop/app", "", "/.cookiesession/session", true},
+		{"Path, half a segment", "/shop/app", "", "/pp/.cookiesession/session", false},
+		{"Path, cut too short", "/shop/app", "", "/session", false},
+		{"Path in escapes", "/caf%C3%A9", "", "/café/.cookiesession/session", true},
+		{"chosen", "/", "/device", "/device", true},
+		{"chosen, not the default", "/", "/device", "/.cookiesession/session", false},
+		{"chosen, prefix stripped", "/app", "/app/bind/device", "/device", false},
+		{"chosen, ends as the default", "/app", "/app/x/.cookiesession/session", "/.cookiesession/session", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newManager(t, func(config *cookiesession.Config) {
+				config.DeviceProof, config.Path, config.DevicePath = deviceProof, c.path, c.devicePath
+			})
+			h := m.Handler(http.NotFoundHandler())
+			r := httptest.NewRequest(http.MethodPost, "https://shop.example/", nil)
+			r.URL.Path = c.asked
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, r)
+			if found := rec.Code != http.StatusNotFound; found != c.found {
+				t.Errorf("got status %d, found %v, want %v", rec.Code, found, c.found)
+			}
+		})
+	}
+}
+
+// TestDeviceStripPrefix walks through http.StripPrefix, also by names that need escapes.
+func TestDeviceStripPrefix(t *testing.T) {
+	for _, name := range []string{"session", "a%b`c"} {
+		m := newManager(t, func(c *cookiesession.Config) { c.DeviceProof, c.Path, c.Name = deviceProof, "/", name })
+		h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/login" {
+				login(m.Get(r))
+				return
+			}
+			fmt.Fprint(w, whoIs(m.Get(r)))
+		}))
+		b := newDeviceBrowser(t, h)
+		b.visit("/login", typed)
+		b.want(b.visit("/", ownPage), "ada proven")
+	}
+	m := newManager(t, func(c *cookiesession.Config) { c.DeviceProof, c.Path = deviceProof, "/app" })
+	rec := httptest.NewRecorder()
+	http.StripPrefix("/app", m.Handler(http.NotFoundHandler())).ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "https://shop.example/app/.cookiesession/session", nil))
+	if got := answerOf(rec); got != "ended" {
+		t.Errorf("behind StripPrefix: got %s, want the endpoint's answer", got)
+	}
+}
+
+// TestDeviceRevokedWantsBound has an application whose staff must be bound: with Revoked, who isn't is out once
+// the registration's time is over.
+func TestDeviceRevokedWantsBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(t, func(c *cookiesession.Config) {
+			c.Revoked = func(_ context.Context, s *cookiesession.Session) (bool, error) {
+				return s.Get("user") == "ada" && !s.DeviceProven() && time.Since(s.CreatedAt()) > time.Minute, nil
+			}
+		})
+		able, unable := bound(t, shop), newDeviceBrowser(t, shop)
+		unable.able = false
+		unable.visit("/login", typed)
+		unable.want(unable.visit("/", typed), "ada")
+		late := newDeviceBrowser(t, shop)
+		late.busy = true
+		late.visit("/login", typed)
+		time.Sleep(2 * time.Minute)
+		able.want(able.visit("/", typed), "ada proven")
+		unable.want(unable.visit("/", typed), "revoked")
+		late.register()
+		late.want(late.visit("/", typed), "ada proven")
+	})
+}
+
+// TestDeviceSkipped is the browser that says it couldn't renew: an anonymous page would have its session overwritten.
+func TestDeviceSkipped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(t, nil)
+		b := bound(t, shop)
+		for range 6 {
+			b.maySign()
+		}
+		time.Sleep(deviceProof - time.Minute)
+		for len(b.signed) < 6 || time.Since(b.signed[0]) >= 9*time.Minute { // the quota is used up
+			b.maySign()
+		}
+		time.Sleep(2 * time.Minute)
+		for _, from := range []string{typed, ownPage} {
+			p := b.visit("/change", from)
+			if p.Code != http.StatusServiceUnavailable || p.Header().Get("Retry-After") == "" || p.Header().Get("Refresh") == "" ||
+				p.Header().Get("Cache-Control") != "no-store" || p.Result().Header["Set-Cookie"] != nil {
+				t.Errorf("got status %d, header %v, want 503 and no cookies", p.Code, p.Header())
+			}
+		}
+		thief := b.thief() // which says that another session's was skipped, or nothing
+		r := httptest.NewRequest(http.MethodGet, "https://shop.example/", nil)
+		r.Header.Set("Secure-Session-Skipped", `server_error;session_identifier="AAAAAAAAAAA"`)
+		thief.want(thief.send(r, typed), "unproven")
+		time.Sleep(9 * time.Minute)
+		b.want(b.visit("/", typed), "ada proven")
+	})
+}
+
+// TestDeviceStandIn is asked for by navigations from elsewhere only, and only if there is a key.
+func TestDeviceStandIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(t, nil)
+		b := bound(t, shop)
+		time.Sleep(deviceProof + 2*time.Minute)
+		thief := b.thief()
+		for _, c := range []struct {
+			method, mode, from string
+			without            string
+			want               bool
+		}{
+			{"GET", "navigate", otherSite, "", true},
+			{"GET", "navigate", otherHost, "", true},
+			{"GET", "navigate", ownPage, "", false},
+			{"GET", "navigate", typed, "", false},
+			{"GET", "cors", otherSite, "", false},
+			{"GET", "no-cors", otherHost, "", false},
+			{"POST", "navigate", otherHost, "", false},
+			{"HEAD", "navigate", otherSite, "", false},
+			{"GET", "navigate", otherSite, ".device.", false},
+			{"GET", "navigate", otherSite, ".proof.", true},
+		} {
+			r := httptest.NewRequest(c.method, "https://shop.example/", nil)
+			r.Header.Set("Sec-Fetch-Mode", c.mode)
+			r.Header.Set("Sec-Fetch-Site", c.from)
+			copied := thief.clone()
+			if c.without != "" {
+				copied.drop(c.without)
+			}
+			rec := copied.exchange(r, false)
+			if got := onceMore.MatchString(rec.Body.String()); got != c.want {
+				t.Errorf("%+v: got %v, want %v", c, got, c.want)
+			}
+		}
+	})
+}
+
+// TestDeviceForgets sees that cookies other than the device's stay as they are when a session is refused as unproven.
+func TestDeviceForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := bound(t, newShop(t, nil))
+		time.Sleep(deviceProof + 2*time.Minute)
+		thief := b.thief()
+		before := thief.jar.Header(site)
+		thief.want(thief.visit("/", typed), "unproven")
+		if got := thief.jar.Header(site); got != before {
+			t.Errorf("got other cookies after a page that only reads: %s, want %s", got, before)
+		}
+		thief.want(thief.visit("/logout", typed), "unproven") // ends it all the same
+		if got, want := thief.names(), "[.ended]"; got != want {
+			t.Errorf("after logout: got cookies %s, want %s", got, want)
+		}
+	})
+}
+
+// TestDeviceOffers has logins that invite nobody.
+func TestDeviceOffers(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(s *cookiesession.Session)
+		want bool
+	}{
+		{"login", login, true},
+		{"Regenerate without values", func(s *cookiesession.Session) { s.Regenerate() }, false},
+		{"a value", put("v", 1), false},
+		{"Remember without Regenerate", func(s *cookiesession.Session) { s.Put("v", 1); s.Remember(time.Hour) }, false},
+		{"Regenerate before Destroy", func(s *cookiesession.Session) { login(s); s.Destroy(); s.Put("v", 1) }, false},
+		{"too large", func(s *cookiesession.Session) { login(s); s.Put("v", tooLarge) }, false},
+	} {
+		m := newManager(t, func(c *cookiesession.Config) { c.DeviceProof = deviceProof })
+		s := load(m)
+		c.do(s)
+		h := http.Header{}
+		m.Save(h, s)
+		if got := h["Secure-Session-Registration"] != nil; got != c.want {
+			t.Errorf("%s: got an invitation: %v, want %v", c.name, got, c.want)
+		}
+		if got := strings.Contains(cookieNames(h), ".device."); got != c.want {
+			t.Errorf("%s: got a permit: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestDeviceImports sees that the endpoint imports no session, which would be lost.
+func TestDeviceImports(t *testing.T) {
+	asked := 0
+	shop := newShop(t, func(c *cookiesession.Config) {
+		c.Import = func(*http.Request) (map[string]any, error) { asked++; return map[string]any{"user": "ada"}, nil }
+	})
+	b := newDeviceBrowser(t, shop)
+	if got := answerOf(b.ask(devicePath, "", "")); got != "ended" || asked != 0 {
+		t.Errorf("got %s after %d imports, want ended after none", got, asked)
+	}
+	b.want(b.visit("/", typed), "new") // which is imported
+	if asked != 1 {
+		t.Errorf("got %d imports by the page, want one", asked)
+	}
+}
+
+// TestInspectBound sees what a bound session's cookies are.
+func TestInspectBound(t *testing.T) {
+	shop := newShop(t, nil)
+	b := bound(t, shop)
+	found := map[string]cookiesession.Inspection{}
+	for _, is := range shop.m.Inspect(b.jar.Header(site)) {
+		found[is.Purpose] = is
+	}
+	session, device, proof := found["session"], found["device"], found["proof"]
+	switch {
+	case len(found) != 3 || session.Reason != 0 || device.Reason != 0 || proof.Reason != 0:
+		t.Errorf("got %+v, want three that open", found)
+	case !session.DeviceAware || device.ID != session.ID || proof.ID != session.ID[:16]:
+		t.Errorf("got %+v, want a device-aware session, and device and proof of it", found)
+	case len(device.DeviceKey) != 32 || proof.DeviceKey != device.DeviceKey || device.PreviousID != "":
+		t.Errorf("got device key %q and %q in the proof, want the same", device.DeviceKey, proof.DeviceKey)
+	case time.Until(proof.Expires) < deviceProof+50*time.Second:
+		t.Errorf("the proof expires in %v", time.Until(proof.Expires))
+	}
 }

@@ -2,6 +2,7 @@ package cookiesession_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -241,6 +243,464 @@ func TestLoadTellsTheReason(t *testing.T) {
 			t.Errorf("got %v, want %s", err, reason)
 		case !strings.HasPrefix(err.Error(), "cookiesession: cookie __Host-session refused: "+reason):
 			t.Errorf("got text %q", err)
+		}
+	}
+}
+
+// TestFailedCommitOnEveryPath has a session that can't be saved: the visitor gets an error page and not a byte of what
+// the handler writes then (scs: the 500 page was followed by the handler's body), and keeps the received cookies.
+func TestFailedCommitOnEveryPath(t *testing.T) {
+	for _, p := range commitPaths {
+		t.Run(p.name, func(t *testing.T) {
+			onEachProtocol(t, func(t *testing.T, proto string) {
+				m := newWeb(t, nil)
+				first := true
+				v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if first {
+						first = false
+						m.Get(r).Put("old", 1)
+						return
+					}
+					m.Get(r).Put("new", tooLarge)
+					describeBody(w.Header())
+					p.run(w, r)
+					n, err := w.Write([]byte("more"))
+					if n != 4 || err != nil {
+						t.Errorf("got %d, %v from Write, want it discarded without an error", n, err)
+					}
+					w.WriteHeader(http.StatusTeapot)
+					w.WriteHeader(http.StatusEarlyHints)
+					io.WriteString(w, "more")
+					io.Copy(w, onlyReader{strings.NewReader("more")})
+					http.NewResponseController(w).Flush()
+				})))
+				v.get()
+				before := v.jar.Header(mustURL(t, v.URL))
+				method := p.method
+				if method == "" {
+					method = http.MethodGet
+				}
+				a := v.do(v.request(method, ""))
+				body := "Internal Server Error\n"
+				if method == http.MethodHead {
+					body = ""
+				}
+				if a.StatusCode != 500 || a.body != body {
+					t.Errorf("got %d %q, want an error page", a.StatusCode, a.body)
+				}
+				wantErrorHeader(t, a.Header, "text/plain; charset=utf-8")
+				if v.jar.Header(mustURL(t, v.URL)) != before {
+					t.Error("the cookies in the browser changed")
+				}
+				v.wantValues("old=1")
+				m.wantStats(1, 1, 0)
+				logged := m.log.String()
+				if strings.Count(logged, "\n") != 1 || !strings.Contains(logged, "level=ERROR") || strings.Contains(logged, "secret") {
+					t.Errorf("got logged %q, want one error without values", logged)
+				}
+			})
+		})
+	}
+}
+
+// describeBody writes every field that speaks of the body that isn't sent.
+func describeBody(h http.Header) {
+	for _, name := range []string{
+		"Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Location",
+		"Content-Range", "Etag", "Expires", "Last-Modified", "Location", "Refresh", "Repr-Digest", "Trailer",
+	} {
+		h.Set(name, "wrong")
+	}
+	h.Set("Content-Type", "image/png")
+	h.Set("Content-Length", "4711")
+	h.Set("Cache-Control", "public, max-age=3600")
+	h.Set("X-Frame-Options", "DENY")
+}
+
+// wantErrorHeader checks that what describeBody wrote is gone, but for what holds for any page.
+func wantErrorHeader(t *testing.T, h http.Header, contentType string) {
+	t.Helper()
+	h = h.Clone()
+	h.Del("Date")
+	h.Del("Content-Length") // net/http's own
+	want := http.Header{
+		"Cache-Control":   {"no-store"},
+		"Vary":            {"Cookie"},
+		"X-Frame-Options": {"DENY"},
+	}
+	if contentType != "" {
+		want["Content-Type"] = []string{contentType}
+	}
+	h.Del("X-Content-Type-Options") // http.Error's
+	if fmt.Sprint(h) != fmt.Sprint(want) {
+		t.Errorf("got header %v, want %v", h, want)
+	}
+}
+
+// TestErrorHandler has the application answer for a session that can't be saved.
+func TestErrorHandler(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		handle func(w http.ResponseWriter)
+		status int
+		body   string
+	}{
+		{"header and body", func(w http.ResponseWriter) { w.WriteHeader(507); io.WriteString(w, "full") }, 507, "full"},
+		{"header", func(w http.ResponseWriter) { w.WriteHeader(507) }, 507, ""},
+		{"header twice", func(w http.ResponseWriter) { w.WriteHeader(507); w.Write(nil) }, 507, ""},
+		{"redirect", func(w http.ResponseWriter) { w.Header().Set("Location", "/full"); w.WriteHeader(303) }, 303, ""},
+		{"body", func(w http.ResponseWriter) { io.WriteString(w, "full") }, 500, "full"},
+		{"early hints, then body", func(w http.ResponseWriter) { w.WriteHeader(103); io.WriteString(w, "full") }, 500, "full"},
+		{"flush, then body", func(w http.ResponseWriter) {
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				t.Error(err)
+			}
+			io.WriteString(w, "full")
+		}, 500, "full"},
+		{"deadline, then body", func(w http.ResponseWriter) {
+			if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Hour)); err != nil {
+				t.Error(err)
+			}
+			io.WriteString(w, "full")
+		}, 500, "full"},
+		{"nothing", func(http.ResponseWriter) {}, 500, ""},
+		{"panic", func(http.ResponseWriter) { panic("boom") }, 500, ""},
+		{"panic after header", func(w http.ResponseWriter) { w.WriteHeader(507); panic("boom") }, 507, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			onEachProtocol(t, func(t *testing.T, proto string) {
+				var m *web
+				calls := 0
+				m = newWeb(t, func(c *cookiesession.Config) {
+					c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+						calls++
+						var size *cookiesession.SizeError
+						if !errors.As(err, &size) || size.Limit != 6144 || len(size.Keys) == 0 || size.Keys[0].Key != "new" {
+							t.Errorf("got error %v, want a SizeError that names new", err)
+						}
+						if got := len(m.Get(r).Keys()); got != 1 {
+							t.Errorf("got %d keys in the session, want 1", got)
+						}
+						test.handle(w)
+					}
+				})
+				v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer func() {
+						if caught := recover(); caught != nil {
+							http.Error(w, "more", http.StatusTeapot)
+						}
+					}()
+					m.Get(r).Put("new", tooLarge)
+					describeBody(w.Header())
+					io.WriteString(w, "more")
+					w.WriteHeader(http.StatusTeapot)
+				})))
+				a := v.get()
+				if a.StatusCode != test.status || a.body != test.body {
+					t.Errorf("got %d %q, want %d %q", a.StatusCode, a.body, test.status, test.body)
+				}
+				if a.Header.Get("Location") != "" {
+					a.Header.Del("Location") // its own
+				}
+				contentType := a.Header.Get("Content-Type")
+				if contentType == "image/png" {
+					t.Error("got the Content-Type of what isn't sent")
+				}
+				wantErrorHeader(t, a.Header, contentType)
+				if calls != 1 {
+					t.Errorf("got %d calls, want one", calls)
+				}
+				m.wantStats(0, 1, 0)
+				if logged := m.log.String(); logged != "" {
+					t.Errorf("got logged %q, want that left to ErrorHandler", logged)
+				}
+			})
+		})
+	}
+}
+
+// TestFailedCommitIsSentAtOnce has a handler that streams for ever: the visitor needn't wait for its end to see the
+// error.
+func TestFailedCommitIsSentAtOnce(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		seen := make(chan struct{})
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).Put("new", tooLarge)
+			io.WriteString(w, "data: one\n\n")
+			w.(http.Flusher).Flush()
+			await(r, seen)
+			io.WriteString(w, "data: two\n\n")
+		})))
+		resp, err := v.Client().Do(v.request(http.MethodGet, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != 500 {
+			t.Errorf("got %d, want 500", resp.StatusCode)
+		}
+		close(seen)
+		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "Internal Server Error\n" {
+			t.Errorf("got body %q, %v", body, err)
+		}
+		<-m.returned
+	})
+}
+
+// TestReasonsOfFailure has everything that keeps a session from being saved.
+func TestReasonsOfFailure(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(s *cookiesession.Session, m *web)
+		text   string
+	}{
+		{"too large", func(s *cookiesession.Session, _ *web) { s.Put("new", tooLarge) }, "Config.MaxSize allows 6144"},
+		{"flash too large", func(s *cookiesession.Session, _ *web) { s.Flash("note", tooLarge) }, "in flash"},
+		{"unencodable", func(s *cookiesession.Session, _ *web) { s.Put("new", func() {}) }, `value of "new"`},
+		{"unencodable, then good", func(s *cookiesession.Session, _ *web) { s.Put("new", func() {}); s.Put("new", 1) }, `value of "new"`},
+		{"no integer", func(s *cookiesession.Session, _ *web) { s.Put("new", "x"); s.Increment("new", 1) }, `increment of "new"`},
+		{"no list", func(s *cookiesession.Session, _ *web) { s.Put("new", "x"); s.Push("new", 1) }, `push to "new"`},
+		{"Remember too long", func(s *cookiesession.Session, _ *web) { s.Remember(401 * 24 * time.Hour) }, "want a second to Config.MaxRemember, 9600h0m0s"},
+		{"no active key", func(s *cookiesession.Session, m *web) { s.Put("new", 1); retireAll(m) }, "no key is active"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got error
+			m := newWeb(t, func(c *cookiesession.Config) {
+				c.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err error) { got = err }
+			})
+			v := m.serve(t, "HTTP/1.1", m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				test.change(m.Get(r), m)
+			})))
+			a := v.get()
+			if a.StatusCode != 500 || len(a.Header["Set-Cookie"]) != 0 {
+				t.Errorf("got %d %q, want 500 and no cookies", a.StatusCode, cookieNames(a.Header))
+			}
+			if got == nil || !strings.HasPrefix(got.Error(), "cookiesession: ") || !strings.Contains(got.Error(), test.text) {
+				t.Errorf("got error %v, want one that says %q", got, test.text)
+			}
+			m.wantStats(0, 1, 0)
+		})
+	}
+}
+
+// retireAll lets time pass until every key is retired.
+func retireAll(m *web) {
+	key := cookiesession.GenerateKey("short")
+	key.RetireAt = time.Now().Add(time.Hour)
+	if err := m.ring.Replace(key); err != nil {
+		m.t.Error(err)
+	}
+	m.SetClock(func() time.Time { return key.RetireAt })
+}
+
+// TestDestroyOutlivesFailure has a session destroyed and then another begun that can't be saved: the old one is over
+// all the same (gorilla/sessions: an oversized session couldn't be destroyed, since deleting encoded it first).
+func TestDestroyOutlivesFailure(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, func(c *cookiesession.Config) { c.ImportCookies = []string{"legacy"} })
+		first := true
+		var errs []error
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := m.Get(r)
+			if first {
+				first = false
+				s.Put("old", strings.Repeat("x", 4000))
+				http.SetCookie(w, &http.Cookie{Name: "legacy", Value: "1"})
+				http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"})
+				return
+			}
+			s.Put("old", tooLarge)
+			s.Put("new", func() {})
+			errs = append(errs, s.Err())
+			s.Destroy()
+			errs = append(errs, s.Err())
+			s.Put("new", tooLarge)
+			s.Flash("note", "you are logged out")
+			http.SetCookie(w, &http.Cookie{Name: "theme", Value: "light"})
+			io.WriteString(w, "body")
+		})))
+		v.get()
+		old := v.jar.Clone()
+		id := v.session().ID()
+		a := v.get()
+		if a.StatusCode != 500 || a.body != "Internal Server Error\n" {
+			t.Errorf("got %d %q, want an error page", a.StatusCode, a.body)
+		}
+		if errs[0] == nil || errs[1] != nil {
+			t.Errorf("got Err %v, want one before Destroy and none after", errs)
+		}
+		want := "theme -__Host-session -__Host-session.1 " + cookieName + endedSuffix(t, id) + " -legacy"
+		if got := cookieNames(a.Header); got != want {
+			t.Errorf("got cookies %q, want %q", got, want)
+		}
+		if got := a.Header.Get("Cache-Control"); got != "no-store" {
+			t.Errorf("got Cache-Control %q, want no-store", got)
+		}
+		v.wantValues("")
+
+		// A response that was under way sets the old cookies again.
+		for _, c := range old.All() {
+			c.Domain = ""
+			v.jar.SetCookies(mustURL(t, v.URL), []*http.Cookie{c})
+		}
+		r := httptest.NewRequest(http.MethodGet, v.URL, nil)
+		r.Header.Set("Cookie", v.jar.Header(mustURL(t, v.URL)))
+		s, err := m.Load(r)
+		var reject *cookiesession.RejectError
+		if !errors.As(err, &reject) || reject.Reason != cookiesession.ReasonEnded || !s.IsEmpty() {
+			t.Errorf("got %v, want the destroyed session refused as ended", err)
+		}
+	})
+}
+
+// TestDestroyOutlivesFailureOfFlash has the session's cookies written already when the flash message can't be sealed.
+func TestDestroyOutlivesFailureOfFlash(t *testing.T) {
+	m := newWeb(t, nil)
+	v := newVisitor(t, m.Manager)
+	v.visit(put("old", 1))
+	start := time.Now()
+	m.SetClock(func() time.Time { return start })
+	m.SetNonce(func([]byte) {
+		next := cookiesession.GenerateKey("next")
+		next.ActivateAt = start.Add(time.Hour)
+		m.ring.SetClock(func() time.Time { return next.ActivateAt })
+		if err := m.ring.Replace(next); err != nil {
+			t.Error(err)
+		}
+	})
+	s, err := m.Load(requestWith(v.header()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := s.ID()
+	s.Destroy()
+	s.Put("new", 1)
+	s.Flash("note", "x")
+	h := http.Header{}
+	if err := m.Save(h, s); err == nil {
+		t.Error("got no error from Save")
+	}
+	want := "-__Host-session " + cookieName + endedSuffix(t, id)
+	if got := cookieNames(h); got != want {
+		t.Errorf("got cookies %q, want %q", got, want)
+	}
+}
+
+// An error page has what was set outside Handler of the body's description, as it was there, and nothing of what was set
+// inside, not even in the place of the former.
+func TestErrorPageHasWhatWasSetOutside(t *testing.T) {
+	for _, name := range []string{
+		"Accept-Ranges", "Cache-Control", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
+		"Content-Length", "Content-Location", "Content-Range", "Content-Type", "Etag", "Expires", "Last-Modified", "Location",
+		"Refresh", "Repr-Digest", "Trailer",
+	} {
+		for _, test := range []struct {
+			name            string
+			outside, inside func(h http.Header)
+			want            []string
+		}{
+			{"nowhere", func(http.Header) {}, func(http.Header) {}, nil},
+			{"inside", func(http.Header) {}, func(h http.Header) { h.Set(name, "inside") }, nil},
+			{"outside", func(h http.Header) { h.Set(name, "outside") }, func(http.Header) {}, []string{"outside"}},
+			{"outside twice", func(h http.Header) { h[name] = []string{"outside", "more"} }, func(http.Header) {}, []string{"outside", "more"}},
+			{"outside, then inside", func(h http.Header) { h.Set(name, "outside") }, func(h http.Header) { h.Set(name, "inside") }, []string{"outside"}},
+			{"outside, more inside", func(h http.Header) { h.Set(name, "outside") }, func(h http.Header) { h.Add(name, "inside") }, []string{"outside"}},
+			{"outside, changed in place", func(h http.Header) { h.Set(name, "outside") }, func(h http.Header) { h[name][0] = "inside" }, []string{"outside"}},
+			{"outside, removed inside", func(h http.Header) { h.Set(name, "outside") }, func(h http.Header) { h.Del(name) }, []string{"outside"}},
+		} {
+			want := test.want
+			if name == "Cache-Control" {
+				want = []string{"no-store"}
+			}
+			m := newManager(t, func(c *cookiesession.Config) {
+				c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
+					if got := w.Header()[name]; !slices.Equal(got, want) {
+						t.Errorf("%s, set %s: ErrorHandler finds %q, want %q", name, test.name, got, want)
+					}
+				}
+			})
+			for _, wrapped := range []http.Handler{
+				m.Handler(failing(m, test.inside)),
+				m.Handler(m.Handler(failing(m, test.inside))),
+			} {
+				rec := httptest.NewRecorder()
+				test.outside(rec.Header())
+				rec.Header().Set("X-Frame-Options", "DENY")
+				wrapped.ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
+				if rec.Code != 500 || rec.Header().Get("X-Frame-Options") != "DENY" {
+					t.Errorf("%s, set %s: got %d, %v", name, test.name, rec.Code, rec.Header())
+				}
+			}
+		}
+	}
+}
+
+// failing changes the header and has a session that can't be saved.
+func failing(m *cookiesession.Manager, change func(h http.Header)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		change(w.Header())
+		m.Get(r).Put("new", tooLarge)
+		io.WriteString(w, "body")
+	})
+}
+
+// compressAtOnce is a compressor that says so in the header before anything is written, as many do.
+func compressAtOnce(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Set("Etag", `"compressed"`)
+		gz := gzip.NewWriter(w)
+		next.ServeHTTP(&gzipWriter{ResponseWriter: w, gz: gz, started: true}, r)
+		gz.Close()
+	})
+}
+
+// What a browser gets of an error page behind a compressor can be read: compressed, and said to be, where the compressor
+// is outside; neither where it's inside.
+func TestErrorPageBehindCompressor(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		chain    func(m *web, app http.Handler) http.Handler
+		encoding string
+		etag     string
+	}{
+		{"outside", func(m *web, app http.Handler) http.Handler { return compressAtOnce(m.Handler(app)) }, "gzip", `"compressed"`},
+		{"inside", func(m *web, app http.Handler) http.Handler { return m.Handler(compressAtOnce(app)) }, "", ""},
+		{"none", func(m *web, app http.Handler) http.Handler { return m.Handler(app) }, "", ""},
+	} {
+		for _, own := range []string{"", "br"} { // of the handler, which serves a file that is compressed already
+			t.Run(test.name+"/own="+own, func(t *testing.T) {
+				onEachProtocol(t, func(t *testing.T, proto string) {
+					m := newWeb(t, nil)
+					v := m.serve(t, proto, test.chain(m, failing(m.Manager, func(h http.Header) {
+						if own != "" {
+							h.Set("Content-Encoding", own)
+						}
+						h.Set("Content-Length", "4")
+						h.Set("Content-Digest", "sha-256=:x:")
+					})))
+					a := v.get()
+					body := a.body
+					if a.Header.Get("Content-Encoding") == "gzip" {
+						gz, err := gzip.NewReader(strings.NewReader(body))
+						if err != nil {
+							t.Fatal(err)
+						}
+						plain, err := io.ReadAll(gz)
+						if err != nil {
+							t.Error(err)
+						}
+						body = string(plain)
+					}
+					if a.StatusCode != 500 || body != "Internal Server Error\n" {
+						t.Errorf("got %d %q, want an error page", a.StatusCode, body)
+					}
+					if h := a.Header; h.Get("Content-Encoding") != test.encoding || h.Get("Etag") != test.etag || h.Get("Content-Digest") != "" {
+						t.Errorf("got header %v, want Content-Encoding %q, Etag %q", h, test.encoding, test.etag)
+					}
+				})
+			})
 		}
 	}
 }

@@ -3,18 +3,24 @@ package cookiesession_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"expvar"
 	"fmt"
+	"html/template"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
+	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
 )
 
 // browse starts a server and returns what fetches a page with a browser's cookies.
@@ -482,4 +488,340 @@ func ExampleManager_Stats_canThisKeyGo() {
 		fmt.Println("yes")
 	}
 	// Output: not before 2026-11-23 10:00:00 +0000 UTC
+}
+
+// A tab is a page in a browser that has one visitor's cookies.
+type tab struct {
+	client *http.Client
+	url    string
+	stop   func()
+	token  string // the CSRF token of the last page with a form
+}
+
+// newTab starts a server for a visitor.
+func newTab(h http.Handler) *tab {
+	server := httptest.NewTLSServer(h)
+	client := server.Client()
+	client.Jar = cookiesessiontest.NewJar()
+	return &tab{client: client, url: server.URL, stop: server.Close}
+}
+
+var tokenField = regexp.MustCompile(`name="csrf_token" value="([^"]*)"`)
+
+// page reads what the server answered.
+func (b *tab) page(resp *http.Response, err error) string {
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if found := tokenField.FindSubmatch(body); found != nil {
+		b.token = string(found[1])
+	}
+	return string(body)
+}
+
+func (b *tab) get(path string) string { return b.page(b.client.Get(b.url + path)) }
+
+// post sends the form of the last page.
+func (b *tab) post(path string, form url.Values) string {
+	form.Set(cookiesession.CSRFField, b.token)
+	return b.page(b.client.PostForm(b.url+path, form))
+}
+
+// A login page: a form with its CSRF token, a message that is shown once, a new session ID at login, and a logout. What
+// changes the session comes before the template's first byte. Flashed counts as a change, since it consumes messages;
+// so does the first CSRFToken.
+func Example_login() {
+	sessions := newSessions(cookiesession.Config{})
+	const user = cookiesession.Field[string]("user")
+	page := template.Must(template.New("page").Parse(
+		`{{with .Notice}}{{.}} {{end}}{{with .User}}Hello, {{.}}.{{else}}Log in:{{end}}<form method="post">` +
+			`<input type="hidden" name="csrf_token" value="{{.Token}}">…</form>`))
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		data := map[string]any{"Notice": s.Flashed("notice"), "User": user.Get(s), "Token": s.CSRFToken()}
+		if err := page.Execute(w, data); err != nil { // from here on the session can't change
+			log.Print(err)
+		}
+	})
+	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		if r.PostFormValue("password") != "secret" {
+			s.Flash("notice", "That is not the password.")
+		} else {
+			s.Regenerate() // always at login
+			user.Put(s, r.PostFormValue("name"))
+			s.Flash("notice", "You are logged in.")
+		}
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	})
+	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		s.Destroy()
+		s.Flash("notice", "You are logged out.")
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	})
+
+	b := newTab(sessions.Handler(sessions.ProtectCSRF(mux)))
+	defer b.stop()
+	show := func(page string) { fmt.Println(page[:strings.Index(page, "<form")]) }
+	show(b.get("/"))
+	show(b.post("/login", url.Values{"name": {"grace"}, "password": {"guess"}}))
+	show(b.post("/login", url.Values{"name": {"grace"}, "password": {"secret"}}))
+	show(b.get("/"))
+	show(b.post("/logout", url.Values{}))
+	// Output:
+	// Log in:
+	// That is not the password. Log in:
+	// You are logged in. Hello, grace.
+	// Hello, grace.
+	// You are logged out. Log in:
+}
+
+// What ProtectCSRF refuses, in words that help: a form that has grown old is another thing than one that another site
+// has sent.
+func ExampleCSRFError() {
+	sessions := newSessions(cookiesession.Config{
+		CSRFFailure: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			err := cookiesession.CSRFError(r)
+			var tooLarge *http.MaxBytesError
+			switch {
+			case errors.As(err, &tooLarge):
+				http.Error(w, "This is too large.", http.StatusRequestEntityTooLarge)
+			case errors.Is(err, cookiesession.ErrCSRFOrigin):
+				http.Error(w, "Another site sent this.", http.StatusForbidden)
+			default: // ErrCSRFNoSession, ErrCSRFNoToken, ErrCSRFToken
+				http.Error(w, "This form is no longer valid. Please load it again.", http.StatusForbidden)
+			}
+		}),
+	})
+	h := sessions.Handler(sessions.ProtectCSRF(http.NotFoundHandler()))
+
+	for _, site := range []string{"same-origin", "cross-site"} {
+		r := httptest.NewRequest("POST", "https://shop.example/order", nil)
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		fmt.Print(w.Code, " ", w.Body)
+	}
+	// Output:
+	// 403 This form is no longer valid. Please load it again.
+	// 403 Another site sent this.
+}
+
+// A session that can't be saved: most often it has become too large.
+func ExampleConfig_errorHandler() {
+	sessions := newSessions(cookiesession.Config{
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			var tooLarge *cookiesession.SizeError
+			if errors.As(err, &tooLarge) {
+				fmt.Println("largest:", tooLarge.Keys[0].Key) // for the log
+				http.Error(w, "Your cart is full.", http.StatusRequestEntityTooLarge)
+				return
+			}
+			http.Error(w, "Please try again.", http.StatusServiceUnavailable) // also what Revoked failed with
+		},
+	})
+	get, stop := browse(sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sessions.Get(r).Put("cart", strings.Repeat("x", 7000))
+		fmt.Fprint(w, "added") // is discarded
+	})))
+	defer stop()
+	fmt.Print(get("/"))
+	// Output:
+	// largest: cart
+	// Your cart is full.
+}
+
+// Login at an OpenID provider that answers with response_mode=form_post: the provider's site posts to the application,
+// and the browser withholds the session's Lax cookies from that. The POST is answered by 303 to a GET, which brings
+// them. (Under SameSite=Strict that wouldn't bring them either.) The code in the URL is of no use without the PKCE
+// verifier in the session, and once only.
+func Example_formPost() {
+	sessions := newSessions(cookiesession.Config{MaxSize: 8000}) // room for the provider's tokens
+	const user, state = cookiesession.Field[string]("user"), cookiesession.Field[string]("state")
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
+		state.Put(sessions.Get(r), "random") // with nonce and verifier; then to the provider
+	})
+	mux.HandleFunc("POST /callback", func(w http.ResponseWriter, r *http.Request) {
+		query := url.Values{"state": {r.PostFormValue("state")}, "code": {r.PostFormValue("code")}}
+		http.Redirect(w, r, "/callback?"+query.Encode(), http.StatusSeeOther) // it has used no session
+	})
+	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		if want := state.Pull(s); want == "" || r.FormValue("state") != want {
+			http.Error(w, "Please log in again.", http.StatusBadRequest)
+			return
+		}
+		s.Regenerate()
+		user.Put(s, "grace") // what the provider says in exchange for the code
+		fmt.Fprint(w, "Hello, grace.")
+	})
+	h := sessions.Handler(mux)
+
+	login := httptest.NewRecorder()
+	h.ServeHTTP(login, httptest.NewRequest("GET", "https://shop.example/login", nil))
+	cookie, _, _ := strings.Cut(login.Header().Get("Set-Cookie"), ";")
+
+	post := httptest.NewRequest("POST", "https://shop.example/callback", strings.NewReader("state=random&code=1234"))
+	post.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	post.Header.Set("Sec-Fetch-Site", "cross-site") // and no cookie
+	posted := httptest.NewRecorder()
+	h.ServeHTTP(posted, post)
+	fmt.Println(posted.Code, posted.Header().Get("Location"), "cookies:", len(posted.Header()["Set-Cookie"]))
+
+	get := httptest.NewRequest("GET", "https://shop.example"+posted.Header().Get("Location"), nil)
+	get.Header.Set("Sec-Fetch-Site", "cross-site")
+	get.Header.Set("Sec-Fetch-Mode", "navigate")
+	get.Header.Set("Cookie", cookie)
+	got := httptest.NewRecorder()
+	h.ServeHTTP(got, get)
+	fmt.Println(got.Code, got.Body)
+	// Output:
+	// 303 /callback?code=1234&state=random cookies: 0
+	// 200 Hello, grace.
+}
+
+// Of responses that change one session at the same time, the browser keeps the last to arrive, and nothing tells the
+// others. What must not get lost belongs into a session of its own (a second Manager with another Name), if each is
+// written by one kind of request, or into a database. Logging out ends both.
+func Example_parallelWrites() {
+	ring, err := cookiesession.NewKeyring(cookiesession.GenerateKey("2026-11"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	sessions := newSessions(cookiesession.Config{Keys: ring})
+	carts := newSessions(cookiesession.Config{Keys: ring, Name: "cart"})
+
+	var arrived sync.WaitGroup
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /parallel/{key}", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		s.Get("user") // what the browser sent is what this request works with
+		arrived.Done()
+		arrived.Wait()
+		s.Put(r.PathValue("key"), true)
+	})
+	mux.HandleFunc("GET /cart/{item}", func(w http.ResponseWriter, r *http.Request) {
+		carts.Get(r).Push("items", r.PathValue("item"))
+	})
+	mux.HandleFunc("GET /logout", func(w http.ResponseWriter, r *http.Request) {
+		sessions.Get(r).Destroy()
+		carts.Get(r).Destroy()
+	})
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, len(sessions.Get(r).Keys()), " of session, cart ", carts.Get(r).Get("items"))
+	})
+	get, stop := browse(sessions.Handler(carts.Handler(mux)))
+	defer stop()
+
+	arrived.Add(3)
+	var all sync.WaitGroup
+	for _, key := range []string{"a", "b", "c"} {
+		all.Go(func() { get("/parallel/" + key) })
+	}
+	all.Wait()
+	get("/cart/tea") // whenever it comes, it collides with none of them
+	fmt.Println(get("/"))
+	get("/logout")
+	fmt.Println(get("/"))
+	// Output:
+	// 1 of session, cart [tea]
+	// 0 of session, cart <nil>
+}
+
+// Remember keeps a visitor logged in for 30 days, whatever Config says of the other sessions.
+func ExampleSession_Remember() {
+	sessions := newSessions(cookiesession.Config{Lifetime: 8 * time.Hour, IdleTimeout: time.Hour})
+	get, stop := browse(sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		s.Regenerate()
+		s.Put("user", "grace")
+		s.Remember(30 * 24 * time.Hour)
+		fmt.Fprint(w, s.ExpiresAt().Sub(s.CreatedAt()))
+	})))
+	defer stop()
+	fmt.Println(get("/"))
+	// Output:
+	// 720h0m0s
+}
+
+// ExpireIn sets a deadline, and IdleTimeout stays in force: here an administrator's session ends after an hour. Persist
+// says whether the cookie outlives the browser.
+func ExampleSession_ExpireIn() {
+	sessions := newSessions(cookiesession.Config{Persistent: true, Lifetime: 8 * time.Hour, IdleTimeout: 20 * time.Minute})
+	get, stop := browse(sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		s.Regenerate()
+		s.Put("admin", "grace")
+		s.ExpireIn(time.Hour)
+		s.Persist(false)
+		fmt.Fprint(w, s.ExpiresAt().Sub(s.CreatedAt()), " ", s.IdleAt().Sub(s.CreatedAt()))
+	})))
+	defer stop()
+	fmt.Println(get("/"))
+	// Output:
+	// 1h0m0s 20m0s
+}
+
+// A page asks every minute how long the visitor is logged in, to warn in time. Asking doesn't count as use.
+func ExampleSession_Passive() {
+	sessions := newSessions(cookiesession.Config{IdleTimeout: 20 * time.Minute})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) { sessions.Get(r).Put("user", "grace") })
+	mux.HandleFunc("GET /left", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.Get(r)
+		s.Passive()
+		end := s.ExpiresAt()
+		if idle := s.IdleAt(); !idle.IsZero() && idle.Before(end) {
+			end = idle
+		}
+		fmt.Fprint(w, time.Until(end).Round(time.Minute))
+	})
+	get, stop := browse(sessions.Handler(mux))
+	defer stop()
+	get("/login")
+	fmt.Println(get("/left"))
+	// Output:
+	// 20m0s
+}
+
+// Keys that a secret manager hands out, as the JSON of a key file or as a list: fetched at the start, then every minute.
+// When that fails, or brings nothing that can be used, the keys in force stay.
+func ExampleKeyring_ReplaceText() {
+	secrets := make(chan string, 2) // stands for the secret manager
+	secrets <- `{"keys": [{"label": "2026-11", "secret": "` + secretA + `"}]}`
+	secrets <- `{"keys": [{"label": "2026-11", "secr` // cut off
+
+	keys, err := cookiesession.ParseKeyring(<-secrets)
+	if err != nil {
+		log.Fatal(err)
+	}
+	before := keys.Fingerprint()
+	if err := keys.ReplaceText(<-secrets); err != nil { // in a goroutine, for every tick of a time.Ticker
+		fmt.Println("the keys in force stay:", keys.Fingerprint() == before)
+	}
+	// Output:
+	// the keys in force stay: true
+}
+
+// A health check that tells whether all servers have the same keys.
+func ExampleKeyring_Fingerprint() {
+	keys, _, remove := keysInNewFile()
+	defer remove()
+	health := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok, ring", keys.Fingerprint()) }
+
+	w := httptest.NewRecorder()
+	health(w, nil)
+	fmt.Print(w.Body)
+	// Output:
+	// ok, ring a73adc1f0a995134
 }

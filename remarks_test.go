@@ -1,10 +1,20 @@
 package cookiesession_test
 
 import (
+	"bufio"
+	"context"
+	"errors"
+	"log"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
 )
@@ -106,5 +116,403 @@ func TestForeignHost(t *testing.T) {
 	r.Host = "anything.example"
 	if _, err := forms[0].answer(m.Manager, r, put("n", 1)); err != nil || m.log.take() != "" {
 		t.Errorf("warned of a host-only cookie, %v", err)
+	}
+}
+
+// A listener is a logger, and what hooks call, that uses the session of the request under way.
+type listener struct {
+	mu      sync.Mutex
+	session *cookiesession.Session
+	heard   []string
+	news    chan struct{} // has room, and gets one for everything heard
+}
+
+func newListener() *listener { return &listener{news: make(chan struct{}, 1000)} }
+
+func (l *listener) Enabled(context.Context, slog.Level) bool { return true }
+func (l *listener) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l *listener) WithGroup(string) slog.Handler            { return l }
+
+func (l *listener) Handle(_ context.Context, r slog.Record) error {
+	l.hear(r.Message)
+	return nil
+}
+
+// listenTo says which session it is from now on.
+func (l *listener) listenTo(s *cookiesession.Session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.session = s
+}
+
+// hear uses the session, reads and writes, and then notes what was said.
+func (l *listener) hear(what string) {
+	l.mu.Lock()
+	s := l.session
+	l.mu.Unlock()
+	if s != nil {
+		s.Get("n")
+		s.Put("heard", len(what))
+		s.Delete("heard")
+		s.Increment("times", 1)
+		s.All()
+		s.Flashed("f")
+		s.Flash("g", what)
+		s.CSRFToken()
+		s.Rejected()
+		s.IdleAt()
+		s.Size()
+		s.Err()
+	}
+	l.mu.Lock()
+	l.heard = append(l.heard, what)
+	l.mu.Unlock()
+	l.news <- struct{}{}
+}
+
+func (l *listener) has(what string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, heard := range l.heard {
+		if strings.Contains(heard, what) {
+			return true
+		}
+	}
+	return false
+}
+
+// wait waits until what was heard.
+func (l *listener) wait(what string) {
+	for !l.has(what) {
+		<-l.news
+	}
+}
+
+// ends runs fn, and reports what everybody waits for if it hasn't ended after so long that it never will.
+func ends(t *testing.T, fn func()) {
+	t.Helper()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		fn()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(2 * time.Minute):
+		stacks := make([]byte, 1<<20)
+		t.Fatalf("it hangs:\n%s", stacks[:runtime.Stack(stacks, true)])
+	}
+}
+
+// hijackable is a recorder whose connection can be hijacked.
+type hijackable struct{ *httptest.ResponseRecorder }
+
+func (hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, errSpy }
+
+// A use is a request in which the library has something to say.
+type use struct {
+	name   string
+	config func(c *cookiesession.Config, l *listener)
+	header http.Header
+	method string // GET if empty
+	do     func(s *cookiesession.Session, w http.ResponseWriter)
+	want   string // what is heard
+	inside bool   // only the middleware says it
+}
+
+// garbage is a cookie's value that doesn't open.
+var garbage = "1" + strings.Repeat("A", 100)
+
+func uses() []use {
+	down := errors.New("database is down")
+	revokes := func(err error) func(c *cookiesession.Config, _ *listener) {
+		return func(c *cookiesession.Config, _ *listener) {
+			c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return err == nil, err }
+		}
+	}
+	imports := func(values map[string]any, err error) func(c *cookiesession.Config, _ *listener) {
+		return func(c *cookiesession.Config, _ *listener) {
+			c.Import = func(*http.Request) (map[string]any, error) { return values, err }
+		}
+	}
+	cookie := func(pairs ...string) http.Header { return http.Header{"Cookie": {strings.Join(pairs, "; ")}} }
+	crossSite := http.Header{"Sec-Fetch-Site": {"cross-site"}}
+	reads := func(s *cookiesession.Session, _ http.ResponseWriter) { s.Get("n") }
+	puts := func(s *cookiesession.Session, _ http.ResponseWriter) { s.Put("n", 1) }
+	return []use{
+		{"a large response", nil, nil, "", func(s *cookiesession.Session, _ http.ResponseWriter) { s.Put("v", random(3300)) }, "more than 3,072 bytes", false},
+		{"a session refused", nil, cookie(cookieName + "=" + garbage), "", reads, "cookie refused", false},
+		{"a session refused at the end", nil, cookie(cookieName + "=" + garbage), "", func(s *cookiesession.Session, _ http.ResponseWriter) { s.CSRFToken() }, "cookie refused", false},
+		{"a flash message refused", nil, cookie(flashName + "=" + garbage), "", func(s *cookiesession.Session, _ http.ResponseWriter) { s.Flashes() }, "cookie refused", false},
+		{"a flash message refused while saving", nil, cookie(flashName + "=" + garbage), "", puts, "cookie refused", false},
+		{"both refused", nil, cookie(cookieName+"="+garbage, flashName+"="+garbage), "", func(s *cookiesession.Session, _ http.ResponseWriter) { s.Flash("f", 1) }, "cookie refused", false},
+		{"OnReject", func(c *cookiesession.Config, l *listener) {
+			c.OnReject = func(_ *http.Request, err *cookiesession.RejectError) { l.hear("OnReject " + err.Cookie) }
+		}, cookie(cookieName + "=" + garbage), "", reads, "OnReject " + cookieName, false},
+		{"OnReject of a flash message", func(c *cookiesession.Config, l *listener) {
+			c.OnReject = func(_ *http.Request, err *cookiesession.RejectError) { l.hear("OnReject " + err.Cookie) }
+		}, cookie(flashName + "=" + garbage), "", func(s *cookiesession.Session, _ http.ResponseWriter) { s.Reflash() }, "OnReject " + flashName, false},
+		{"withheld", nil, crossSite, "POST", puts, "came without the session's cookies", false},
+		{"Clear-Site-Data", nil, nil, "", func(s *cookiesession.Session, w http.ResponseWriter) {
+			w.Header().Set("Clear-Site-Data", `"cookies"`)
+			s.Destroy()
+		}, "Clear-Site-Data", false},
+		{"another host", func(c *cookiesession.Config, _ *listener) { c.Domain = "other.example" }, nil, "", puts, "not within Config.Domain", false},
+		{"Import fails", imports(nil, down), nil, "", reads, "Import failed", false},
+		{"Import fails, and something is put", imports(nil, down), nil, "", puts, "Import failed", false},
+		{"Import's values can't be stored", imports(map[string]any{"f": func() {}}, nil), nil, "", puts, "Import failed", false},
+		{"Revoked fails", revokes(down), http.Header{"Cookie": {"VALID"}}, "", reads, "Revoked failed", false},
+		{"revoked", revokes(nil), http.Header{"Cookie": {"VALID"}}, "", puts, "cookie refused", false},
+		{"a late change", nil, nil, "", func(s *cookiesession.Session, w http.ResponseWriter) {
+			w.WriteHeader(http.StatusOK)
+			s.Put("n", 1)
+		}, "changed after the response header was sent", true},
+		{"a late flash message", nil, cookie(flashName + "=" + garbage), "", func(s *cookiesession.Session, w http.ResponseWriter) {
+			w.WriteHeader(http.StatusOK)
+			s.Flash("f", 1)
+		}, "changed after the response header was sent", true},
+		{"a late CSRF token", nil, nil, "", func(s *cookiesession.Session, w http.ResponseWriter) {
+			w.WriteHeader(http.StatusOK)
+			s.CSRFToken()
+		}, "changed after the response header was sent", true},
+		{"a late Field.Update", nil, nil, "", func(s *cookiesession.Session, w http.ResponseWriter) {
+			w.WriteHeader(http.StatusOK)
+			cookiesession.Field[int]("n").Update(s, func(n int) int { return n + 1 })
+		}, "changed after the response header was sent", true},
+		{"a hijacked connection", nil, nil, "", func(s *cookiesession.Session, w http.ResponseWriter) {
+			s.Put("n", 1)
+			w.(http.Hijacker).Hijack()
+		}, "connection hijacked with unsaved changes", true},
+		{"not saved", nil, nil, "", func(s *cookiesession.Session, _ http.ResponseWriter) { s.Put("n", tooLarge) }, "session not saved", true},
+		{"ErrorHandler", func(c *cookiesession.Config, l *listener) {
+			c.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { l.hear("ErrorHandler") }
+		}, nil, "", func(s *cookiesession.Session, _ http.ResponseWriter) { s.Put("n", tooLarge) }, "ErrorHandler", true},
+		{"ErrorHandler while the connection is hijacked", func(c *cookiesession.Config, l *listener) {
+			c.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { l.hear("ErrorHandler") }
+		}, nil, "", func(s *cookiesession.Session, w http.ResponseWriter) {
+			s.Put("n", tooLarge)
+			w.(http.Hijacker).Hijack()
+		}, "ErrorHandler", true},
+		{"ErrorHandler of one unchecked", func(c *cookiesession.Config, l *listener) {
+			revokes(down)(c, l)
+			c.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { l.hear("ErrorHandler") }
+		}, http.Header{"Cookie": {"VALID"}}, "", puts, "ErrorHandler", true},
+	}
+}
+
+// Whatever the library says or calls, who listens may use the session: no lock is held, and the session isn't just being
+// opened.
+func TestListenersMayUseTheSession(t *testing.T) {
+	valid := newVisitor(t, newManager(t, nil))
+	valid.visit(put("n", 1))
+	for _, test := range uses() {
+		for _, explicit := range []bool{false, true} {
+			if explicit && test.inside {
+				continue
+			}
+			name := test.name + "/inside Handler"
+			if explicit {
+				name = test.name + "/Load and Save"
+			}
+			t.Run(name, func(t *testing.T) {
+				l := newListener()
+				m := newManager(t, func(c *cookiesession.Config) {
+					c.Logger = slog.New(l)
+					if test.config != nil {
+						test.config(c, l)
+					}
+				})
+				r := requestWith()
+				if test.method != "" {
+					r.Method = test.method
+				}
+				for name, values := range test.header {
+					r.Header[name] = []string{strings.Replace(values[0], "VALID", valid.header(), 1)}
+				}
+				ends(t, func() {
+					w := hijackable{httptest.NewRecorder()}
+					if explicit {
+						s, _ := m.Load(r)
+						l.listenTo(s)
+						test.do(s, w)
+						m.Save(w.Header(), s)
+						m.Save(w.Header(), s)
+						return
+					}
+					m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						s := m.Get(r)
+						l.listenTo(s)
+						test.do(s, w)
+					})).ServeHTTP(w, r)
+				})
+				if !l.has(test.want) {
+					t.Errorf("heard %q, want %q among it", l.heard, test.want)
+				}
+			})
+		}
+	}
+}
+
+// So may what listens to several goroutines of a request at once.
+func TestListenersOfSeveralGoroutines(t *testing.T) {
+	for _, test := range uses() {
+		l := newListener()
+		m := newManager(t, func(c *cookiesession.Config) {
+			c.Logger = slog.New(l)
+			if test.config != nil {
+				test.config(c, l)
+			}
+		})
+		r := requestWith()
+		for name, values := range test.header {
+			r.Header[name] = values
+		}
+		ends(t, func() {
+			m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				s := m.Get(r)
+				l.listenTo(s)
+				var running sync.WaitGroup
+				for range 8 {
+					running.Go(func() { s.Flashes(); s.Put("n", 2) })
+				}
+				test.do(s, w)
+				running.Wait()
+			})).ServeHTTP(hijackable{httptest.NewRecorder()}, r)
+		})
+	}
+}
+
+// A lease that can't be sealed is told when the session is free again.
+func TestListenerOfLease(t *testing.T) {
+	for _, explicit := range []bool{false, true} {
+		l := newListener()
+		now := time.Now()
+		key := cookiesession.GenerateKey("old")
+		key.RetireAt = now.Add(time.Hour)
+		ring := newRing(t, key)
+		m := newManager(t, func(c *cookiesession.Config) {
+			c.Keys, c.IdleTimeout, c.Logger = ring, 2*time.Hour, slog.New(l)
+		})
+		m.SetClock(func() time.Time { return now })
+		v := newVisitor(t, m)
+		v.visit(put("n", 1))
+		ends(t, func() {
+			use := func(s *cookiesession.Session) {
+				l.listenTo(s)
+				s.Get("n")
+				now = now.Add(90 * time.Minute)
+			}
+			if explicit {
+				s := v.load()
+				use(s)
+				m.Save(http.Header{}, s)
+				return
+			}
+			inHandler(m, requestWith(v.header()), func(_ http.ResponseWriter, r *http.Request) { use(m.Get(r)) })
+		})
+		if !l.has("lease not written") {
+			t.Errorf("explicit %v: heard %q", explicit, l.heard)
+		}
+	}
+}
+
+// CSRFFailure, and the log of what ProtectCSRF refuses, come when nothing is locked; what CSRFFailure puts is saved.
+func TestListenersOfProtectCSRF(t *testing.T) {
+	for _, unchecked := range []bool{false, true} {
+		l := newListener()
+		var m *cookiesession.Manager
+		m = newManager(t, func(c *cookiesession.Config) {
+			c.Logger = slog.New(l)
+			c.CSRFFailure = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				l.hear("CSRFFailure")
+				m.Get(r).Put("again", m.Get(r).CSRFToken())
+			})
+			if unchecked {
+				c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return false, errors.New("down") }
+			}
+		})
+		v := newVisitor(t, m)
+		v.visit(put("n", 1))
+		wants := []string{"ProtectCSRF refused", "CSRFFailure"}
+		if unchecked {
+			wants = []string{"Revoked failed"}
+		}
+		for _, token := range []string{"", "wrong"} {
+			var h http.Header
+			ends(t, func() {
+				r := newCSRFRequest(v, "POST", "urlencoded", "csrf_token", token)
+				rec := httptest.NewRecorder()
+				m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					l.listenTo(m.Get(r))
+					m.ProtectCSRF(http.NotFoundHandler()).ServeHTTP(w, r)
+				})).ServeHTTP(rec, r)
+				h = rec.Result().Header
+			})
+			for _, want := range wants {
+				if !l.has(want) {
+					t.Errorf("unchecked %v: heard %q, want %q", unchecked, l.heard, want)
+				}
+			}
+			if saved := strings.Contains(cookieNames(h), cookieName); saved == unchecked {
+				t.Errorf("unchecked %v: wrote %s", unchecked, cookieNames(h))
+			}
+		}
+	}
+}
+
+// What is logged of a key file that is read again for an unknown key, or takes long, may use the session that waits.
+func TestListenerOfKeyFile(t *testing.T) {
+	before, output, flags := slog.Default(), log.Writer(), log.Flags()
+	t.Cleanup(func() {
+		slog.SetDefault(before)
+		log.SetOutput(output) // which SetDefault has led to the listener
+		log.SetFlags(flags)
+	})
+	stranger := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, cookiesession.GenerateKey("new")) }))
+	stranger.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("f", 1) })
+	const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
+	for _, test := range []struct {
+		name  string
+		again func() ([]byte, error)
+		hangs bool
+		wants []string
+	}{
+		{"broken", func() ([]byte, error) { return nil, errors.New("broken") }, false, []string{"cookiesession: the keys in force stay", "cookie refused"}},
+		{"changed", func() ([]byte, error) { return []byte("b=hex:" + secret + "1"), nil }, false, []string{"key file in force", "cookie refused"}},
+		{"hangs", func() ([]byte, error) { return nil, errors.New("at last") }, true, []string{"still being read", "cookie refused", "cookiesession: the keys in force stay"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ends(t, func() {
+				synctest.Test(t, func(t *testing.T) {
+					l := newListener()
+					slog.SetDefault(slog.New(l))
+					reads := 0
+					ring, err := cookiesession.OpenTestKeyFile(func(string) ([]byte, error) {
+						switch reads++; {
+						case reads == 1:
+							return []byte("a=hex:" + secret + "0"), nil
+						case reads == 2 && test.hangs:
+							time.Sleep(time.Minute)
+						}
+						return test.again()
+					})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					m := newManager(t, func(c *cookiesession.Config) { c.Keys, c.Logger = ring, slog.New(l) })
+					inHandler(m, requestWith(stranger.header()), func(_ http.ResponseWriter, r *http.Request) {
+						s := m.Get(r)
+						l.listenTo(s)
+						if s.Get("n") != nil || s.Rejected() == nil {
+							t.Error("a session of an unknown key was taken")
+						}
+					})
+					for _, want := range test.wants {
+						l.wait(want)
+					}
+				})
+			})
+		})
 	}
 }

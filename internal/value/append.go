@@ -276,6 +276,8 @@ func appendMap[V any](e *encoder, dst []byte, m map[string]V, depth int) (_ []by
 		return append(dst, 0xc0), nil
 	} else if depth >= MaxDepth {
 		return nil, tooDeep
+	} else if len(m) > e.budget { // before its keys are sorted
+		return nil, tooMuch
 	}
 	var few [16]string
 	keys := few[:0]
