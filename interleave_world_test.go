@@ -1,7 +1,9 @@
 package cookiesession_test
 
 import (
+	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +26,10 @@ type world struct {
 	weaken func(w *world, r *request) // spoils the response, once the browser is prepared
 	broken violation                  // stop at the first of these; any if empty
 
+	down       error // what Revoked fails with, if it does; nil: it says yes
+	unaware    bool  // servers don't know which site sent a request
+	lostMarker bool  // the browser lacks the marker of the session in another place
+
 	jar     *cookiesessiontest.Jar // the browser when a play begins
 	knew    memory                 // and what it has been told
 	foreign []*http.Cookie         // what another browser was told
@@ -34,6 +40,9 @@ type world struct {
 	script          string // of the play that found it
 }
 
+// errDown is what Revoked fails with.
+var errDown = errors.New("database is down")
+
 // A node is one server.
 type node struct {
 	handler http.Handler
@@ -42,26 +51,47 @@ type node struct {
 
 // newNode returns a server.
 func (w *world) newNode(keys *cookiesession.Keyring) *node {
-	m := newManager(w.t, func(c *cookiesession.Config) {
-		c.Keys, c.IdleTimeout, c.FlashLifetime, c.MaxSize = keys, time.Hour, time.Hour, 12<<10
-	})
-	m.SetClock(func() time.Time { return w.now })
 	n := new(node)
-	n.handler = m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if !n.request.blind {
+	configure := func(c *cookiesession.Config) {
+		c.Keys, c.IdleTimeout, c.FlashLifetime, c.MaxSize = keys, time.Hour, time.Hour, 12<<10
+		if slices.ContainsFunc(w.moves, func(m *move) bool { return m.unchecked }) {
+			c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) {
+				return n.request.unchecked, n.request.fails(w.down)
+			}
+		}
+	}
+	m, upstream := newManager(w.t, configure), newManager(w.t, configure)
+	for _, m := range []*cookiesession.Manager{m, upstream} {
+		m.SetClock(func() time.Time { return w.now })
+	}
+	behind := upstream.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { n.request.act(upstream.Get(r)) }))
+	n.handler = m.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case n.request.upstream:
+			m.Get(r).Keys()
+			behind.ServeHTTP(rw, r)
+		case !n.request.blind:
 			n.request.act(m.Get(r))
 		}
 	}))
 	return n
 }
 
+// fails returns the error if Revoked fails during the request.
+func (r *request) fails(err error) error {
+	if r.unchecked {
+		return err
+	}
+	return nil
+}
+
 // answer has n answer r at the given time.
 func (w *world) answer(n *node, r *request, at time.Time) {
 	w.now, r.large = at, w.large
 	w.requests++
-	hr := &http.Request{Method: http.MethodGet, URL: site, Host: site.Host, Header: http.Header{}}
-	if r.cookies != "" {
-		hr.Header.Set("Cookie", r.cookies)
+	hr := requestWith(r.cookies)
+	if r.elsewhere && !w.unaware {
+		hr = postedForm.request(r.cookies)
 	}
 	rec := httptest.NewRecorder()
 	n.request = r
@@ -140,7 +170,11 @@ func (w *world) carryOn(p play, k int) {
 
 // request returns what the browser sends next.
 func (p *play) request(m *move) *request {
-	return &request{move: m, n: len(p.sent) + 1, cookies: p.jar.Header(site), knew: p.knew}
+	r := &request{move: m, n: len(p.sent) + 1, knew: p.knew}
+	if !m.elsewhere {
+		r.cookies = p.jar.Header(site)
+	}
+	return r
 }
 
 // send returns p after one more request.
@@ -209,6 +243,23 @@ func (w *world) begin(start string) {
 		browse(moveLogin, earlier, jar, began)
 	case "guest":
 		browse(moveChange, earlier, jar, began)
+	case "member, and a session in another place", "member, and an ended session in another place":
+		browse(moveLogin, earlier, jar, began)
+		member := w.knew.session
+		before := cookiesessiontest.NewJar()
+		in := browse(moveLogin, deployed, before, began.Add(-20*time.Minute))
+		places := in.set
+		if start == "member, and an ended session in another place" {
+			out := browse(moveLogout, deployed, before, began.Add(-20*time.Minute)) // leaves a marker that is old enough, too
+			if !w.lostMarker {
+				places = append(places, out.set[len(out.set)-1])
+			}
+		}
+		for _, c := range places {
+			c.Partitioned = sessionCookies(c.Name) // as one deployment had it
+		}
+		jar.SetCookies(site, places)
+		w.knew.session, w.knew.rival = member, in.left
 	case "logged out, and a slow response brought the session back":
 		in := browse(moveLogin, earlier, jar, began)
 		browse(moveLogout, earlier, jar, began)
@@ -221,6 +272,9 @@ func (w *world) begin(start string) {
 	}
 	w.jar, w.now = jar, began
 }
+
+// rivalStarts are those in which a browser has two session cookies.
+var rivalStarts = []string{"member, and a session in another place", "member, and an ended session in another place"}
 
 var starts = []string{"member", "guest", "nobody", "logged out, and a slow response brought the session back"}
 
