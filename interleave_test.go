@@ -1,7 +1,9 @@
 package cookiesession_test
 
 import (
+	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +32,10 @@ type move struct {
 	keeps  bool // but carries them on
 	waits  bool // is sent a minute after what came before, so that the lease is due
 	blind  bool // doesn't use the session
+
+	elsewhere bool // another site sends it, so the browser withholds the cookies
+	upstream  bool // done by an application with the same Config, behind a gateway that only reads its session
+	unchecked bool // Revoked fails meanwhile
 }
 
 var (
@@ -80,6 +86,23 @@ var (
 	)
 )
 
+// What other sites, other servers and databases do to a session, beside the usual.
+var fieldMoves = []*move{
+	moveRead, moveChange, moveLogin, moveLogout, moveFlash, moveReadFlash,
+	{name: "page for another site", elsewhere: true, do: func(s *cookiesession.Session, r *request) {
+		r.number(s)
+		s.CSRFToken()
+	}},
+	{name: "login by another site", elsewhere: true, writes: true, login: true, do: moveLogin.do},
+	{name: "logout by another site", elsewhere: true, writes: true, ends: true, do: moveLogout.do},
+	{name: "change upstream", upstream: true, writes: true, do: moveChange.do},
+	{name: "logout upstream", upstream: true, writes: true, ends: true, do: moveLogout.do},
+	{name: "flash upstream", upstream: true, leaves: true, do: moveFlash.do},
+	{name: "read unchecked", unchecked: true, do: moveRead.do},
+	{name: "change unchecked", unchecked: true, writes: true, do: moveChange.do},
+	{name: "logout unchecked", unchecked: true, writes: true, ends: true, do: moveLogout.do},
+}
+
 const (
 	playFamily = cookiesession.Field[int]("family") // the request that started the session, or what it was regenerated from
 	playUser   = cookiesession.Field[int]("user")
@@ -94,6 +117,7 @@ var twoCookies = strings.Repeat("0123456789", 290)
 const (
 	earlier   = 9 // who is logged in, and the message that waits, when a play begins
 	elsewhere = 8 // a visitor with another browser
+	deployed  = 7 // who logged in before a deployment made the browser keep the cookie in another place
 )
 
 // A view is what a request can see of its session. The zero view is that of a visitor without one.
@@ -151,6 +175,12 @@ func (r *request) act(s *cookiesession.Session) {
 	r.rejected = s.Rejected()
 	r.do(s, r)
 	r.wrote = r.writes && s.Changed()
+	switch {
+	case r.unchecked && !r.ends && r.knew.expect() != (view{}): // or there is nothing to check
+		r.wrote = false
+	case s.IsEmpty() && !r.elsewhere && !strings.Contains(r.cookies, cookieName+"="): // a part, at most, is deleted
+		r.wrote = false
+	}
 	if r.wrote && !s.IsEmpty() {
 		r.left = look(s)
 	}
@@ -159,6 +189,7 @@ func (r *request) act(s *cookiesession.Session) {
 // A memory is what the responses that have arrived told the browser, as far as the promises speak of it.
 type memory struct {
 	session  view   // what the last response that wrote the session left
+	rival    view   // what a cookie of the same name holds that no response can reach any more
 	ended    uint16 // one bit a family of sessions: what was logged out
 	users    uint16 // one bit each whose login's response has arrived
 	flash    uint16 // messages that wait, by the last response that left or consumed any
@@ -167,11 +198,12 @@ type memory struct {
 
 // arrive notes a response. What isn't said here changes nothing: that is the promise.
 func (m *memory) arrive(r *request) {
-	if r.wrote {
+	if r.wrote || r.ends && r.elsewhere {
 		m.session = r.left
 	}
-	if r.ends && r.saw != (view{}) {
-		m.ended |= 1 << r.saw.family
+	if !r.elsewhere && (r.ends || r.login && r.knew.ambiguous()) {
+		m.end(r.knew.session)
+		m.end(r.knew.rival)
 	}
 	if r.login {
 		m.users |= 1 << r.n
@@ -190,12 +222,36 @@ func (m *memory) arrive(r *request) {
 	}
 }
 
-// expect returns what a request must see that is sent now.
-func (m *memory) expect() view {
-	if m.ended>>m.session.family&1 != 0 {
+func (m *memory) end(v view) {
+	if v != (view{}) {
+		m.ended |= 1 << v.family
+	}
+}
+
+// live returns v unless it has been ended.
+func (m *memory) live(v view) view {
+	if m.ended>>v.family&1 != 0 {
 		return view{}
 	}
-	return m.session
+	return v
+}
+
+// ambiguous reports whether two live sessions are there. Two states of one ID are one session.
+func (m *memory) ambiguous() bool {
+	session, rival := m.live(m.session), m.live(m.rival)
+	return session != (view{}) && rival != (view{}) && session.id != rival.id
+}
+
+// expect returns what a request must see that is sent now.
+func (m *memory) expect() view {
+	session := m.live(m.session)
+	switch {
+	case m.ambiguous():
+		return view{}
+	case session == (view{}):
+		return m.live(m.rival)
+	}
+	return session
 }
 
 // A violation is a promise broken.
@@ -211,6 +267,7 @@ const (
 	flashAgain   violation = "a flash message is shown again"
 	flashLost    violation = "a flash message is lost to a request that didn't ask"
 	flashStrange violation = "a flash message comes from nowhere"
+	sessionBack  violation = "a session is seen where there is none, or none that can be told"
 )
 
 // check holds what r saw against what the browser had been told when r was sent. The first two hold whatever was
@@ -220,13 +277,22 @@ func (r *request) check() violation {
 	switch {
 	case r.blind:
 		return ""
+	case r.elsewhere || r.unchecked:
+		if r.saw != (view{}) || r.sawFlash != 0 {
+			return sessionBack
+		}
+		return ""
 	case r.saw != (view{}) && r.knew.ended>>r.saw.family&1 != 0:
 		return logoutUndone
 	case r.saw.user != 0 && r.knew.users>>r.saw.user&1 == 0:
 		return loginUnasked
+	case r.saw != (view{}) && want == (view{}):
+		return sessionBack
 	case r.saw != (view{}) && r.saw != want:
 		return valueChanged
 	case r.saw != want && r.rejected == nil:
+		return sessionLost
+	case r.knew.ambiguous() && (r.rejected == nil || r.rejected.Reason != cookiesession.ReasonAmbiguous):
 		return sessionLost
 	case r.saw != want && r.rejected.Reason == cookiesession.ReasonTorn:
 		return sessionTorn
@@ -266,6 +332,9 @@ func TestInterleavings(t *testing.T) {
 		{"three requests, of every kind", 3, allMoves, starts, []bool{false, true}, []bool{false}, []string{"never"}},
 		{"three requests, rotation at every point", 3, sevenMoves, []string{"member"}, []bool{false}, []bool{false, true}, rotations},
 		{"two requests, of every kind, rotation at every point", 2, allMoves, starts, []bool{false, true}, []bool{false, true}, rotations},
+		{"three requests, other sites, servers and databases", 3, fieldMoves, []string{"member", "nobody"}, []bool{false}, []bool{false}, []string{"never"}},
+		{"three requests, two sessions", 3, sevenMoves, rivalStarts, []bool{false, true}, []bool{false}, []string{"never"}},
+		{"two requests, all of that", 2, fieldMoves, slices.Concat(starts, rivalStarts), []bool{false, true}, []bool{false, true}, []string{"never", "before each event"}},
 	} {
 		t.Run(e.name, func(t *testing.T) {
 			began, before := time.Now(), plays
@@ -276,7 +345,7 @@ func TestInterleavings(t *testing.T) {
 				for _, large := range e.larges {
 					for _, late := range e.lates {
 						for _, rotation := range e.rotations {
-							w := &world{t: t, moves: e.moves, large: large, late: late, now: time.Now()}
+							w := &world{t: t, moves: e.moves, large: large, late: late, down: errDown, now: time.Now()}
 							w.rotate(rotation)
 							w.begin(start)
 							for k := 1; k <= e.most; k++ {
@@ -304,78 +373,120 @@ func TestWeakened(t *testing.T) {
 		name   string
 		broken violation
 		weaken func(w *world, r *request)
-		forget bool // rotation drops the old key
+		forget bool           // rotation drops the old key
+		field  func(w *world) // plays what other sites, servers and databases do, by servers that are set up so
 	}{
 		{"what only read sets the session again: starlette #2019, rails #37039, h3 #1513, rack-session #24", valueChanged, func(_ *world, r *request) {
 			if r.name == "read" {
 				r.setAgain(sessionCookies)
 			}
-		}, false},
+		}, false, nil},
 		{"a touch sets the session again: express-session's rolling", valueChanged, func(_ *world, r *request) {
 			if r.waits {
 				r.setAgain(sessionCookies)
 			}
-		}, false},
+		}, false, nil},
 		{"a read that is too late brings the session back: auth0/nextjs #544", logoutUndone, func(_ *world, r *request) {
 			if r.name == "read" {
 				r.setAgain(sessionCookies)
 			}
 			r.dropMarkers()
-		}, false},
-		{"logout only deletes: redistore #2", logoutUndone, func(_ *world, r *request) { r.dropMarkers() }, false},
+		}, false, nil},
+		{"logout only deletes: redistore #2", logoutUndone, func(_ *world, r *request) { r.dropMarkers() }, false, nil},
 		{"a marker names the ID, which a login changes", logoutUndone, func(w *world, r *request) {
 			if r.login {
 				r.remove(cookieName + endedSuffix(w.t, r.left.id))
 			}
-		}, false},
+		}, false, nil},
 		{"markers are deleted at once", logoutUndone, func(_ *world, r *request) {
 			if !r.writes {
 				r.removeReceived(func(name string) bool { return strings.HasPrefix(name, cookieName+".ended.") })
 			}
-		}, false},
+		}, false, nil},
 		{"a refused cookie is deleted", sessionLost, func(_ *world, r *request) {
 			if r.rejected != nil && !r.writes {
 				r.removeReceived(sessionCookies)
 			}
-		}, false},
+		}, false, nil},
 		{"what only read deletes stale cookies", sessionTorn, func(_ *world, r *request) {
 			if !r.writes && strings.Contains(r.cookies, cookieName+"=1") {
 				r.removeReceived(func(name string) bool { return name == cookieName+".1" })
 			}
-		}, false},
+		}, false, nil},
 		{"a response for one visitor is cached for all: Flask CVE-2023-30861", loginUnasked, func(w *world, r *request) {
 			if r.name == "read" {
 				r.set = append(r.set, w.foreign...)
 			}
-		}, false},
-		{"rotation drops the old key: oauth2-proxy", keyForgotten, nil, true},
+		}, false, nil},
+		{"rotation drops the old key: oauth2-proxy", keyForgotten, nil, true, nil},
 		{"any request eats the messages: laravel #17569", flashLost, func(_ *world, r *request) {
 			if !r.leaves && !r.asks {
 				r.removeReceived(flashCookies)
 			}
-		}, false},
+		}, false, nil},
 		{"messages end with the session", flashLost, func(_ *world, r *request) {
 			if r.ends {
 				r.removeReceived(flashCookies)
 			}
-		}, false},
+		}, false, nil},
 		{"a message that was shown stays", flashAgain, func(_ *world, r *request) {
 			if r.asks {
 				r.drop(flashCookies)
 			}
-		}, false},
+		}, false, nil},
 		{"a read that is too late brings a message back", flashAgain, func(_ *world, r *request) {
 			if r.name == "read" {
 				r.setAgain(flashCookies)
 			}
-		}, false},
+		}, false, nil},
+		{"a page for another site starts a session", valueChanged, nil, false, func(w *world) { w.unaware = true }},
+		{"a logout by another site deletes nothing", sessionBack, nil, false, func(w *world) { w.unaware = true }},
+		{"a login by another site isn't saved", sessionLost, func(_ *world, r *request) {
+			if r.elsewhere && r.login {
+				r.set = nil
+			}
+		}, false, func(*world) {}},
+		{"a failing Revoked says that the session is revoked", valueChanged, nil, false, func(w *world) { w.down = nil }},
+		{"a failing Revoked keeps the visitor from logging out", logoutUndone, func(_ *world, r *request) {
+			if r.unchecked {
+				r.set = nil
+			}
+		}, false, func(*world) {}},
+		{"a gateway that only reads drops the upstream's lines", logoutUndone, func(_ *world, r *request) {
+			if r.upstream {
+				r.set = nil
+			}
+		}, false, func(*world) {}},
+		{"the upstream's messages, too", flashLost, func(_ *world, r *request) {
+			if r.upstream {
+				r.drop(flashCookies)
+			}
+		}, false, func(*world) {}},
+		{"a login ends none of the sessions between which nobody could choose", sessionLost, func(_ *world, r *request) {
+			if r.login && r.knew.ambiguous() {
+				r.dropMarkers()
+			}
+		}, false, func(*world) {}},
+		{"the marker of a session that still comes is deleted", sessionLost, func(w *world, r *request) {
+			if r.name == "read" && r.knew.rival != (view{}) {
+				r.remove(cookieName + endedSuffix(w.t, r.knew.rival.id))
+			}
+		}, false, func(*world) {}},
+		{"what has been ended is a rival", sessionLost, nil, false, func(w *world) { w.lostMarker = true }},
 	} {
 		t.Run(weakness.name, func(t *testing.T) {
 			plays := 0
+			moves, starts := allMoves, starts
+			if weakness.field != nil {
+				moves, starts = fieldMoves, slices.Concat(starts, rivalStarts)
+			}
 			for most := 1; most <= 3; most++ { // the shortest first
 				for _, start := range starts {
 					for _, large := range []bool{false, true} {
-						w := &world{t: t, moves: allMoves, large: large, weaken: weakness.weaken, broken: weakness.broken, now: time.Now()}
+						w := &world{t: t, moves: moves, large: large, weaken: weakness.weaken, broken: weakness.broken, down: errDown, now: time.Now()}
+						if weakness.field != nil {
+							weakness.field(w)
+						}
 						w.rotate("before each event")
 						if weakness.forget {
 							w.forgetfulServers()
@@ -461,6 +572,10 @@ type world struct {
 	weaken func(w *world, r *request) // spoils the response, once the browser is prepared
 	broken violation                  // stop at the first of these; any if empty
 
+	down       error // what Revoked fails with, if it does; nil: it says yes
+	unaware    bool  // servers don't know which site sent a request
+	lostMarker bool  // the browser lacks the marker of the session in another place
+
 	jar     *cookiesessiontest.Jar // the browser when a play begins
 	knew    memory                 // and what it has been told
 	foreign []*http.Cookie         // what another browser was told
@@ -471,6 +586,9 @@ type world struct {
 	script          string // of the play that found it
 }
 
+// errDown is what Revoked fails with.
+var errDown = errors.New("database is down")
+
 // A node is one server.
 type node struct {
 	handler http.Handler
@@ -479,26 +597,47 @@ type node struct {
 
 // newNode returns a server.
 func (w *world) newNode(keys *cookiesession.Keyring) *node {
-	m := newManager(w.t, func(c *cookiesession.Config) {
-		c.Keys, c.IdleTimeout, c.FlashLifetime, c.MaxSize = keys, time.Hour, time.Hour, 12<<10
-	})
-	m.SetClock(func() time.Time { return w.now })
 	n := new(node)
-	n.handler = m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if !n.request.blind {
+	configure := func(c *cookiesession.Config) {
+		c.Keys, c.IdleTimeout, c.FlashLifetime, c.MaxSize = keys, time.Hour, time.Hour, 12<<10
+		if slices.ContainsFunc(w.moves, func(m *move) bool { return m.unchecked }) {
+			c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) {
+				return n.request.unchecked, n.request.fails(w.down)
+			}
+		}
+	}
+	m, upstream := newManager(w.t, configure), newManager(w.t, configure)
+	for _, m := range []*cookiesession.Manager{m, upstream} {
+		m.SetClock(func() time.Time { return w.now })
+	}
+	behind := upstream.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { n.request.act(upstream.Get(r)) }))
+	n.handler = m.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case n.request.upstream:
+			m.Get(r).Keys()
+			behind.ServeHTTP(rw, r)
+		case !n.request.blind:
 			n.request.act(m.Get(r))
 		}
 	}))
 	return n
 }
 
+// fails returns the error if Revoked fails during the request.
+func (r *request) fails(err error) error {
+	if r.unchecked {
+		return err
+	}
+	return nil
+}
+
 // answer has n answer r at the given time.
 func (w *world) answer(n *node, r *request, at time.Time) {
 	w.now, r.large = at, w.large
 	w.requests++
-	hr := &http.Request{Method: http.MethodGet, URL: site, Host: site.Host, Header: http.Header{}}
-	if r.cookies != "" {
-		hr.Header.Set("Cookie", r.cookies)
+	hr := requestWith(r.cookies)
+	if r.elsewhere && !w.unaware {
+		hr = postedForm.request(r.cookies)
 	}
 	rec := httptest.NewRecorder()
 	n.request = r
@@ -577,7 +716,11 @@ func (w *world) carryOn(p play, k int) {
 
 // request returns what the browser sends next.
 func (p *play) request(m *move) *request {
-	return &request{move: m, n: len(p.sent) + 1, cookies: p.jar.Header(site), knew: p.knew}
+	r := &request{move: m, n: len(p.sent) + 1, knew: p.knew}
+	if !m.elsewhere {
+		r.cookies = p.jar.Header(site)
+	}
+	return r
 }
 
 // send returns p after one more request.
@@ -646,6 +789,23 @@ func (w *world) begin(start string) {
 		browse(moveLogin, earlier, jar, began)
 	case "guest":
 		browse(moveChange, earlier, jar, began)
+	case "member, and a session in another place", "member, and an ended session in another place":
+		browse(moveLogin, earlier, jar, began)
+		member := w.knew.session
+		before := cookiesessiontest.NewJar()
+		in := browse(moveLogin, deployed, before, began.Add(-20*time.Minute))
+		places := in.set
+		if start == "member, and an ended session in another place" {
+			out := browse(moveLogout, deployed, before, began.Add(-20*time.Minute)) // leaves a marker that is old enough, too
+			if !w.lostMarker {
+				places = append(places, out.set[len(out.set)-1])
+			}
+		}
+		for _, c := range places {
+			c.Partitioned = sessionCookies(c.Name) // as one deployment had it
+		}
+		jar.SetCookies(site, places)
+		w.knew.session, w.knew.rival = member, in.left
 	case "logged out, and a slow response brought the session back":
 		in := browse(moveLogin, earlier, jar, began)
 		browse(moveLogout, earlier, jar, began)
@@ -658,6 +818,9 @@ func (w *world) begin(start string) {
 	}
 	w.jar, w.now = jar, began
 }
+
+// rivalStarts are those in which a browser has two session cookies.
+var rivalStarts = []string{"member, and a session in another place", "member, and an ended session in another place"}
 
 var starts = []string{"member", "guest", "nobody", "logged out, and a slow response brought the session back"}
 
