@@ -42,10 +42,10 @@ type candidates struct {
 
 func (c *candidates) all() []opened { return c.tokens[:c.n] }
 
-// open joins what was received and opens it, into found, which is empty before; of a tagged compartment only what is of
-// one origin. The result says why the first candidate doesn't open, or, with no candidates, that there are too many to
-// try: each costs a decryption. The first token is decoded into storage if it fits.
-func (c *compartment) open(ctx context.Context, now time.Time, r *received, of origin, storage []byte, found *candidates) (refused *RejectError) {
+// open joins what was received and opens it, into found, which is empty before. The result says why the first candidate
+// doesn't open, or, with no candidates, that there are too many to try: each costs a decryption. The first token is
+// decoded into storage if it fits.
+func (c *compartment) open(ctx context.Context, now time.Time, r *received, storage []byte, found *candidates) (refused *RejectError) {
 	if r.crowded[c.kind] && !c.lenient {
 		return c.refusal(ReasonAmbiguous, "")
 	}
@@ -57,7 +57,7 @@ func (c *compartment) open(ctx context.Context, now time.Time, r *received, of o
 	tried := 0
 	for i := range r.cookies {
 		first := &r.cookies[i]
-		if first.kind != c.kind || first.part != 0 || first.origin != of {
+		if first.kind != c.kind || first.part != 0 {
 			continue
 		}
 		for which, choices := 0, 1; which < choices; which++ {

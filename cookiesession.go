@@ -2,6 +2,7 @@ package cookiesession
 
 import (
 	"errors"
+	"hash/maphash"
 	"net/http"
 	"slices"
 	"time"
@@ -24,6 +25,7 @@ type Manager struct {
 	device     *compartment
 	proof      *compartment
 	challenge  *sealer
+	opened     *openedDevices // nil without DeviceProof
 	endpoint   endpoint
 	now        func() time.Time
 	counters   *counters // apart, so that writing them doesn't slow down whoever reads the rest
@@ -49,7 +51,10 @@ func New(c Config) (*Manager, error) {
 	m.proof = m.newCompartment(purposeProof, cookiename.Proof)
 	m.challenge = newSealer(c.Keys, purposeChallenge, c.Scope, m.name, &m.counters.keys)
 	m.endpoint = newEndpoint(&c)
-	m.lease.lenient, m.device.lenient, m.proof.lenient = true, true, true
+	if c.DeviceProof > 0 {
+		m.opened = &openedDevices{seed: maphash.MakeSeed()}
+	}
+	m.lease.lenient = true
 	if err := m.checkSize(); err != nil {
 		return nil, err
 	}
@@ -155,7 +160,7 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	}
 
 	var found candidates
-	refused := m.session.open(s.request.Context(), now, &r, origin{}, token, &found)
+	refused := m.session.open(s.request.Context(), now, &r, token, &found)
 	if found.n > 0 {
 		var leaseRefused *RejectError
 		refused, leaseRefused = m.choose(s, now, &r, &found, refused, st)

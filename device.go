@@ -2,10 +2,12 @@ package cookiesession
 
 import (
 	"crypto/sha256"
+	"hash/maphash"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession/internal/base64dot"
@@ -22,13 +24,12 @@ import (
 // session's origin in their names: they never undo what another response has said of a session, nor another login.
 
 const (
-	proofSlack        = time.Minute     // a proof lasts longer than its cookie: for requests that have just left, and other clocks
-	registerWithin    = 5 * time.Minute // of the invitation
-	refreshLate       = 5 * time.Minute // how long after DeviceProof a challenge can still be signed
-	maxOtherDevices   = 4               // origins whose device cookies one login deletes
-	invitationHeader  = "Secure-Session-Registration"
-	deviceTokenLength = 192 // bytes; device cookies and proofs take less
-	maxChallengeText  = 256 // characters; ours take about 120
+	proofSlack       = time.Minute     // a proof lasts longer than its cookie: for requests that have just left, and other clocks
+	registerWithin   = 5 * time.Minute // of the invitation
+	refreshLate      = 5 * time.Minute // how long after DeviceProof a challenge can still be signed
+	maxOtherDevices  = 4               // origins whose device cookies one login deletes
+	invitationHeader = "Secure-Session-Registration"
+	maxChallengeText = 256 // characters; ours take about 120
 )
 
 func (d *device) isPermit() bool { return d.key == dbscjwt.Key{} }
@@ -54,60 +55,97 @@ type binding struct {
 
 // binding opens the device cookies of a session's origin. What isn't accepted is only missing; why, refused says.
 func (m *Manager) binding(s *Session, now time.Time, r *received, id sessionID) (b binding) {
-	if r.names[cookiename.Device] == 0 {
-		return b
-	}
-	buf := buffers.Get().(*buffer)
-	defer buf.release()
-	buf.device = slices.Grow(buf.device[:0], deviceTokenLength)[:deviceTokenLength]
-	var found candidates
-	b.refused = m.device.open(s.request.Context(), now, r, id.origin(), buf.device[:0], &found)
-	var keys [maxCandidates]struct {
-		device
-		label string
-	}
-	n := 0
-	for _, token := range found.all() {
-		var d device
+	var devices, proofs [maxCandidates]*openedDevice
+	n, refused := m.openDevices(m.device, s, now, r, id.origin(), &devices)
+	proven, _ := m.openDevices(m.proof, s, now, r, id.origin(), &proofs)
+	b.refused = refused
+	for _, o := range devices[:n] {
+		d := &o.device
 		switch {
-		case !decodeDevice(token.payload, &d) || d.id.origin() != id.origin():
-		case d.isPermit():
-			if !b.hasPermit && d.permits(id) {
-				b.permit, b.hasPermit, b.label = d, true, token.label
+		case d.id.origin() != id.origin() || b.proven:
+		case d.permits(id) && !b.hasPermit:
+			b.permit, b.hasPermit = *d, true
+			if !b.hasKey {
+				b.label = o.key.Label
 			}
-		default:
-			keys[n].device, keys[n].label = d, token.label
-			n++
-		}
-	}
-	for i := range keys[:n] {
-		key := &keys[i]
-		if i == 0 {
-			b.key, b.hasKey, b.label = key.device, true, key.label
-		}
-		if m.hasProof(s, now, r, &key.device, buf.device[:0]) {
-			b.key, b.proven, b.label = key.device, true, key.label
-			break
+		case !d.isPermit():
+			b.proven = slices.ContainsFunc(proofs[:proven], func(p *openedDevice) bool {
+				return p.proof.origin == id.origin() && p.proof.key == o.hash && now.Unix() < p.proof.expires
+			})
+			if b.proven || !b.hasKey {
+				b.key, b.hasKey, b.label = *d, true, o.key.Label
+			}
 		}
 	}
 	return b
 }
 
-// hasProof reports whether a proof came by a device's key that hasn't expired.
-func (m *Manager) hasProof(s *Session, now time.Time, r *received, d *device, storage []byte) bool {
-	if r.names[cookiename.Proof] == 0 {
-		return false
-	}
-	want := proof{origin: d.id.origin(), key: hashKey(&d.key)}
-	var found candidates
-	m.proof.open(s.request.Context(), now, r, want.origin, storage, &found)
-	for _, token := range found.all() {
-		var p proof
-		if decodeProof(token.payload, &p) && p.origin == want.origin && p.key == want.key && now.Unix() < p.expires {
-			return true
+// An openedDevice is a device cookie or a proof that has been opened. It never changes.
+type openedDevice struct {
+	kind   cookiename.Kind
+	text   string // the cookie's value
+	key    *derivedKey
+	device device
+	hash   keyHash // of the device's key
+	proof  proof
+}
+
+// openedDevices remember what device cookies and proofs hold: browsers send the same ones with each request, and to open
+// two more tokens would take as long as all the rest of a request that reads. It has only what has opened, by its whole
+// text, and it's bounded: about a megabyte when it's full.
+type openedDevices struct {
+	seed  maphash.Seed
+	slots [2048]atomic.Pointer[openedDevice]
+}
+
+// openDevices opens the device cookies, or proofs, of an origin. refused says why the first doesn't open.
+func (m *Manager) openDevices(c *compartment, s *Session, now time.Time, r *received, of origin, found *[maxCandidates]*openedDevice) (n int, refused *RejectError) {
+	tried := 0
+	for i := range r.cookies {
+		cookie := &r.cookies[i]
+		if cookie.kind != c.kind || cookie.origin != of {
+			continue
+		}
+		if tried++; tried > maxCandidates {
+			break
+		}
+		o, err := m.openDevice(c, s, now, r, cookie.value)
+		if err == nil {
+			found[n] = o
+			n++
+		} else if refused == nil && n == 0 {
+			refused = err
 		}
 	}
-	return false
+	return n, refused
+}
+
+// openDevice opens one text, unless that has been done and its key would still open it.
+func (m *Manager) openDevice(c *compartment, s *Session, now time.Time, r *received, text string) (*openedDevice, *RejectError) {
+	slot := new(atomic.Pointer[openedDevice])
+	if m.opened != nil {
+		slot = &m.opened.slots[maphash.String(m.opened.seed, text)%uint64(len(m.opened.slots))]
+	}
+	if o := slot.Load(); o != nil && o.kind == c.kind && o.text == text && c.current().named(o.key.id) == o.key && !o.key.retired(now) {
+		o.key.counter.opened(now)
+		return o, nil
+	}
+	token, _, reason := r.token(c.kind, text, 0, nil)
+	if reason != 0 {
+		return nil, c.refusal(reason, "")
+	}
+	opened, refused := c.openToken(s.request.Context(), now, token)
+	if refused != nil {
+		refused.Cookie = c.name
+		return nil, refused
+	}
+	o := &openedDevice{kind: c.kind, text: strings.Clone(text), key: opened.key}
+	if c.kind == cookiename.Device && !decodeDevice(opened.payload, &o.device) || c.kind == cookiename.Proof && !decodeProof(opened.payload, &o.proof) {
+		return nil, c.refusal(ReasonMalformed, opened.label)
+	}
+	o.hash = hashKey(&o.device.key)
+	slot.Store(o)
+	return o, nil
 }
 
 // hasDevice reports whether a device-aware session came with what it needs, and notes what that is. A request that is

@@ -366,6 +366,23 @@ func TestDeviceRotation(t *testing.T) {
 	}
 }
 
+// TestDeviceRetiredProof has a proof whose key retires before it: that it has been opened before changes nothing.
+func TestDeviceRetiredProof(t *testing.T) {
+	c := newCaller(t, nil)
+	c.register()
+	c.b.busy = false
+	c.b.want(c.b.visit("/", ownPage), "ada proven")
+	old := playKey(0)
+	old.RetireAt = c.now.Add(time.Minute)
+	if err := c.keys.Replace(playKey(1), old); err != nil {
+		t.Fatal(err)
+	}
+	c.b.want(c.b.visit("/change", ownPage), "ada proven") // seals session and device anew
+	c.b.want(c.b.visit("/", ownPage), "ada proven")
+	c.now = c.now.Add(time.Minute)
+	c.b.want(c.b.visit("/", ownPage), "unproven")
+}
+
 // TestDeviceServers has two servers, one of which lacks the newest key: it says "try later", never "give up".
 func TestDeviceServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

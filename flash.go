@@ -54,7 +54,7 @@ func (m *Manager) readFlash(s *Session, f *flash) (refused *RejectError) {
 	}
 	now := m.now()
 	var found candidates
-	refused = m.flash.open(s.request.Context(), now, &f.cookies, origin{}, nil, &found)
+	refused = m.flash.open(s.request.Context(), now, &f.cookies, nil, &found)
 	n := 0
 	refuse := func(reason Reason, label string) {
 		if refused == nil {

@@ -20,7 +20,7 @@ func (m *Manager) openLeases(s *Session, now time.Time, r *received) (leases []l
 		return nil, nil
 	}
 	var found candidates
-	refused = m.lease.open(s.request.Context(), now, r, origin{}, nil, &found)
+	refused = m.lease.open(s.request.Context(), now, r, nil, &found)
 	for _, token := range found.all() {
 		if id, seen, ok := decodeLease(token.payload); ok {
 			leases = append(leases, lease{id, seen})
