@@ -122,13 +122,13 @@ func (m *Manager) openDevices(c *compartment, s *Session, now time.Time, r *rece
 
 // openDevice opens one text, unless that has been done and its key would still open it.
 func (m *Manager) openDevice(c *compartment, s *Session, now time.Time, r *received, text string) (*openedDevice, *RejectError) {
-	slot := new(atomic.Pointer[openedDevice])
+	var slot *atomic.Pointer[openedDevice]
 	if m.opened != nil {
 		slot = &m.opened.slots[maphash.String(m.opened.seed, text)%uint64(len(m.opened.slots))]
-	}
-	if o := slot.Load(); o != nil && o.kind == c.kind && o.text == text && c.current().named(o.key.id) == o.key && !o.key.retired(now) {
-		o.key.counter.opened(now)
-		return o, nil
+		if o := slot.Load(); o != nil && o.kind == c.kind && o.text == text && c.current().named(o.key.id) == o.key && !o.key.retired(now) {
+			o.key.counter.opened(now)
+			return o, nil
+		}
 	}
 	token, _, reason := r.token(c.kind, text, 0, nil)
 	if reason != 0 {
@@ -144,7 +144,9 @@ func (m *Manager) openDevice(c *compartment, s *Session, now time.Time, r *recei
 		return nil, c.refusal(ReasonMalformed, opened.label)
 	}
 	o.hash = hashKey(&o.device.key)
-	slot.Store(o)
+	if slot != nil {
+		slot.Store(o)
+	}
 	return o, nil
 }
 

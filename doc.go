@@ -89,4 +89,7 @@
 //
 // Cookies of wire format version 1 will be opened by every release of major version 1. A change that old servers
 // couldn't read would come with a new version byte and a release that reads both before one that writes it.
+//
+// Outside of that, and of semantic versioning, is what is marked experimental: sessions bound to a device
+// (Config.DeviceProof), until their specification is settled.
 package cookiesession
