@@ -789,3 +789,34 @@ func TestDeadFlashIsDeletedByHandler(t *testing.T) {
 		}
 	}
 }
+
+func TestFlashPayloadWithoutHead(t *testing.T) {
+	var refused []string
+	m := newManager(t, func(c *cookiesession.Config) { c.OnReject = noteRefusals(&refused) })
+	for name, payload := range map[string][]byte{
+		"values alone":           packMap(),
+		"a list for the values":  pack(packArray(2), packTimes(1<<31), packArray(0)),
+		"a list of three":        pack(packArray(3), packTimes(1<<31), packMap()),
+		"values instead of time": pack(packArray(2), packMap("a", "b")),
+	} {
+		refused = nil
+		load(m, m.SealPayload("flash", payload)).Flashes()
+		if want := []string{"__Host-session.flash malformed"}; !slices.Equal(refused, want) {
+			t.Errorf("%s: got %q, want %q", name, refused, want)
+		}
+	}
+}
+
+// A message for this request only is carried on, though none came.
+func TestKeepOfFlashNowAlone(t *testing.T) {
+	for name, keep := range map[string]func(*cookiesession.Session){
+		"Keep":    func(s *cookiesession.Session) { s.Keep("note") },
+		"Reflash": func(s *cookiesession.Session) { s.Reflash() },
+	} {
+		v := newVisitor(t, newManager(t, nil))
+		v.visit(func(s *cookiesession.Session) { s.FlashNow("note", "hello"); keep(s) })
+		if got := v.load().Flashed("note"); got != "hello" {
+			t.Errorf("%s: got %v, want hello", name, got)
+		}
+	}
+}

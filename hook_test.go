@@ -726,3 +726,26 @@ func TestUnusableImportBarsNothing(t *testing.T) {
 		}
 	}
 }
+
+// What Import may bring can be saved, to the byte.
+func TestImportAtTheLimit(t *testing.T) {
+	accepted, refused := 0, 0
+	for n := 500; n < 700; n++ {
+		m := newManager(t, func(c *cookiesession.Config) {
+			c.MaxSize = 1000
+			c.Import = func(*http.Request) (map[string]any, error) { return map[string]any{"v": random(n)}, nil }
+		})
+		s, err := m.Load(requestWith())
+		if err != nil {
+			refused++
+			continue
+		}
+		accepted++
+		if err := m.Save(http.Header{}, s); err != nil {
+			t.Errorf("a value of %d bytes: imported, but %v", n, err)
+		}
+	}
+	if accepted == 0 || refused == 0 {
+		t.Errorf("got %d accepted and %d refused, want some of both", accepted, refused)
+	}
+}

@@ -450,6 +450,7 @@ func TestParseSecret(t *testing.T) {
 		{"65 bytes", "hex:" + hex.EncodeToString(random[:65]), "secret has 65 bytes, want 32 to 64 random ones"},
 		{"31 bytes in base64", base64.StdEncoding.EncodeToString(random[:31]), "secret has 31 bytes, want 32 to 64 random ones"},
 		{"32 bytes in base64", base64.StdEncoding.EncodeToString(random[:32]), ""},
+		{"48 bytes, 64 digits, in base64", base64.StdEncoding.EncodeToString(random[:48]), ""},
 		{"64 bytes in base64", base64.StdEncoding.EncodeToString(random[:64]), ""},
 		{"65 bytes in base64", base64.StdEncoding.EncodeToString(random[:65]), "secret has 65 bytes, want 32 to 64 random ones"},
 		{"7 distinct bytes", "hex:" + hex.EncodeToString(distinct(7)), "secret has only 7 distinct bytes, so it is not random"},
@@ -550,7 +551,24 @@ func TestKeysAreRedacted(t *testing.T) {
 	if got, err := json.Marshal(key); err != nil || string(got) != `"cookiesession.Key(august)"` {
 		t.Errorf("got %s, %v, want the label", got, err)
 	}
+	if got, want := fmt.Sprint(ring), ring.String(); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 	if got, want := ring.String(), "cookiesession.Keyring("+ring.Fingerprint()+")"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A long label may be a secret in its place.
+func TestLongLabelIsNotRepeated(t *testing.T) {
+	for length, want := range map[int]bool{31: true, 32: true, 33: false} {
+		key := cookiesession.GenerateKey(strings.Repeat("z", length))
+		_, err := cookiesession.NewKeyring(key, key)
+		if err == nil {
+			t.Fatalf("%d characters: no error", length)
+		}
+		if got := strings.Contains(err.Error(), key.Label); got != want {
+			t.Errorf("%d characters: got %q, repeated %v, want %v", length, err, got, want)
+		}
 	}
 }

@@ -305,6 +305,8 @@ func TestTooManyLeases(t *testing.T) {
 			{"two that are broken", []string{session, leaseName + "=a", leaseName + "=1AAAA"}, []string{leaseName + " malformed", cookieName + " idle"}},
 			{"a forged one, then a session", []string{session, leaseName + "=" + lease[len(leaseName)+1:len(lease)-4] + "AAAA", leaseName + "=" + v.cookie("")},
 				[]string{leaseName + " forged", cookieName + " idle"}},
+			{"a forged one, then another shape", []string{session, leaseName + "=" + lease[len(leaseName)+1:len(lease)-4] + "AAAA", v.m.SealPayload("lease", []byte("\x91\x01"))},
+				[]string{leaseName + " forged", cookieName + " idle"}},
 			{"a fifth value", []string{session, lease, leaseName + "=a", leaseName + "=b", leaseName + "=c", leaseName + "=d"}, nil},
 		} {
 			refused = nil
@@ -727,4 +729,24 @@ func TestIdleAtOfPartsOfSeconds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A remembered session needs no lease, at a second Save as little as at the first.
+func TestNoLeaseAtSecondSave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newManager(t, withIdle(time.Hour)))
+		v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Remember(day) })
+		time.Sleep(10 * time.Minute)
+		s := v.load()
+		s.Flash("note", 1)
+		h := http.Header{}
+		for range 2 {
+			if err := v.m.Save(h, s); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := v.wrote(h["Set-Cookie"]), "[.flash]"; got != want {
+				t.Errorf("wrote %s, want %s", got, want)
+			}
+		}
+	})
 }

@@ -542,3 +542,16 @@ func TestKeysAreCopied(t *testing.T) {
 		t.Errorf("got %v, want a SizeError that names key-1", err)
 	}
 }
+
+// To clear what is empty is no change, so it is never too late for it.
+func TestClearOfNothingAfterCommit(t *testing.T) {
+	m := newManager(t, nil)
+	inHandler(m, requestWith(), func(w http.ResponseWriter, r *http.Request) {
+		s := m.Get(r)
+		s.IsEmpty()
+		w.WriteHeader(http.StatusOK)
+		if s.Clear(); s.Err() != nil {
+			t.Errorf("got %v, want no error", s.Err())
+		}
+	})
+}

@@ -158,6 +158,12 @@ func TestReadTimeKnowsItsCodes(t *testing.T) {
 	}
 }
 
+func TestReadStringOfNothing(t *testing.T) {
+	if s, n, ok := ReadString(nil); s != nil || n != 0 || ok {
+		t.Errorf("got %q, %d, %v, want nothing", s, n, ok)
+	}
+}
+
 // nested returns depth lists or maps in each other.
 func nested(depth int, maps bool) []byte {
 	if maps {
