@@ -187,30 +187,30 @@ func (s *Session) DeviceProven() bool {
 // why only Regenerate writes a permit where there was none. The invitation is for the response's header, "" for none.
 func (m *Manager) writeDevice(b *buffer, s *Session, now time.Time) (invitation string, err error) {
 	on, st := m.config.DeviceProof > 0, s.state
-	var before sessionData // the session that came, if this is still it
-	var came binding
+	var before sessionData // the session that held, if this is still it
+	var held binding
 	if !s.isNew() {
 		before = *st.received()
 	}
 	if before.bound {
 		r := receive(s.cookies, m.name, nil)
-		came = m.binding(s, now, &r, before.id)
+		held = m.binding(s, now, &r, before.id)
 	}
-	keyInForce := came.hasKey && (came.proven || !on || !came.hasPermit)
+	keyInForce := held.hasKey && (held.proven || !on || !held.hasPermit)
 	var d device
 	switch {
 	case keyInForce:
-		d = came.key
-	case s.regenerated && came.hasPermit:
+		d = held.key
+	case s.regenerated && held.hasPermit:
 		d = device{id: st.data.id, created: now.Unix(), previous: before.id}
 	case s.regenerated && on:
 		d = device{id: st.data.id, created: now.Unix()}
-	case came.hasPermit:
-		d = came.permit
+	case held.hasPermit:
+		d = held.permit
 	default:
 		return "", nil
 	}
-	if s.regenerated || before.expires != st.data.expires || before.mode != st.data.mode || came.label != m.device.sealing(now) {
+	if s.regenerated || before.expires != st.data.expires || before.mode != st.data.mode || held.label != m.device.sealing(now) {
 		b.device = appendDevice(withHeader(b.device), &d)
 		if err := m.device.writeFor(&b.lines, now, b.device, s.maxAge(now), st.data.id.origin()); err != nil {
 			return "", err
