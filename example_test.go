@@ -168,7 +168,7 @@ func Example_values() {
 	mux.HandleFunc("GET /set", func(w http.ResponseWriter, r *http.Request) {
 		sessions.Get(r).Put("prices", map[string]int{"tea": 3, "cake": 5})
 	})
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		s := sessions.Get(r)
 		prices := s.Get("prices")
 		s.Delete("prices")
@@ -232,7 +232,7 @@ func ExampleSession_Flash() {
 		sessions.Get(r).Flash("notice", "Saved.")
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	})
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%q", cookiesession.Field[string]("notice").Flashed(sessions.Get(r)))
 	})
 	get, stop := browse(sessions.Handler(mux))
@@ -292,7 +292,7 @@ func ExampleConfig_revoked() {
 		s.Regenerate()
 		version.Put(s, versions[user.Get(s)])
 	})
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, user.Or(sessions.Get(r), "nobody"))
 	})
 	handler := sessions.Handler(mux)
@@ -717,7 +717,7 @@ func Example_parallelWrites() {
 		sessions.Get(r).Destroy()
 		carts.Get(r).Destroy()
 	})
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, len(sessions.Get(r).Keys()), " of session, cart ", carts.Get(r).Get("items"))
 	})
 	get, stop := browse(sessions.Handler(carts.Handler(mux)))

@@ -45,7 +45,7 @@ func (f *fleet) start(n int) {
 			s.Push("cart", r.FormValue("item"))
 		})
 		mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) { m.Get(r).Destroy() })
-		mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 			s := m.Get(r)
 			cart, _ := s.Get("cart").([]any)
 			fmt.Fprintf(w, "%v has %d items, %v, ID %s", s.Get("user"), len(cart), s.Flashed("notice"), s.ID())
