@@ -54,10 +54,12 @@ func (r *received) token(kind cookiename.Kind, first string, which int, storage 
 	return token, text.choices, 0
 }
 
-// storageFor returns storage, or if that is too small new memory, for the token of a text of n characters.
+// storageFor returns storage, or if that is too small new memory, for the token of a text of n characters. New memory has
+// space behind the token where values.read notes where entries start.
 func storageFor(n int, storage []byte) []byte {
-	if bytes, _ := base64dot.DecodedLen(n); bytes > cap(storage) {
-		return slices.Grow([]byte(nil), bytes) // with what the allocator adds: see values.read
+	const index = 48 // bytes, for 32 entries with the 16 of the authentication tag
+	if size, _ := base64dot.DecodedLen(n); size > cap(storage) {
+		return make([]byte, 0, size+index)
 	}
 	return storage[:0]
 }
