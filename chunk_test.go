@@ -873,3 +873,22 @@ func TestOrphansAreDeletedByTheNextWrite(t *testing.T) {
 		t.Errorf("after Destroy the browser holds %d session cookies, want none", got)
 	}
 }
+
+// TestTooLargeWithManyKeys has a session stay as large as it is under a lower MaxSize, with more keys than a short map has.
+func TestTooLargeWithManyKeys(t *testing.T) {
+	for n := range 4 {
+		large, small := newManager(t, nil), newManager(t, withMaxSize(1000))
+		v := newVisitor(t, large)
+		v.visit(func(s *cookiesession.Session) {
+			for i := range 20 {
+				s.Put(string(rune('a'+i)), random(100+n))
+			}
+		})
+		if _, err := v.clone(small).try(put("a", random(101 + n)[1:])); err != nil {
+			t.Errorf("%d: got %v, want a session saved that doesn't grow", n, err)
+		}
+		if _, err := v.clone(small).try(put("a", random(104+n))); err == nil {
+			t.Errorf("%d: got no error for a session that grows", n)
+		}
+	}
+}

@@ -711,3 +711,15 @@ func TestProtectCSRFOfUncheckedSession(t *testing.T) {
 		}
 	}
 }
+
+func TestRegenerateCSRFTokenAfterCommit(t *testing.T) {
+	m := newManager(t, nil)
+	inHandler(m, requestWith(), func(w http.ResponseWriter, r *http.Request) {
+		s := m.Get(r)
+		token := s.CSRFToken()
+		w.WriteHeader(http.StatusOK)
+		if s.RegenerateCSRFToken(); !s.VerifyCSRFToken(token) || !errors.Is(s.Err(), cookiesession.ErrCommitted) {
+			t.Errorf("got %v, token verified %v; want the token that the browser has to stay", s.Err(), s.VerifyCSRFToken(token))
+		}
+	})
+}

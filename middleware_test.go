@@ -1,12 +1,14 @@
 package cookiesession_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -739,5 +741,47 @@ func withContext(next http.Handler) http.Handler {
 		inner := r.WithContext(context.WithValue(r.Context(), key{}, 1))
 		defer func() { r.Pattern = inner.Pattern }()
 		next.ServeHTTP(w, inner)
+	})
+}
+
+// A hijackedWriter hands out no connection.
+type hijackedWriter struct{ discard }
+
+func (hijackedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }
+
+// What has been committed isn't lost when the connection is taken over.
+func TestHijackAfterCommitWarnsOfNothing(t *testing.T) {
+	for name, commits := range map[string]bool{"before": false, "after": true} {
+		var log logBuffer
+		m := newManager(t, func(c *cookiesession.Config) { c.Logger = log.logger() })
+		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).Put("n", 1)
+			if commits {
+				w.WriteHeader(http.StatusOK)
+			}
+			if _, _, err := w.(http.Hijacker).Hijack(); err != nil {
+				t.Error(err)
+			}
+		})).ServeHTTP(hijackedWriter{discard{http.Header{}}}, requestWith())
+		if got := strings.Contains(log.take(), "hijacked with unsaved changes"); got == commits {
+			t.Errorf("%s the commit: got a warning %v, want %v", name, got, !commits)
+		}
+	}
+}
+
+// The exchange is response writer and context: to log either shows neither cookies nor values, and what is discarded
+// looks written.
+func TestExchangeShowsNothing(t *testing.T) {
+	m := newManager(t, func(c *cookiesession.Config) { c.ErrorHandler = func(http.ResponseWriter, *http.Request, error) {} })
+	inHandler(m, requestWith(), func(w http.ResponseWriter, r *http.Request) {
+		for _, x := range []any{w, r.Context(), w.(interface{ Unwrap() http.ResponseWriter }).Unwrap()} {
+			if got, want := fmt.Sprintf("%+v", x), "cookiesession.exchange"; got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
+		m.Get(r).Put("n", tooLarge)
+		if n, err := io.WriteString(w, "more"); n != 4 || err != nil {
+			t.Errorf("got %d, %v of what is discarded, want 4", n, err)
+		}
 	})
 }

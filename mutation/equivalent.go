@@ -72,4 +72,12 @@ var equivalents = []struct {
 	{"(*received).holds", "it saves a search", []string{"r.firsts[first.kind] > 0 → r.firsts[first.kind] >= 0"}},
 	{"storageFor", "it saves an allocation", []string{"bytes > cap(storage) → bytes >= cap(storage)"}},
 	{"(*device).permits", "no session that came has the zero ID", []string{"id != sessionID{} → true"}},
+	{"(*splitter).count", "nothing is left for another cookie", []string{"text > s.first → text >= s.first"}},
+	{"giveBack", "a copy has the form with which it was made", []string{"r.MultipartForm == nil → true"}},
+	{"(*sealer).current", "only keys that are replaced between two lines tell", []string{"r = s.ring.current.Load() → nothing"}},
+	{"(*Session).put", "the first error counts", []string{"s.mayChange(key) → true"}},
+	{"(*values).read", "it saves an allocation", []string{"payload[len(payload):] → zero"}},
+	{"(*derivedRing).named", "the map knows the first, too", []string{"first.id == id → false"}},
+	{"mayBeSecret", "a secret is longer than what is shown, and a text that is one alone is one of a ring", []string{"err == nil → false"}},
+	{"(*Session).open", "then there is nothing to report", []string{"refusals != nil → true"}},
 }
