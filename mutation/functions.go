@@ -19,7 +19,7 @@ var functions = []string{
 	"base64dot.pairs", "base64dot.values", "base64dot.DecodedLen", "base64dot.AppendDecode", "base64dot.decode",
 	"cookiename.Parse", "cookiename.parseKind", "cookiename.Split", "cookiename.ParseTag",
 	"receive", "(*received).holds", "(*received).only", "(*received).first", "cookiesNamed", "trimRight", "unquote",
-	"chunksOf", "(*received).token", "storageFor", "decodeText", "(*received).join", "(*received).tagged", "readTag",
+	"chunksOf", "(*received).token", "decodeText", "(*received).join", "(*received).tagged", "readTag",
 	"tagOf", "newSplitter", "(*splitter).count", "(*splitter).split",
 	"(*compartment).open", "(*compartment).write", "(*compartment).delete", "(*buffer).release",
 	"appendSession", "decodeSession", "readHead", "readUsualHead", "decodeFlash", "decodeLease", "(*reader).array",
@@ -32,7 +32,8 @@ var functions = []string{
 
 	// What makes a session valid.
 	"(*Manager).open", "(*Session).open", "(*Session).setState", "(*Session).view", "(*Manager).noteFacts",
-	"(*Manager).choose", "(*Manager).decodeCandidates", "(*Manager).validate", "(*Manager).importValues", "(*Manager).withholds",
+	"(*Manager).choose", "(*Manager).decodeCandidates", "(*Manager).validate", "(*Manager).importValues",
+	"(*Manager).withholds",
 	"(*Session).isWithheld", "newState", "(*state).received", "(*Session).bind", "(*Session).originalRequest",
 	"(*Session).forHook", "(*Session).endedMarkers", "(*Session).hasMarker", "(*Manager).openLeases", "lastUse",
 	"(*Session).leaseDue", "(*Manager).readFlash",
@@ -61,11 +62,12 @@ var functions = []string{
 	"(*exchange).save", "(*exchange).fail", "(*Manager).answerUnsaved", "entityHeadersIn", "(*errorPage).WriteHeader",
 	"(*errorPage).Write", "(*errorPage).begin", "(*exchange).WriteHeader", "(*exchange).Write",
 	"(*exchange).WriteString", "(*exchange).ReadFrom", "(*exchange).FlushError", "(*unwrapped).Hijack",
-	"(*exchange).hijack", "(*exchange).unsaved", "remarks.status", "clearsCookies", "(*Manager).report",
+	"(*exchange).hijack", "(*exchange).hasUnsent", "remarks.status", "clearsCookies", "(*Manager).report",
 	"(*Manager).reportAll",
 
 	// Sessions bound to a device.
-	"(*device).permits", "hashKey", "(*Manager).binding", "(*Manager).hasProof", "(*Manager).hasDevice",
+	"(*device).permits", "hashKey", "(*Manager).binding", "(*Manager).openDevices", "(*Manager).openDevice",
+	"(*Manager).hasDevice",
 	"(*Manager).writeDevice", "(*Manager).deleteDevices", "(*Manager).sealChallenge", "(*Manager).checkChallenge",
 	"(*Manager).isForDevice", "(*deviceRequest).answer", "mayPass", "(*deviceRequest).register",
 	"(*deviceRequest).refresh", "(*deviceRequest).grant", "(*Manager).standsIn", "skippedFor",
