@@ -27,8 +27,8 @@ func TestDeviceIsInvitedOnce(t *testing.T) {
 	})
 }
 
-// TestDeviceOtherKeyOfItsOrigin has two browsers register with copies of one permit: a proof by one key does nothing for
-// the other.
+// TestDeviceOtherKeyOfItsOrigin has two browsers register with copies of one permit: a proof by one key does nothing
+// for the other.
 func TestDeviceOtherKeyOfItsOrigin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shop := newShop(t, nil)
@@ -92,7 +92,8 @@ func TestDeviceLeavesOthersAlone(t *testing.T) {
 	})
 }
 
-// TestDeviceRenewalSealsAnew has a key of the ring retire before the session ends: the device cookie must not go with it.
+// TestDeviceRenewalSealsAnew has a key of the ring retire before the session ends: the device cookie must not go with
+// it.
 func TestDeviceRenewalSealsAnew(t *testing.T) {
 	for name, test := range map[string]struct {
 		retires time.Duration // of the key that sealed; 0: never
@@ -187,5 +188,54 @@ func TestDeviceLoginCleansUp(t *testing.T) {
 				t.Errorf("%d others: got %d left, want %d", others, got, want)
 			}
 		})
+	}
+}
+
+// TestDeviceLoginByPermitBesideKey logs in with a permit while a key that isn't proven is around, as after a slow
+// response: the permit counts, so the browser is asked for a key.
+func TestDeviceLoginByPermitBesideKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newDeviceBrowser(t, newShop(t, nil))
+		b.busy = true
+		b.visit("/login", typed)
+		permitted := b.clone()
+		b.register()
+		b.drop(".proof.")
+		clear(b.bindings) // or it would renew the proof
+		b.also(permitted)
+		if got := b.visit("/regenerate", ownPage).Header().Values("Secure-Session-Registration"); len(got) != 1 {
+			t.Errorf("got %q, want an invitation", got)
+		}
+	})
+}
+
+// TestDevicePermitIsNotWrittenAgain changes the values of a session of a browser that registers no key.
+func TestDevicePermitIsNotWrittenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newDeviceBrowser(t, newShop(t, nil))
+		b.able = false
+		b.visit("/login", typed)
+		if got := cookieNames(b.visit("/change", ownPage).Result().Header); got != cookieName {
+			t.Errorf("wrote %s, want %s", got, cookieName)
+		}
+	})
+}
+
+// TestDeviceWithManyProofs comes with more good proofs than are opened.
+func TestDeviceWithManyProofs(t *testing.T) {
+	c := newCaller(t, nil)
+	next := c.register()
+	header := c.b.jar.Header(site)
+	for range 5 {
+		c.now = c.now.Add(time.Second)
+		rec := c.b.ask(devicePath, c.tag(), sign(t, c.key, next, false))
+		if got := answerOf(rec); got != "bound" {
+			t.Fatalf("got %s, want bound", got)
+		}
+		next = challengeOf(rec)
+		header += "; " + c.b.jar.Header(site)
+	}
+	if got := rejected(c.m, header); got != "" {
+		t.Errorf("got %q, want no refusal", got)
 	}
 }

@@ -5,7 +5,7 @@ var equivalents = []struct {
 	function, reason string
 	changes          []string
 }{
-	{"base64dot.decode", "the length of out follows from that of src, and the slower loop takes what the faster leaves", []string{
+	{"base64dot.decode", "src tells the length of out, and the slower loop takes what the faster leaves", []string{
 		"len(src) >= 8 && len(out) >= 8 → false",
 		"len(src) >= 8 → len(src) > 8",
 		"len(src) >= 8 → len(src) >= 8-1",
@@ -71,7 +71,7 @@ var equivalents = []struct {
 	}},
 	{"value.skipElements", "skip takes it, more slowly", []string{"size > 0 → size > 0+1"}},
 	{"(*Manager).Save", "lines that are gone aren't found again", []string{"s.state.special != nil → false"}},
-	{"(*Manager).Save", "what couldn't be saved must change before a commit can go well, which takes delivered back", []string{
+	{"(*Manager).Save", "what couldn't be saved must change first, which takes delivered back", []string{
 		"err == nil → true",
 	}},
 	{"newState", "it saves an allocation", []string{
@@ -103,4 +103,15 @@ var equivalents = []struct {
 		"err == nil → false",
 	}},
 	{"(*Session).open", "then there is nothing to report", []string{"refusals != nil → true"}},
+	{"(*Manager).openDevice", "what is malformed may not pass either", []string{"ReasonMalformed → zero"}},
+	{"(*Manager).openDevice", "of another kind it has no origin that fits", []string{"o.kind == c.kind → true"}},
+	{"(*Session).keep", "where none came, none is found", []string{"f.isValid → true"}},
+	{"(*buffer).release", "it saves an allocation", []string{
+		"cap(b.session) > keep || cap(b.flash) > keep || cap(b.lines.buf) > keep → true",
+	}},
+	{"(*received).token", "whoever tries the choices stops behind the first", []string{"1 → zero #4"}},
+	{"newState", "what doesn't fit gets memory of its own", []string{
+		"len(first)/4*3 <= len(smallState{}.token) → true",
+		"len(first)/4*3 <= len(smallState{}.token) → len(first)/4*3 <= len(smallState{}.token)+1",
+	}},
 }

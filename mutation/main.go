@@ -5,11 +5,11 @@
 //	go run . -all   # everything: takes several times as long
 //	go run . -v -function '(*Manager).validate'
 //
-// It knows the functions by name (functions.go) and changes their syntax by rule (rules.go): a condition holds always or
-// never, or lacks one of its halves; a bound is off by one; a statement is missing; a result, a part of a struct or list,
-// or a reason is the zero value; a Format method isn't there. Nothing is written into the repository: by way of -overlay
-// all mutations are built into one test binary of each package, in which an environment variable chooses one, since
-// building takes longer than testing. So every mutation must compile, and the build fails if one doesn't.
+// It knows the functions by name (functions.go) and changes their syntax by rule (rules.go): a condition holds always
+// or never, or lacks one of its halves; a bound is off by one; a statement is missing; a result, a part of a struct or
+// list, or a reason is the zero value; a Format method isn't there. Nothing is written into the repository: by way of
+// -overlay all mutations are built into one test binary of each package, in which an environment variable chooses one,
+// since building takes longer than testing. So every mutation must compile, and the build fails if one doesn't.
 //
 // First each test runs by itself, without a mutation, to see which mutations it comes by. Then each mutation runs the
 // tests that come by it, fastest first, until one fails. A mutation that no test notices has survived, unless
@@ -115,7 +115,8 @@ func isEquivalent(mutations []mutation) (map[int]bool, error) {
 		}
 	}
 	if gone != nil {
-		return nil, fmt.Errorf("equivalent.go lists what can't be changed any more, or lists it twice:\n%s", strings.Join(gone, "\n"))
+		return nil, fmt.Errorf("equivalent.go lists what can't be changed any more, or lists it twice:\n%s",
+			strings.Join(gone, "\n"))
 	}
 	return known, nil
 }

@@ -200,7 +200,8 @@ func (m *mutator) bound(e *ast.BinaryExpr) {
 		token.GTR: {"Greater", ">=", 1}, token.GEQ: {"GreaterOrEqual", ">", -1},
 	}[e.Op]
 	basic, ordered := m.typeOf(e.X).Underlying().(*types.Basic)
-	if !ok || !ordered || basic.Info()&(types.IsInteger|types.IsString) == 0 || m.isUntypedShift(e.X) || m.isUntypedShift(e.Y) {
+	if !ok || !ordered || basic.Info()&(types.IsInteger|types.IsString) == 0 ||
+		m.isUntypedShift(e.X) || m.isUntypedShift(e.Y) {
 		return
 	}
 	n := m.add(e, m.file.source(e.X)+" "+comparison.instead+" "+m.file.source(e.Y))
@@ -232,12 +233,12 @@ func (m *mutator) statements(list []ast.Stmt) {
 				continue
 			}
 		case *ast.ExprStmt:
-			// Locks are for the race detector to see.
-			if call, ok := s.X.(*ast.CallExpr); !ok || strings.HasSuffix(m.file.source(call.Fun), "ock") || m.file.source(call.Fun) == "panic" {
+			call, ok := s.X.(*ast.CallExpr)
+			if !ok || m.isLock(call) || m.file.source(call.Fun) == "panic" {
 				continue
 			}
 		case *ast.DeferStmt:
-			if strings.HasSuffix(m.file.source(s.Call.Fun), "ock") {
+			if m.isLock(s.Call) {
 				continue
 			}
 		case *ast.BranchStmt:
@@ -250,6 +251,11 @@ func (m *mutator) statements(list []ast.Stmt) {
 		}
 		m.file.around(s, fmt.Sprintf("if !mutated.Is(%d) { ", m.add(s, "nothing")), " }")
 	}
+}
+
+// isLock reports whether a call locks or unlocks: whether it must is for the race detector to see.
+func (m *mutator) isLock(call *ast.CallExpr) bool {
+	return strings.HasSuffix(m.file.source(call.Fun), "ock")
 }
 
 // returned puts the zero value in the place of each result that isn't zero anyway, and conditions under the rules for
@@ -334,7 +340,8 @@ func (m *mutator) zeroed(e ast.Expr, want types.Type) {
 	lit, isLit := e.(*ast.CompositeLit)
 	_, isFunc := e.(*ast.FuncLit)
 	typ := m.typeOf(e)
-	if want == nil || m.isZero(e) || isFunc || isLit && lit.Type == nil || m.isBool(e) && !isName(e) || !types.Identical(typ, want) {
+	if want == nil || m.isZero(e) || isFunc || isLit && lit.Type == nil ||
+		m.isBool(e) && !isName(e) || !types.Identical(typ, want) {
 		return
 	}
 	if m.file.info.Types[e].Value != nil { // an untyped constant has no type of its own to infer
@@ -350,7 +357,8 @@ func (m *mutator) zeroed(e ast.Expr, want types.Type) {
 
 // unformat makes a Format method write what package fmt would write without it.
 func (m *mutator) unformat(decl *ast.FuncDecl) {
-	if decl.Name.Name != "Format" || decl.Recv == nil || len(decl.Recv.List[0].Names) == 0 || len(decl.Type.Params.List) != 2 {
+	if decl.Name.Name != "Format" || decl.Recv == nil || len(decl.Recv.List[0].Names) == 0 ||
+		len(decl.Type.Params.List) != 2 {
 		return
 	}
 	receiver, typ := decl.Recv.List[0].Names[0].Name, decl.Recv.List[0].Type

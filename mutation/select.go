@@ -95,7 +95,8 @@ func sample(mutations []mutation, equivalent map[int]bool, n int) (chosen []muta
 		fmt.Fprint(h, m.function, m.change)
 		return h.Sum64()
 	}
-	mutations = slices.SortedFunc(slices.Values(mutations), func(a, b mutation) int { return cmp.Compare(hash(a), hash(b)) })
+	mutations = slices.Clone(mutations)
+	slices.SortFunc(mutations, func(a, b mutation) int { return cmp.Compare(hash(a), hash(b)) })
 	of := map[string]int{}
 	for _, m := range mutations {
 		if !equivalent[m.number] {

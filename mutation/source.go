@@ -86,7 +86,8 @@ func (f *sourceFile) edited() []byte {
 // load parses and checks the packages that have functions to mutate: the module in dir and what is in its folder
 // internal. It returns their files and the module's path.
 func load(dir string) (files []*sourceFile, module string, err error) {
-	out, err := goCommand(dir, "list", "-export", "-deps", "-json=ImportPath,Export,Dir,GoFiles,Module", ".", "./internal/...")
+	const fields = "-json=ImportPath,Export,Dir,GoFiles,Module"
+	out, err := goCommand(dir, "list", "-export", "-deps", fields, ".", "./internal/...")
 	if err != nil {
 		return nil, "", err
 	}

@@ -23,7 +23,9 @@ import (
 )
 
 // tested are the packages whose tests may notice a mutation.
-var tested = []string{".", "internal/base64dot", "internal/cookiename", "internal/dbscjwt", "internal/keyfile", "internal/value", "tests"}
+var tested = []string{
+	".", "internal/base64dot", "internal/cookiename", "internal/dbscjwt", "internal/keyfile", "internal/value", "tests",
+}
 
 // A suite holds the tests of all packages, with all mutations in them.
 type suite struct {
@@ -77,7 +79,8 @@ func build(dir, root, module string, files []*sourceFile) (*suite, error) {
 	s := &suite{dir: dir, of: map[int][]*test{}}
 	for i, folder := range tested {
 		binary := filepath.Join(dir, fmt.Sprintf("%d.test", i))
-		if _, err := goCommand(root, "test", "-c", "-vet=off", "-overlay", overlayFile, "-o", binary, "./"+folder); err != nil {
+		_, err := goCommand(root, "test", "-c", "-vet=off", "-overlay", overlayFile, "-o", binary, "./"+folder)
+		if err != nil {
 			return nil, err
 		}
 		all := &test{binary: binary, folder: filepath.Join(root, folder)}
@@ -163,7 +166,8 @@ func (s *suite) notices(m mutation) string {
 		for i, t := range tests[:n] {
 			names[i] = t.name
 		}
-		out, err := tests[0].run(10*time.Second+10*takes, []string{fmt.Sprintf("%s=%d", mutated.ChosenVariable, m.number)}, only(names...)...)
+		chosen := fmt.Sprintf("%s=%d", mutated.ChosenVariable, m.number)
+		out, err := tests[0].run(10*time.Second+10*takes, []string{chosen}, only(names...)...)
 		if err != nil {
 			return firstFailure(out)
 		}
