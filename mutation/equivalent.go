@@ -95,6 +95,7 @@ var equivalents = []struct {
 	{"giveBack", "a copy has the form with which it was made", []string{"r.MultipartForm == nil → true"}},
 	{"(*sealer).current", "only keys that are replaced between two lines tell", []string{
 		"r = s.ring.current.Load() → nothing",
+		"old → zero",
 	}},
 	{"(*Session).put", "the first error counts", []string{"s.mayChange(key) → true"}},
 	{"(*values).read", "it saves an allocation", []string{"payload[len(payload):] → zero"}},
