@@ -239,3 +239,19 @@ func TestDeviceWithManyProofs(t *testing.T) {
 		t.Errorf("got %q, want no refusal", got)
 	}
 }
+
+// TestDeviceCountsWhatItRemembers has the counters of keys tell of each request, whether its cookies are opened anew.
+func TestDeviceCountsWhatItRemembers(t *testing.T) {
+	c := newCaller(t, nil)
+	c.register()
+	header := c.b.jar.Header(site)
+	var opened []uint64
+	for range 3 {
+		before := c.m.Stats().Keys[playKey(0).Label].Opened
+		rejected(c.m, header)
+		opened = append(opened, c.m.Stats().Keys[playKey(0).Label].Opened-before)
+	}
+	if opened[0] != 3 || opened[1] != 3 || opened[2] != 3 {
+		t.Errorf("got %d tokens opened, want 3 by each request: session, device and proof", opened)
+	}
+}

@@ -750,3 +750,14 @@ func TestNoLeaseAtSecondSave(t *testing.T) {
 		}
 	})
 }
+
+// Without an idle timeout nobody looks at leases, which a Config before may have left.
+func TestLeaseWithoutIdleTimeout(t *testing.T) {
+	var refused []string
+	v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.OnReject = noteRefusals(&refused) }))
+	v.visit(put("n", 1))
+	v.setCookie(".lease", "1AAAA")
+	if v.wantState("valid"); refused != nil {
+		t.Errorf("got %q refused, want nothing", refused)
+	}
+}

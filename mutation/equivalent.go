@@ -116,4 +116,22 @@ var equivalents = []struct {
 		"len(first)/4*3 <= len(smallState{}.token) → true",
 		"len(first)/4*3 <= len(smallState{}.token) → len(first)/4*3 <= len(smallState{}.token)+1",
 	}},
+	{"(*sealer).current", "only goroutines that derive at once come here", []string{"old → zero"}},
+	{"dbscjwt.Register", "it is zero there", []string{"key → zero"}},
+	{"dbscjwt.compress", "a key that has been parsed is on its curve", []string{"err != nil → false"}},
+	{"(*received).token", "whoever tries the choices stops behind the first", []string{"1 → zero #2"}},
+	{"readTag", "nobody looks at what is refused", []string{"tag → zero #2"}},
+	{"chunksOf", "the digit 0 is for no cookies either", []string{"first[0] < '1' → first[0] < '1'-1"}},
+	{"(*buffer).release", "whoever takes a buffer begins at its start", []string{
+		"b.session, b.flash, b.lease, b.device = b.session[:0], b.flash[:0], b.lease[:0], b.device[:0] → nothing",
+	}},
+	{"(*lines).sets", "a line has more than a name", []string{"len(line) > len(name) → len(line) >= len(name)"}},
+	{"value.Entries", "it saves an allocation", []string{"cap(storage) < 2*count → true"}},
+	{"(*reader).optionalBin", "what failed refuses the payload, whatever has been read", []string{
+		"r.advance(n, ok && (len(data) == len(dst) || len(data) == 0)) → true",
+	}},
+	{"(*reader).bin", "nothing has the length of nothing", []string{"ok → true"}},
+	{"(*Session).needsFlash", "it is opened once", []string{"!f.isOpened → true"}},
+	{"(*Session).setState", "it saves an allocation", []string{"st.values.changes = st.changes[:0] → nothing"}},
+	{"(*values).all", "nobody stops before the end", []string{"!yield(v.entry(i)) → false"}},
 }

@@ -27,7 +27,7 @@ import (
 
 func main() {
 	everything := flag.Bool("all", false, "make every mutation, and see that equivalent ones are")
-	function := flag.String("function", "", "make every mutation of this function only")
+	function := flag.String("function", "", "make every mutation of these functions only, with commas between them")
 	verbose := flag.Bool("v", false, "say by which test each mutation is caught")
 	perFunction := flag.Int("sample", 3, "mutations of each function, without -all")
 	flag.Parse()
@@ -65,7 +65,7 @@ func run(everything bool, function string, perFunction int, verbose bool) error 
 	}
 	switch {
 	case function != "":
-		mutations = ofFunction(mutations, function)
+		mutations = ofFunctions(mutations, function)
 	case !everything:
 		mutations = sample(mutations, known, perFunction)
 	}

@@ -78,9 +78,9 @@ func nameOf(d *ast.FuncDecl) string {
 	return name + "." + d.Name.Name
 }
 
-func ofFunction(mutations []mutation, function string) (of []mutation) {
+func ofFunctions(mutations []mutation, names string) (of []mutation) {
 	for _, m := range mutations {
-		if m.function == function {
+		if slices.Contains(strings.Split(names, ","), m.function) {
 			of = append(of, m)
 		}
 	}
