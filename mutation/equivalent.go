@@ -38,6 +38,7 @@ var equivalents = []struct {
 	{"readKeyFile", "it is closed by the collector, if late", []string{"defer file.Close() → nothing"}},
 	{"(*received).token", "no token is nil", []string{"!ok → false #2"}},
 	{"(*received).token", "with one text or none, there is no other to try", []string{"1 → zero #2"}},
+	{"newState", "it saves an allocation, too", []string{"small.token[:0] → zero"}},
 	{"(*reader).advance", "what failed refuses the payload, whatever has been read", []string{"false → true"}},
 	{"(*reader).uint", "what failed refuses the payload, whatever has been read", []string{
 		"!r.advance(n, ok && v <= most) → false",
@@ -96,7 +97,6 @@ var equivalents = []struct {
 	{"giveBack", "a copy has the form with which it was made", []string{"r.MultipartForm == nil → true"}},
 	{"(*sealer).current", "only keys that are replaced between two lines tell", []string{
 		"r = s.ring.current.Load() → nothing",
-		"old → zero",
 	}},
 	{"(*Session).put", "the first error counts", []string{"s.mayChange(key) → true"}},
 	{"(*values).read", "it saves an allocation", []string{"payload[len(payload):] → zero"}},
