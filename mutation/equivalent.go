@@ -37,7 +37,6 @@ var equivalents = []struct {
 	{"unixCeil", "the zero Time is before 1970", []string{"t.IsZero() → false"}},
 	{"readKeyFile", "it is closed by the collector, if late", []string{"defer file.Close() → nothing"}},
 	{"(*received).token", "no token is nil", []string{"!ok → false #2"}},
-	{"(*received).token", "with one text or none, there is no other to try", []string{"1 → zero #2"}},
 	{"newState", "it saves an allocation, too", []string{"small.token[:0] → zero"}},
 	{"(*reader).advance", "what failed refuses the payload, whatever has been read", []string{"false → true"}},
 	{"(*reader).uint", "what failed refuses the payload, whatever has been read", []string{
