@@ -104,7 +104,12 @@ var errNoActiveKey = errors.New("cookiesession: no key is active now; give one k
 
 // sealing returns the index of the key that seals, or -1.
 func (r *ring) sealing(now time.Time) int {
-	return keyfile.Sealing(len(r.keys), func(i int) keyfile.Period { return r.keys[i].period() }, now)
+	for i := range r.keys { // in their order, the first that is active has the latest ActivateAt
+		if r.keys[i].period().Active(now) {
+			return i
+		}
+	}
+	return -1
 }
 
 func (k *ringKey) period() keyfile.Period {

@@ -42,21 +42,16 @@ func (p Period) Retired(t time.Time) bool { return !p.RetireAt.IsZero() && !p.Re
 // Active reports whether the key may seal at t.
 func (p Period) Active(t time.Time) bool { return !p.ActivateAt.After(t) && !p.Retired(t) }
 
-// Sealing returns which of n keys seals at t, or -1: the active one with the latest ActivateAt, the first listed of
-// equals. The library and the plans of this package both go by it.
-func Sealing(n int, period func(i int) Period, t time.Time) int {
-	sealing, since := -1, time.Time{}
-	for i := range n {
-		if p := period(i); p.Active(t) && (sealing < 0 || p.ActivateAt.After(since)) {
-			sealing, since = i, p.ActivateAt
+// Sealing returns the index of the key that seals at t, or -1: the active one with the latest ActivateAt, the first
+// listed of equals.
+func (f *File) Sealing(t time.Time) int {
+	sealing := -1
+	for i := range f.Keys {
+		if k := &f.Keys[i]; k.period().Active(t) && (sealing < 0 || k.ActivateAt.After(f.Keys[sealing].ActivateAt)) {
+			sealing = i
 		}
 	}
 	return sealing
-}
-
-// Sealing returns the index of the key that seals at t, or -1.
-func (f *File) Sealing(t time.Time) int {
-	return Sealing(len(f.Keys), func(i int) Period { return f.Keys[i].period() }, t)
 }
 
 func (k *Key) period() Period { return Period{k.ActivateAt, k.RetireAt} }
