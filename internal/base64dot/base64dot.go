@@ -97,12 +97,16 @@ func AppendDecode(dst []byte, src string) ([]byte, bool) {
 // all groups gather in seen, so that one check at the end finds any foreign character.
 func decode(out []byte, src string) bool {
 	t, seen := &values, uint32(0)
-	for len(src) >= 8 && len(out) >= 8 { // it stores eight bytes, and what follows overwrites the last two
+	// Each store writes eight bytes, and what follows overwrites the last two.
+	for len(src) >= 16 && len(out) >= 14 {
 		a := t[0][src[0]] | t[1][src[1]] | t[2][src[2]] | t[3][src[3]]
 		b := t[0][src[4]] | t[1][src[5]] | t[2][src[6]] | t[3][src[7]]
+		c := t[0][src[8]] | t[1][src[9]] | t[2][src[10]] | t[3][src[11]]
+		d := t[0][src[12]] | t[1][src[13]] | t[2][src[14]] | t[3][src[15]]
 		binary.BigEndian.PutUint64(out, uint64(a)<<40|uint64(b)<<16)
-		seen |= a | b
-		src, out = src[8:], out[6:]
+		binary.BigEndian.PutUint64(out[6:], uint64(c)<<40|uint64(d)<<16)
+		seen |= a | b | c | d
+		src, out = src[16:], out[12:]
 	}
 	for len(src) >= 4 && len(out) >= 3 {
 		v := t[0][src[0]] | t[1][src[1]] | t[2][src[2]] | t[3][src[3]]

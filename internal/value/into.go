@@ -23,6 +23,16 @@ func DecodeInto[T any](b []byte, into *T) error {
 	case *any:
 		*p = Decode(b)
 		return nil
+	case *string: // these two by the shortest way: most of what is read is one of them
+		if s, _, ok := ReadString(b); ok {
+			*p = string(s)
+			return nil
+		}
+	case *int:
+		if i, negative, _, ok := readInt(b); ok && int64(i) < 0 == negative && int64(int(i)) == int64(i) {
+			*p = int(i)
+			return nil
+		}
 	case *time.Time:
 		if sec, nsec, _, ok := readTime(b); ok {
 			*p = time.Unix(sec, int64(nsec)).UTC()
