@@ -297,13 +297,16 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 	if st.special != nil {
 		earlier = st.special.written
 	}
+	if b.lines.empty() {
+		defaultToPrivate(h, &fields.caching)
+	} else {
+		keepPrivate(h, &fields.caching) // first, since it looks at every field that is there
+	}
 	own = b.lines.putInto(h, &m.attributes, earlier, &fields.lines)
 	varyCookie(h, &fields.vary)
 	if b.lines.empty() {
-		defaultToPrivate(h, &fields.caching)
 		return nil, said, err
 	}
-	keepPrivate(h, &fields.caching)
 	m.counters.saved.Add(1)
 	said.bytes = len(b.lines.buf)
 	return own, said, err

@@ -121,12 +121,14 @@ func varyCookie(h http.Header, storage *[1]string) {
 }
 
 // defaultToPrivate keeps a response that depends on the session from shared caches that ignore Vary, unless the handler
-// has said what caches may do. storage is the slice to use.
-func defaultToPrivate(h http.Header, storage *[1]string) {
-	if len(h["Cache-Control"]) == 0 {
-		storage[0] = "private"
-		h["Cache-Control"] = storage[:]
+// has said what caches may do, and reports whether it has not. storage is the slice to use.
+func defaultToPrivate(h http.Header, storage *[1]string) bool {
+	if len(h["Cache-Control"]) > 0 {
+		return false
 	}
+	storage[0] = "private"
+	h["Cache-Control"] = storage[:]
+	return true
 }
 
 // cdnCaching are header fields that a shared cache puts above Cache-Control (RFC 9213; Surrogate-Control is its forerunner).
@@ -155,14 +157,12 @@ func forbidStoring(h http.Header) {
 // defaultToPrivate.
 func keepPrivate(h http.Header, storage *[1]string) {
 	dropCDNCaching(h)
-	old := h["Cache-Control"]
-	if len(old) == 0 {
-		defaultToPrivate(h, storage)
+	if defaultToPrivate(h, storage) {
 		return
 	}
 	var kept []string
 	private := false
-	for _, directive := range splitDirectives(strings.Join(old, ",")) {
+	for _, directive := range splitDirectives(strings.Join(h["Cache-Control"], ",")) {
 		name, _, hasArgument := strings.Cut(directive, "=")
 		switch name = strings.ToLower(textproto.TrimString(name)); {
 		case name == "public", name == "s-maxage":
