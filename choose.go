@@ -94,14 +94,14 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 func (m *Manager) decodeCandidates(now int64, found *candidates, st *state, sessions []candidate) (_ []candidate, malformed *RejectError) {
 	for i := range found.n {
 		token := &found.tokens[i]
-		c := candidate{data: &st.data, values: &st.values, label: token.label}
+		c := candidate{data: &st.data, values: &st.values, label: token.key.Label}
 		if len(sessions) > 0 {
 			c.data, c.values = new(sessionData), new(values)
 		}
 		if !decodeSession(token.payload, c.data, c.values) {
 			*c.data, *c.values = sessionData{}, values{}
 			if malformed == nil {
-				malformed = m.session.refusal(ReasonMalformed, token.label)
+				malformed = m.session.refusal(ReasonMalformed, token.key.Label)
 			}
 			continue
 		}

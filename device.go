@@ -141,7 +141,7 @@ func (m *Manager) openDevice(c *compartment, s *Session, now time.Time, r *recei
 	}
 	o := &openedDevice{kind: c.kind, text: strings.Clone(text), key: opened.key}
 	if c.kind == cookiename.Device && !decodeDevice(opened.payload, &o.device) || c.kind == cookiename.Proof && !decodeProof(opened.payload, &o.proof) {
-		return nil, c.refusal(ReasonMalformed, opened.label)
+		return nil, c.refusal(ReasonMalformed, opened.key.Label)
 	}
 	o.hash = hashKey(&o.device.key)
 	if slot != nil {

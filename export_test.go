@@ -203,5 +203,8 @@ func (t TestSealer) Open(now time.Time, token []byte) (payload, label string, re
 // OpenFor is Open for a request with a context.
 func (t TestSealer) OpenFor(ctx context.Context, now time.Time, token []byte) (payload, label string, refused *RejectError) {
 	o, refused := t.s.openToken(ctx, now, append([]byte(nil), token...))
-	return string(o.payload), o.label, refused
+	if refused != nil {
+		return "", "", refused
+	}
+	return string(o.payload), o.key.Label, nil
 }

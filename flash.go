@@ -66,9 +66,9 @@ func (m *Manager) readFlash(s *Session, f *flash) (refused *RejectError) {
 		expires, ok := decodeFlash(token.payload, &v)
 		switch {
 		case !ok:
-			refuse(ReasonMalformed, token.label)
+			refuse(ReasonMalformed, token.key.Label)
 		case now.Unix() >= expires:
-			refuse(ReasonExpired, token.label)
+			refuse(ReasonExpired, token.key.Label)
 		default:
 			f.unread = v
 			n++

@@ -67,7 +67,7 @@ func (m *Manager) inspect(c *compartment, r *received, first string, which int) 
 		is.Reason, is.KeyLabel = refused.Reason, refused.KeyLabel
 		return is, choices
 	}
-	is.KeyLabel = opened.label
+	is.KeyLabel = opened.key.Label
 	var v values
 	ok := false
 	switch c.kind {

@@ -25,7 +25,7 @@ func (m *Manager) openLeases(s *Session, now time.Time, r *received) (leases []l
 		if id, seen, ok := decodeLease(token.payload); ok {
 			leases = append(leases, lease{id, seen})
 		} else if refused == nil {
-			refused = m.lease.refusal(ReasonMalformed, token.label)
+			refused = m.lease.refusal(ReasonMalformed, token.key.Label)
 		}
 	}
 	if len(leases) > 0 {

@@ -101,7 +101,12 @@ type exchange struct {
 
 // Value makes the exchange the context of its request.
 func (x *exchange) Value(key any) any {
-	if key == any(x.session.manager) || key == any(innermost{}) {
+	switch key := key.(type) {
+	case *Manager:
+		if key == x.session.manager {
+			return &x.session
+		}
+	case innermost:
 		return &x.session
 	}
 	return x.Context.Value(key)

@@ -160,7 +160,7 @@ func (s *sealer) openToken(ctx context.Context, now time.Time, token []byte) (op
 		return opened{}, &RejectError{Reason: ReasonForged, KeyLabel: key.Label}
 	}
 	key.counter.opened(now)
-	return opened{payload, key.Label, key, bound}, nil
+	return opened{payload, key, bound}, nil
 }
 
 // sealing returns the label of the key that seals now, or "".
@@ -182,10 +182,9 @@ func (s *sealer) retiresBy(label string, at int64) bool {
 	return true
 }
 
-// opened is what a token held and the label of the key that sealed it.
+// opened is what a token held and the key that sealed it.
 type opened struct {
 	payload []byte
-	label   string
 	key     *derivedKey
 	bound   bool // sealed by sealer.bound
 }

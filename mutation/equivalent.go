@@ -6,10 +6,10 @@ var equivalents = []struct {
 	changes          []string
 }{
 	{"base64dot.decode", "src tells the length of out, and the slower loop takes what the faster leaves", []string{
-		"len(src) >= 8 && len(out) >= 8 → false",
-		"len(src) >= 8 → len(src) > 8",
-		"len(src) >= 8 → len(src) >= 8-1",
-		"len(out) >= 8 → len(out) > 8",
+		"len(src) >= 16 && len(out) >= 14 → false",
+		"len(src) >= 16 → len(src) > 16",
+		"len(src) >= 16 → len(src) >= 16-1",
+		"len(out) >= 14 → len(out) > 14",
 		"len(src) >= 4 → len(src) >= 4-1",
 		"len(out) >= 3 → len(out) >= 3-1",
 	}},
@@ -46,7 +46,7 @@ var equivalents = []struct {
 	{"(*Session).set", "storing what is there changes nothing", []string{"s.committed → true"}},
 	{"(*flash).outcome", "nothing is unread before it is opened", []string{"!f.isOpened → false"}},
 	{"(*Manager).importValues", "what failed without an error leaves nothing to report", []string{"true → false"}},
-	{"keepPrivate", "it comes to the same header", []string{"len(old) == 0 → false"}},
+	{"keepPrivate", "it comes to the same header", []string{"defaultToPrivate(h, storage) → false"}},
 	{"(*Manager).Save", "it saves an allocation", []string{"own != nil || s.state.special != nil → true"}},
 	{"dbscjwt.text", "what the decoder has passed as a string is one", []string{"ok → true"}},
 	{"(*received).holds", "it saves a search", []string{"r.firsts[first.kind] > 0 → true"}},

@@ -6,12 +6,12 @@ package main
 var functions = []string{
 	// The token and its keys.
 	"(*derivedRing).named", "newSealer", "(*sealer).current", "(*sealer).derive", "(*sealer).seal", "(*sealer).openToken",
-	"newRing", "(*Keyring).Replace", "(*Keyring).notBefore", "unixCeil", "(*Keyring).Fingerprint", "(*Keyring).Format",
+	"newRing", "(*ring).sealing", "(*Keyring).Replace", "(*Keyring).notBefore", "unixCeil", "(*Keyring).Fingerprint", "(*Keyring).Format",
 	"GenerateKey", "ParseSecret", "decodeHex", "decodeBase64", "checkSecret", "checkLabel", "Key.check", "Key.shownLabel",
 	"mayBeSecret", "Key.fingerprint", "expand", "Key.Format", "Key.MarshalText",
 	"(*Keyring).load", "keysOf", "isKeysNotPath", "(*Keyring).rereadForUnknownKey", "(*keyFile).waitFor",
 	"(*Keyring).startRead", "(*Keyring).putIntoForce", "readKeyFile",
-	"keyfile.Period.Retired", "keyfile.Period.Active", "keyfile.Sealing", "keyfile.MayBeSecret", "keyfile.Parse",
+	"keyfile.Period.Retired", "keyfile.Period.Active", "keyfile.(*File).Sealing", "keyfile.MayBeSecret", "keyfile.Parse",
 	"keyfile.parseList", "keyfile.parseJSON", "keyfile.(*parser).object", "keyfile.(*parser).key",
 	"keyfile.(*parser).time", "keyfile.(*File).Rotate",
 
