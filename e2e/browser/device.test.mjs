@@ -13,19 +13,19 @@ const features = '--enable-features=DeviceBoundSessions:RequireOriginTrialTokens
   '/OriginTrialFeedback/true/SchemaVersion/2,EnableBoundSessionCredentialsSoftwareKeysForManualTesting';
 
 class Shop {
-  static async start(keys) {
+  static async start(keys, { host = 'localhost', deviceHosts = '' } = {}) {
     const shop = new Shop();
     shop.ahead = 0; // seconds, of its clock
-    shop.keys = keys;
+    shop.args = ['-keys', keys, '-hosts', deviceHosts];
     shop.port = await freePort();
-    shop.url = `http://localhost:${shop.port}`;
+    shop.url = `http://${host}:${shop.port}`;
     shop.elsewhere = `http://127.0.0.1:${shop.port}`; // another site to the browser
     await shop.begin();
     return shop;
   }
 
   async begin() {
-    this.child = child(process.env.DEVICE, '-addr', `127.0.0.1:${this.port}`, '-keys', this.keys);
+    this.child = child(process.env.DEVICE, '-addr', `127.0.0.1:${this.port}`, ...this.args);
     await eventually('the server answers', () => fetch(`${this.elsewhere}/test/stats`).then((r) => r.ok, () => false));
     await this.advance(0);
   }
@@ -62,7 +62,7 @@ async function launch(executablePath, args, userDataDir = fs.mkdtempSync(path.jo
   });
   const page = await browser.newPage();
   page.setDefaultTimeout(20_000);
-  return { browser, page, cookies: async () => (await browser.cookies()).filter((c) => c.domain === 'localhost') };
+  return { browser, page };
 }
 
 const state = (page) => page.$eval('#state', (e) => e.textContent);
@@ -72,8 +72,8 @@ async function press(page, selector) {
 }
 
 // expire deletes the proof, as the browser does when its time has come.
-async function expire({ browser, cookies }) {
-  for (const c of await cookies()) if (c.name.includes('.proof.')) await browser.deleteCookie(c);
+async function expire({ browser }) {
+  for (const c of await browser.cookies()) if (c.name.includes('.proof.')) await browser.deleteCookie(c);
 }
 
 async function wait(page, url, want) {
@@ -104,7 +104,7 @@ test('Chromium that binds sessions', { skip: !process.env.CHROMIUM150 }, async (
       assert.equal(await state(b.page), 'ada proven');
       assert.equal((await shop.stats()).Device.Refreshed, i);
     }
-    stolen = await b.cookies();
+    stolen = await b.browser.cookies();
     assert.deepEqual(stolen.map((c) => c.name.split('.')[1]).sort(), ['device', 'proof', undefined]);
   });
 
@@ -175,6 +175,61 @@ test('Chromium that binds sessions', { skip: !process.env.CHROMIUM150 }, async (
   });
   await b.browser.close();
 });
+
+// request has a page at host send the shop a request once the proof has gone, and returns what the shop answers and how
+// often the browser has renewed meanwhile.
+async function request(b, shop, host, how, path = '/') {
+  const to = shop.url + path;
+  await b.page.goto(`http://${host}:${shop.port}/test/link?to=${encodeURIComponent(to)}`);
+  await expire(b);
+  const before = (await shop.stats()).Device.Refreshed;
+  let status, text;
+  if (how === 'fetch') {
+    [status, text] = await b.page.evaluate(async (url) => {
+      const response = await fetch(url, { credentials: 'include' });
+      return [response.status, await response.text()];
+    }, to);
+  } else {
+    const [response] = await Promise.all([b.page.waitForNavigation(), b.page.click('#post')]);
+    [status, text] = [response.status(), await response.text()];
+  }
+  return { status, state: stateIn(text), renewed: (await shop.stats()).Device.Refreshed - before };
+}
+
+// Chromium looks for every host under localhost on this machine, binds sessions there without TLS, and takes
+// shop.localhost for a site: www and app are two hosts of it, and other.localhost is another site.
+for (const [name, deviceHosts] of [['a pattern', '*.shop.localhost'], ['a host', 'app.shop.localhost'], ['nothing', '']]) {
+  test(`another host of the site, where DeviceHosts has ${name}`, { skip: !process.env.CHROMIUM150 }, async (t) => {
+    const shop = await Shop.start(await newKeys(`${name}.json`), { host: 'www.shop.localhost', deviceHosts });
+    const b = await launch(process.env.CHROMIUM150, [features]);
+    await b.page.goto(shop.url);
+    await press(b.page, '#login');
+    await wait(b.page, shop.url, 'ada proven');
+    const fromSibling = deviceHosts
+      ? { status: 200, state: 'ada proven', renewed: 1 }
+      : { status: 200, state: 'unproven', renewed: 0 }; // the browser doesn't say that it has a key, so the visitor is anonymous
+
+    for (const how of ['fetch', 'form POST']) {
+      await t.test(`${how} from it`, async () => {
+        assert.deepEqual(await request(b, shop, 'app.shop.localhost', how), fromSibling);
+      });
+      await t.test(`${how} from another site, which gets nothing`, async () => {
+        assert.deepEqual(await request(b, shop, 'other.localhost', how), { status: 200, state: 'nobody', renewed: 0 });
+      });
+    }
+    await t.test('none of them has ended anything', async () => {
+      await b.page.goto(shop.url);
+      assert.equal(await state(b.page), 'ada proven');
+      assert.equal((await shop.stats()).Device.Ended, 0);
+    });
+    await t.test('a form POST from it that is answered with a session', async () => {
+      await request(b, shop, 'app.shop.localhost', 'form POST', '/note');
+      await b.page.goto(shop.url);
+      assert.equal(await state(b.page), deviceHosts ? 'ada proven' : 'somebody', 'an anonymous one replaces the bound one');
+    });
+    await b.browser.close();
+  });
+}
 
 for (const [name, executable] of [
   ['Chromium 150 without the switch', process.env.CHROMIUM150],

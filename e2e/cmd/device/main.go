@@ -10,23 +10,32 @@ import (
 	"log"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
 )
 
-const user = cookiesession.Field[string]("user")
+const (
+	user = cookiesession.Field[string]("user")
+	note = cookiesession.Field[string]("note")
+)
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "where to listen")
 	keyFile := flag.String("keys", "", "key file")
+	hosts := flag.String("hosts", "", "Config.DeviceHosts, with commas between them")
 	flag.Parse()
 	keys, err := cookiesession.OpenKeyFile(*keyFile)
 	if err != nil {
 		log.Fatal(err)
 	}
-	m, err := cookiesession.New(cookiesession.Config{Keys: keys, DeviceProof: 10 * time.Minute})
+	config := cookiesession.Config{Keys: keys, DeviceProof: 10 * time.Minute}
+	if *hosts != "" {
+		config.DeviceHosts = strings.Split(*hosts, ",")
+	}
+	m, err := cookiesession.New(config)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -49,7 +58,11 @@ func main() {
 		m.Get(r).Destroy()
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	})
-	site.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+	site.HandleFunc("POST /note", func(w http.ResponseWriter, r *http.Request) {
+		note.Put(m.Get(r), "buy milk")
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	})
+	site.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
 		s := m.Get(r)
 		state := "nobody"
 		switch {
@@ -57,11 +70,13 @@ func main() {
 			state = s.Rejected().Reason.String()
 		case s.DeviceProven():
 			state = user.Get(s) + " proven"
-		case !s.IsNew():
+		case user.Get(s) != "":
 			state = user.Get(s)
+		case !s.IsNew():
+			state = "somebody"
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><title>shop</title><p id="state">%s</p>
+		fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><title>shop</title><link rel="icon" href="data:,"><p id="state">%s</p>
 <form method="post" action="/login"><button id="login">log in</button><button id="remember" name="remember" value="yes">and remember</button></form>
 <form method="post" action="/logout"><button id="logout">log out</button></form>`, html.EscapeString(state))
 	})
@@ -75,13 +90,21 @@ func main() {
 		ahead.Store(n)
 	})
 	outside.HandleFunc("GET /test/stats", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(m.Stats()) })
-	outside.HandleFunc("GET /test/link", func(w http.ResponseWriter, r *http.Request) { // a page of another site
+	outside.HandleFunc("GET /test/link", func(w http.ResponseWriter, r *http.Request) { // a page of another host
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><title>elsewhere</title><a id="link" href="%s">shop</a>`, html.EscapeString(r.FormValue("to")))
+		to := html.EscapeString(r.FormValue("to"))
+		fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><title>elsewhere</title><a id="link" href="%s">shop</a>
+<form method="post" action="%s"><button id="post">send</button></form>`, to, to)
 	})
-	policy := func(next http.Handler) http.Handler { // under which the page in the application's place must still run
+	policy := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			// The page in the application's place must still run under this.
 			w.Header().Set("Content-Security-Policy", "default-src 'self'")
+			// Never so in production: every page may read every answer, so that the tests see what each of them gets.
+			if origin := r.Header.Get("Origin"); origin != "" {
+				w.Header().Set("Access-Control-Allow-Origin", origin)
+				w.Header().Set("Access-Control-Allow-Credentials", "true")
+			}
 			next.ServeHTTP(w, r)
 		})
 	}
