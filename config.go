@@ -92,7 +92,10 @@ type Config struct {
 	DevicePath string
 
 	// DeviceHosts are the other hosts of this site whose pages send requests to this one, "app.example.com" or
-	// "*.example.com": for those the browser renews a proof, too. Experimental.
+	// "*.example.com", which doesn't include example.com: for those the browser renews a proof, too. Once the proof has
+	// expired, a fetch or a form POST from a host that isn't here is anonymous; a link from anywhere isn't. A host of
+	// another site must not be here: at a link from there the browser would renew without its cookies, and give the key
+	// up. Experimental.
 	DeviceHosts []string
 
 	// Revoked, if set, is asked once for each session that opens and is valid otherwise. The Session is a copy to
@@ -293,6 +296,9 @@ func (c *Config) checkDevice() error {
 		name := strings.TrimPrefix(host, "*.")
 		if name == "" || strings.Trim(name, ".") != name || strings.ContainsAny(name, ":*/") || (&http.Cookie{Name: "n", Domain: name}).Valid() != nil {
 			return fmt.Errorf("cookiesession: Config.DeviceHosts: %.100q is not a host name, nor one behind %q", host, "*.")
+		}
+		if host != name && !strings.Contains(name, ".") {
+			return fmt.Errorf("cookiesession: Config.DeviceHosts: %.100q has hosts of other sites in it", host)
 		}
 	}
 	return nil

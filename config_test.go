@@ -142,6 +142,8 @@ func TestConfigErrors(t *testing.T) {
 		{"DeviceHosts", func(c *config) { c.DeviceHosts = []string{"app.shop.example", "*.shop.example"} }, ""},
 		{"DeviceHosts of all", func(c *config) { c.DeviceHosts = []string{"*"} }, `Config.DeviceHosts: "*" is not a host name`},
 		{"DeviceHosts with nothing behind the star", func(c *config) { c.DeviceHosts = []string{"*."} }, "is not a host name"},
+		{"DeviceHosts of a label", func(c *config) { c.DeviceHosts = []string{"shop"} }, ""},
+		{"DeviceHosts of all behind a label", func(c *config) { c.DeviceHosts = []string{"*.example"} }, `"*.example" has hosts of other sites in it`},
 		{"DeviceHosts with a scheme", func(c *config) { c.DeviceHosts = []string{"https://app.shop.example"} }, "is not a host name"},
 		{"DeviceHosts with a port", func(c *config) { c.DeviceHosts = []string{"app.shop.example:8443"} }, "is not a host name"},
 		{"DeviceHosts with a star inside", func(c *config) { c.DeviceHosts = []string{"app.*.example"} }, "is not a host name"},
