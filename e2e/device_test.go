@@ -56,8 +56,8 @@ func TestDevice(t *testing.T) {
 		"CHROMIUM150="+os.Getenv("CHROMIUM150"), "node", "--test", "--test-reporter=spec", here+"/browser/device.test.mjs")
 	select {
 	case <-p.ended:
-	case <-time.After(4 * time.Minute):
-		t.Fatal("no end in 4 minutes")
+	case <-time.After(8 * time.Minute):
+		t.Fatal("no end in 8 minutes")
 	}
 	text, err := os.ReadFile(p.log)
 	if err != nil {

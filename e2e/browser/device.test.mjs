@@ -1,5 +1,5 @@
-// Walks through the life of a device-bound session with a browser that binds sessions, and with others, which must be
-// unbothered. CHROMIUM150 is the one that does so with keys in software.
+// Walks through the life of a device-bound session with a browser that binds sessions, has other hosts send it requests,
+// and walks with other browsers, which must be unbothered. CHROMIUM150 is the one that does so with keys in software.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -44,6 +44,9 @@ class Shop {
 
   async stats() { return (await fetch(`${this.elsewhere}/test/stats`)).json(); }
 
+  // linkAt returns the URL of a page at another host that links to a page of the shop, and has a form for it.
+  linkAt(host, to) { return `http://${host}:${this.port}/test/link?to=${encodeURIComponent(to)}`; }
+
   // replay sends cookies from another machine and returns what the page says.
   async replay(cookies) {
     const response = await fetch(this.url, { headers: { Cookie: cookies.map((c) => `${c.name}=${c.value}`).join('; ') } });
@@ -78,6 +81,41 @@ async function expire({ browser }) {
 
 async function wait(page, url, want) {
   await eventually(want, async () => { await page.goto(url); return await state(page) === want; });
+}
+
+// follow clicks at a page at host on a link to the shop, once the proof has gone, sees the visitor arrive there with a
+// renewed one, and returns how many entries the tab's history had before.
+async function follow(b, shop, host, to) {
+  await b.page.goto(shop.linkAt(host, to));
+  const entries = await b.page.evaluate(() => history.length);
+  await expire(b);
+  const before = (await shop.stats()).Device.Refreshed;
+  await b.page.click('#link');
+  await eventually(`${to} for ada`, async () => {
+    try { return await state(b.page) === 'ada proven'; } catch { return false; } // between two pages
+  });
+  assert.equal((await shop.stats()).Device.Refreshed, before + 1);
+  return entries;
+}
+
+// request has a page at host send the shop a request once the proof has gone, and returns what the shop answers and how
+// often the browser has renewed meanwhile.
+async function request(b, shop, host, how, path = '/') {
+  const to = shop.url + path;
+  await b.page.goto(shop.linkAt(host, to));
+  await expire(b);
+  const before = (await shop.stats()).Device.Refreshed;
+  let status, text;
+  if (how === 'fetch') {
+    [status, text] = await b.page.evaluate(async (url) => {
+      const response = await fetch(url, { credentials: 'include' });
+      return [response.status, await response.text()];
+    }, to);
+  } else {
+    const [response] = await Promise.all([b.page.waitForNavigation(), b.page.click('#post')]);
+    [status, text] = [response.status(), await response.text()];
+  }
+  return { status, state: stateIn(text), renewed: (await shop.stats()).Device.Refreshed - before };
 }
 
 test('Chromium that binds sessions', { skip: !process.env.CHROMIUM150 }, async (t) => {
@@ -124,17 +162,9 @@ test('Chromium that binds sessions', { skip: !process.env.CHROMIUM150 }, async (
 
   await t.test('a link from another site, with an expired proof', async () => {
     for (const to of [shop.url + '/', shop.url + '/?a=b', shop.url + '/#part', shop.url + '/?a=b#part']) {
-      await b.page.goto(`${shop.elsewhere}/test/link?to=${encodeURIComponent(to)}`);
-      const entries = await b.page.evaluate(() => history.length);
-      await expire(b);
-      const refreshed = (await shop.stats()).Device.Refreshed;
-      await b.page.click('#link');
-      await eventually(`${to} for ada`, async () => {
-        try { return await state(b.page) === 'ada proven'; } catch { return false; } // between two pages
-      });
+      const entries = await follow(b, shop, '127.0.0.1', to);
       assert.equal(await b.page.evaluate(() => location.href), to);
       assert.equal(await b.page.evaluate(() => history.length), entries + 1);
-      assert.equal((await shop.stats()).Device.Refreshed, refreshed + 1);
     }
   });
 
@@ -176,26 +206,6 @@ test('Chromium that binds sessions', { skip: !process.env.CHROMIUM150 }, async (
   await b.browser.close();
 });
 
-// request has a page at host send the shop a request once the proof has gone, and returns what the shop answers and how
-// often the browser has renewed meanwhile.
-async function request(b, shop, host, how, path = '/') {
-  const to = shop.url + path;
-  await b.page.goto(`http://${host}:${shop.port}/test/link?to=${encodeURIComponent(to)}`);
-  await expire(b);
-  const before = (await shop.stats()).Device.Refreshed;
-  let status, text;
-  if (how === 'fetch') {
-    [status, text] = await b.page.evaluate(async (url) => {
-      const response = await fetch(url, { credentials: 'include' });
-      return [response.status, await response.text()];
-    }, to);
-  } else {
-    const [response] = await Promise.all([b.page.waitForNavigation(), b.page.click('#post')]);
-    [status, text] = [response.status(), await response.text()];
-  }
-  return { status, state: stateIn(text), renewed: (await shop.stats()).Device.Refreshed - before };
-}
-
 // Chromium looks for every host under localhost on this machine, binds sessions there without TLS, and takes
 // shop.localhost for a site: www and app are two hosts of it, and other.localhost is another site.
 for (const [name, deviceHosts] of [['a pattern', '*.shop.localhost'], ['a host', 'app.shop.localhost'], ['nothing', '']]) {
@@ -217,15 +227,15 @@ for (const [name, deviceHosts] of [['a pattern', '*.shop.localhost'], ['a host',
         assert.deepEqual(await request(b, shop, 'other.localhost', how), { status: 200, state: 'nobody', renewed: 0 });
       });
     }
-    await t.test('none of them has ended anything', async () => {
-      await b.page.goto(shop.url);
-      assert.equal(await state(b.page), 'ada proven');
+    await t.test('links from both, and nothing has ended the binding', async () => {
+      await follow(b, shop, 'app.shop.localhost', shop.url + '/');
+      await follow(b, shop, 'other.localhost', shop.url + '/');
       assert.equal((await shop.stats()).Device.Ended, 0);
     });
     await t.test('a form POST from it that is answered with a session', async () => {
       await request(b, shop, 'app.shop.localhost', 'form POST', '/note');
       await b.page.goto(shop.url);
-      assert.equal(await state(b.page), deviceHosts ? 'ada proven' : 'somebody', 'an anonymous one replaces the bound one');
+      assert.equal(await state(b.page), deviceHosts ? 'ada proven' : 'somebody'); // an anonymous session replaces the bound one
     });
     await b.browser.close();
   });
@@ -247,7 +257,7 @@ for (const [name, executable] of [
       await shop.advance(30 * 60);
       await b.page.reload();
     }
-    await b.page.goto(`${shop.elsewhere}/test/link?to=${encodeURIComponent(shop.url + '/')}`);
+    await b.page.goto(shop.linkAt('127.0.0.1', shop.url + '/'));
     await press(b.page, '#link');
     assert.equal(await state(b.page), 'ada');
     await press(b.page, '#logout');
