@@ -58,7 +58,8 @@ func certificate(t *testing.T) string {
 func TestBrowsers(t *testing.T) {
 	for _, browser := range []string{"chrome", "firefox"} {
 		t.Run(browser, func(t *testing.T) {
-			walk(t, 10, "walk.test.mjs", "BROWSER="+browser, "DEMO="+demoProgram, "COOKIESESSION="+cookiesessionProgram, "CERTIFICATE="+certificate(t))
+			walk(t, 10, "walk.test.mjs", "BROWSER="+browser, "DEMO="+demoProgram, "QUICKSTART="+quickstartProgram,
+				"COOKIESESSION="+cookiesessionProgram, "CERTIFICATE="+certificate(t))
 		})
 	}
 }

@@ -22,7 +22,7 @@ import (
 )
 
 // The project's own programs, built by TestMain.
-var demoProgram, nodeProgram, cookiesessionProgram string
+var demoProgram, quickstartProgram, nodeProgram, cookiesessionProgram string
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -40,6 +40,7 @@ func run(m *testing.M) int {
 		in, pattern string
 	}{
 		{&demoProgram, "..", "./examples/demo"},
+		{&quickstartProgram, "..", "./examples/quickstart"},
 		{&cookiesessionProgram, "..", "./cmd/cookiesession"},
 		{&nodeProgram, ".", "./cmd/node"},
 	} {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end tests need, as root on Debian with Go, and runs them: about nine minutes. Everything listens on
-# loopback only and ends with its test. --screenshot takes the README's picture of the demo instead.
+# Installs what the end-to-end tests need, as root on Debian with Go, and runs them. Everything listens on loopback only
+# and ends with its test. --screenshot takes the README's picture of the demo instead.
 set -euo pipefail
 cd "$(dirname "$0")"
 
