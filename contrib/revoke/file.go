@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -66,18 +65,27 @@ func (f *file) append(ctx context.Context, entries func(last Entry) []Entry) err
 		return err
 	}
 	defer at.Close() // and so unlock
-	end, last, err := recordsEnd(at)
+	info, err := at.Stat()
 	if err != nil {
 		return err
 	}
-	var b []byte
+	end, last, added, err := recordsEnd(at, info.Size())
+	if err != nil {
+		return err
+	}
 	if end == 0 {
-		b = appendRecord(b, Entry{Key: magic, Pos: rand.Uint64()})
+		added = header(rand.Uint64())
 	}
 	for _, e := range entries(last) {
-		b = appendRecord(b, e)
+		added.add(e)
 	}
-	_, err = at.WriteAt(b, end)
+	if info.Size() > end {
+		// What is no record must not stay behind the new ones: a cursor that stands there would not show that they came.
+		err = at.Truncate(end)
+	}
+	if err == nil {
+		_, err = at.WriteAt(added.encoded, end)
+	}
 	if err == nil {
 		err = at.Sync()
 	}
@@ -88,7 +96,7 @@ func (f *file) append(ctx context.Context, entries func(last Entry) []Entry) err
 		at.Truncate(end) // nobody may find later what wasn't acknowledged
 		return err
 	}
-	if end+int64(len(b)) >= 2*f.kept.Load()+compactFrom {
+	if end+int64(len(added.encoded)) >= 2*f.kept.Load()+compactFrom {
 		if err := f.compact(at); err != nil {
 			f.kept.Store(end) // the entries are safe, so that waits until the file has doubled
 		}
@@ -131,25 +139,23 @@ func (f *file) is(at *os.File) bool {
 	return err == nil && os.SameFile(opened, there)
 }
 
-// recordsEnd returns where the records of the file end, and the last entry if there is one.
-func recordsEnd(at *os.File) (end int64, last Entry, err error) {
-	info, err := at.Stat()
-	if err != nil {
-		return 0, last, err
+// recordsEnd returns where the records of a file of that size end, the last entry if there is one, and records that go on
+// from there.
+func recordsEnd(at *os.File, size int64) (end int64, last Entry, added records, err error) {
+	id, ok, err := readHeader(at, size)
+	if err != nil || !ok {
+		return 0, last, added, err
 	}
-	if _, ok, err := readHeader(at, info.Size()); err != nil || !ok {
-		return 0, last, err
-	}
-	var b [recordSize]byte
-	for end = info.Size() / recordSize * recordSize; end > recordSize; end -= recordSize {
-		if _, err := at.ReadAt(b[:], end-recordSize); err != nil {
-			return 0, last, err
+	var b [2 * recordSize]byte // a record and the one before
+	for end = size / recordSize * recordSize; end > recordSize; end -= recordSize {
+		if _, err := at.ReadAt(b[:], end-int64(len(b))); err != nil {
+			return 0, last, added, err
 		}
-		if last, ok := parseRecord(b[:]); ok {
-			return end, last, nil
+		if last, ok := parseRecord(checksum(b[:recordSize]), b[recordSize:]); ok {
+			return end, last, records{sum: checksum(b[recordSize:])}, nil
 		}
 	}
-	return end, last, nil
+	return end, last, records{sum: header(id).sum}, nil
 }
 
 // readHeader returns what tells the file from its predecessors, or false if it has no header yet.
@@ -164,7 +170,7 @@ func readHeader(at *os.File, size int64) (id uint64, ok bool, err error) {
 		}
 		return 0, false, nil
 	}
-	e, ok := parseRecord(b)
+	e, ok := parseRecord(0, b)
 	if !ok || e.Key != magic {
 		return 0, false, errForeign
 	}
@@ -173,21 +179,24 @@ func readHeader(at *os.File, size int64) (id uint64, ok bool, err error) {
 
 // compact replaces the file, whose lock is held, by one without what may be forgotten.
 func (f *file) compact(at *os.File) error {
-	content, err := io.ReadAll(io.NewSectionReader(at, recordSize, 1<<62))
+	content, err := io.ReadAll(io.NewSectionReader(at, 0, 1<<62))
 	if err != nil {
 		return err
 	}
-	es, _ := parseRecords(nil, content)
-	b := appendRecord(nil, Entry{Key: magic, Pos: rand.Uint64()})
-	for _, e := range byPos(compact(es, time.Now().Unix())) {
-		b = appendRecord(b, e)
+	if len(content) < recordSize {
+		return errForeign // somebody has truncated it meanwhile
 	}
-	f.kept.Store(int64(len(b)))
+	es, _ := parseRecords(nil, content)
+	kept := header(rand.Uint64())
+	for _, e := range byPos(compact(es, time.Now().Unix())) {
+		kept.add(e)
+	}
+	f.kept.Store(int64(len(kept.encoded)))
 	next, err := os.OpenFile(f.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = next.Write(b)
+	_, err = next.Write(kept.encoded)
 	if err == nil {
 		err = next.Sync()
 	}
@@ -213,7 +222,7 @@ func (f *file) syncDirectory() error {
 type fileCursor struct {
 	id     uint64 // of the file, by its header
 	offset int64
-	last   uint32 // checksum of the record before offset
+	last   uint32 // checksum of the record before offset, and so of all up to it
 }
 
 func (c fileCursor) String() string { return fmt.Sprintf("%x:%d:%x", c.id, c.offset, c.last) }
@@ -255,7 +264,6 @@ func (f *file) Read(ctx context.Context, cursor string, sink func([]Entry)) (nex
 	start := max(came.offset-recordSize, 0)
 	more = start+int64(len(page)) < info.Size()/recordSize*recordSize
 	es, taken := parseRecords(nil, page)
-	taken = max(taken, recordSize)
 	if more {
 		taken = len(page)
 	}
@@ -264,8 +272,8 @@ func (f *file) Read(ctx context.Context, cursor string, sink func([]Entry)) (nex
 	return came.String(), more, nil
 }
 
-// page returns the record before the cursor, if there is one, and what follows. The error is ErrLost if that record isn't
-// the one that was read: then the file was replaced in place.
+// page returns the record before the cursor, or the header, and what follows. The error is ErrLost if what was read isn't
+// all there: then the file was replaced by another with this header.
 func (c fileCursor) page(at *os.File, size int64) ([]byte, error) {
 	start := max(c.offset-recordSize, 0)
 	b := make([]byte, max(min(size-start, filePage)/recordSize*recordSize, 0))
@@ -279,8 +287,6 @@ func (c fileCursor) page(at *os.File, size int64) ([]byte, error) {
 	}
 	return b, nil
 }
-
-func checksum(record []byte) uint32 { return binary.BigEndian.Uint32(record[EntrySize:]) }
 
 func (f *file) Follow(ctx context.Context, read func(context.Context) (string, error)) error {
 	for {

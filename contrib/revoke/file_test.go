@@ -77,6 +77,12 @@ func TestFile(t *testing.T) {
 			write(t, path+".old", content[:2*recordSize])
 			must(t, os.Rename(path+".old", path))
 		}, true, "1"},
+		{"an older copy, and another server puts back the last entry only", func(t *testing.T, path string, content []byte) {
+			write(t, path, content[:2*recordSize])
+			third, err := revoke.ParseEntry(content[3*recordSize : 3*recordSize+revoke.EntrySize])
+			must(t, err)
+			must(t, revoke.File(path).PutBack(t.Context(), []revoke.Entry{third}))
+		}, true, "13"},
 		{"replaced in place, and grown again", func(t *testing.T, path string, content []byte) {
 			write(t, path, content[:2*recordSize])
 			publish(t, revoke.File(path), 8)
@@ -93,6 +99,11 @@ func TestFile(t *testing.T) {
 			content[2*recordSize+3]++
 			write(t, path, content)
 		}, false, "13"},
+		{"the checksum of the one before the last rots", func(t *testing.T, path string, content []byte) {
+			content[3*recordSize-1]++
+			write(t, path, content)
+			publish(t, revoke.File(path), 8) // where the reader's cursor must not be good any more
+		}, true, "18"},
 		{"the last record rots", func(t *testing.T, path string, content []byte) {
 			content[len(content)-1]++
 			write(t, path, content)
