@@ -44,12 +44,16 @@ func (f *file) Publish(ctx context.Context, e Entry) (Entry, error) {
 }
 
 func (f *file) PutBack(ctx context.Context, es []Entry) error {
-	return f.append(ctx, func(last Entry) []Entry {
-		if last.Pos > 0 {
-			return byPos(append(slices.Clone(es), last))
-		}
-		return byPos(slices.Clone(es))
-	})
+	return f.append(ctx, func(last Entry) []Entry { return withLast(es, last) })
+}
+
+// withLast returns es and the last entry of the file, if there is one, so that they can follow it.
+func withLast(es []Entry, last Entry) []Entry {
+	es = slices.Clone(es)
+	if last.Pos > 0 {
+		es = append(es, last)
+	}
+	return byPos(es)
 }
 
 // byPos sorts entries so that the last one of the file has the greatest pos.
@@ -65,6 +69,11 @@ func (f *file) append(ctx context.Context, entries func(last Entry) []Entry) err
 		return err
 	}
 	defer at.Close() // and so unlock
+	return f.appendTo(at, entries)
+}
+
+// appendTo is append to the file whose lock is held.
+func (f *file) appendTo(at *os.File, entries func(last Entry) []Entry) error {
 	info, err := at.Stat()
 	if err != nil {
 		return err

@@ -135,6 +135,18 @@ func Open(ctx context.Context, c Config) (*List, error) {
 // list is stale: with ServeStale sessions are let in, else only visitors without one are served. The error says what is
 // wrong with c.
 func OpenStale(c Config) (*List, error) {
+	l, err := newList(c)
+	if err != nil {
+		return nil, err
+	}
+	l.start(l.follow)
+	l.start(l.restore)
+	l.start(l.watch)
+	return l, nil
+}
+
+// newList returns a List for which nothing runs yet.
+func newList(c Config) (*List, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
@@ -146,9 +158,6 @@ func OpenStale(c Config) (*List, error) {
 		notes:     make(chan note, 8),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.start(l.follow)
-	l.start(l.restore)
-	l.start(l.watch)
 	return l, nil
 }
 
