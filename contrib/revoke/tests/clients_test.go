@@ -15,6 +15,7 @@ import (
 
 var (
 	errStillStale      = errors.New("the list is still stale")
+	errUnread          = errors.New("a server has not read what the file holds")
 	errNotAcknowledged = errors.New("the process has not acknowledged the revocation")
 )
 

@@ -67,7 +67,8 @@ func engines(t *testing.T, test func(t *testing.T, every time.Duration, open fun
 func TestDelay(t *testing.T) {
 	engines(t, func(t *testing.T, every time.Duration, engine func(t testing.TB) revoke.Engine) {
 		here, there := open(t, engine(t)), open(t, engine(t))
-		m := manager(t)
+		m, err := newManager()
+		must(t, err)
 		var delays, acks []time.Duration
 		n := *revocations
 		if every >= time.Second {

@@ -10,8 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,31 +23,42 @@ import (
 )
 
 // fileProcess is the variable that makes this program a process which revokes by the file that it names, for as long as
-// its standard input is open. For each revocation it prints the value.
+// its standard input is open. A line of it is a value to revoke, or one with a question mark: is it known to be revoked?
+// Each is answered with a line, true or false.
 const fileProcess = "REVOKE_TEST_FILE"
 
 func runFileProcess() {
-	l, err := revoke.Open(context.Background(), revoke.Config{
+	ctx := context.Background()
+	l, err := revoke.Open(ctx, revoke.Config{
 		Engine: revoke.File(os.Getenv(fileProcess)), Keys: []string{"user"}, MaxLifetime: time.Hour, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		panic(err)
 	}
+	sessions := newPast()
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		value, err := strconv.ParseInt(lines.Text(), 10, 64)
-		if err == nil {
-			err = l.End(context.Background(), "user", value)
+		text, asked := strings.CutSuffix(lines.Text(), "?")
+		value, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			panic(err)
 		}
-		fmt.Println(err == nil)
+		if asked {
+			fmt.Println(over(l, sessions.session(value)))
+		} else {
+			fmt.Println(l.End(ctx, "user", value) == nil)
+		}
 	}
 }
 
 // A revoker is a process that revokes when it's told to.
 type revoker struct {
-	cmd     *exec.Cmd
+	cmd *exec.Cmd
+
+	mu      sync.Mutex // held until a line is answered
 	tell    *bufio.Writer
 	answers *bufio.Scanner
+	told    atomic.Int64 // to revoke, as the last
 }
 
 func startRevoker(t testing.TB, path string) *revoker {
@@ -59,20 +74,82 @@ func startRevoker(t testing.TB, path string) *revoker {
 	return r
 }
 
+// line returns whether the process answers a line with true.
+func (r *revoker) line(line string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Fprintln(r.tell, line)
+	return r.tell.Flush() == nil && r.answers.Scan() && r.answers.Text() == "true"
+}
+
 func (r *revoker) end(value int64) error {
-	fmt.Fprintln(r.tell, value)
-	if err := r.tell.Flush(); err != nil {
-		return err
-	}
-	if !r.answers.Scan() || r.answers.Text() != "true" {
+	if r.told.Store(value); !r.line(strconv.FormatInt(value, 10)) {
 		return errNotAcknowledged
 	}
 	return nil
 }
 
+// knows reports whether the process would refuse a session of a user. It waits until the process has revoked what it was
+// told to.
+func (r *revoker) knows(value int64) bool { return r.line(strconv.FormatInt(value, 10) + "?") }
+
+// freeze returns when the process does nothing any more.
+func (r *revoker) freeze(t testing.TB) {
+	t.Helper()
+	must(t, r.cmd.Process.Signal(syscall.SIGSTOP))
+	var status syscall.WaitStatus
+	_, err := syscall.Wait4(r.cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
+	must(t, err)
+	if !status.Stopped() {
+		t.Fatalf("a process ended by itself: %v", status)
+	}
+}
+
 func (r *revoker) kill() {
 	r.cmd.Process.Kill()
 	r.cmd.Wait()
+}
+
+// doubtful returns which revocations only processes can put back, not the servers here, since the file lacks them. It waits
+// for servers to read what the file holds. The process that it's asked for is frozen.
+func doubtful(c *chaos, path string, frozen *revoker) (values []int64) {
+	all := []int64{frozen.told.Load()} // it may have been acknowledged just now
+	c.mu.Lock()
+	for _, a := range c.acks {
+		if !c.unpromised[a.value] {
+			all = append(all, a.value)
+		}
+	}
+	c.mu.Unlock()
+	unknown := func(value int64) bool {
+		s := c.session(value)
+		return !slices.ContainsFunc(c.lists, func(l *revoke.List) bool { return over(l, s) })
+	}
+	eventually(c.t, 15*time.Second, func() error {
+		values = values[:0]
+		held := map[revoke.Key]bool{}
+		_, _, err := revoke.File(path).Read(context.Background(), "", func(es []revoke.Entry) {
+			for _, e := range es {
+				held[e.Key] = true
+			}
+		})
+		if err != nil {
+			return err
+		}
+		for _, value := range all {
+			if !unknown(value) {
+				continue
+			}
+			e, err := c.lists[0].Entry("user", value)
+			must(c.t, err)
+			if held[e.Key] {
+				return errUnread
+			}
+			values = append(values, value)
+		}
+		return nil
+	})
+	return values
 }
 
 // Processes that share a file are killed in the middle of what they write, and the file is truncated, replaced, deleted.
@@ -102,12 +179,18 @@ func TestFileChaos(t *testing.T) {
 	}()
 	c.run([]fault{
 		{"process killed", func() {
-			// What the file lost before anybody had read it, only the process that wrote it can put back: it gets the time.
-			time.Sleep(2 * time.Second)
 			mu.Lock()
 			defer mu.Unlock()
 			i := c.random.IntN(processes)
+			revokers[i].freeze(t)
+			values := doubtful(c, path, revokers[i])
 			revokers[i].kill()
+			for _, value := range values {
+				others := slices.Delete(slices.Clone(revokers), i, i+1)
+				if !slices.ContainsFunc(others, func(r *revoker) bool { return r.knows(value) }) {
+					c.nobodyKnows(value)
+				}
+			}
 			revokers[i] = startRevoker(t, path)
 		}},
 		{"torn record", func() {
