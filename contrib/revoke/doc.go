@@ -23,7 +23,9 @@
 // position that its server knew when the login began, in a value of some twenty bytes for each of Config.Keys, and is
 // over once a greater one is known. Clocks and Regenerate don't matter. Sessions without that value, from before the
 // module or of a login that lacks [Login.Keep], are compared by CreatedAt, to the second. Entries go by themselves when
-// every session that they could concern has expired. Nobody is un-revoked: who is pardoned logs in.
+// every session that they could concern has expired. Nobody is un-revoked: who is pardoned logs in. For values
+// of Config.NeverReused, such as an OpenID Connect sid, there is no pardon: a session that begins with one that has ended
+// is over from the start.
 //
 // # What it promises
 //

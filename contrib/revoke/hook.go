@@ -2,6 +2,7 @@ package revoke
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
@@ -34,15 +35,19 @@ func (l *List) claims(claims []claim, s *cookiesession.Session) []claim {
 	claims = append(claims, claim{key: keyOfSession(s.ID()), marked: true}) // no pos excuses what was ended by its ID
 	for _, name := range l.config.Keys {
 		key, ok := keyOfValue(name, s.Get(name))
-		if ok && !contains(claims, key) {
-			claims = append(claims, claim{key: key})
-			if marked == nil {
-				l.noteUnmarked(name)
-			}
+		if !ok || contains(claims, key) {
+			continue
+		}
+		final := l.neverReused(name)
+		claims = append(claims, claim{key: key, marked: final}) // if so no pos excuses it, as that of the session's ID
+		if marked == nil && !final {
+			l.noteUnmarked(name)
 		}
 	}
 	return claims
 }
+
+func (l *List) neverReused(name string) bool { return slices.Contains(l.config.NeverReused, name) }
 
 func contains(claims []claim, key Key) bool {
 	for i := range claims {

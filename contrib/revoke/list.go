@@ -22,6 +22,13 @@ type Config struct {
 	// Lists, maps and nil compare with nothing.
 	Keys []string
 
+	// NeverReused are those of Keys whose values aren't used again once they have been ended, such as "sid", the session
+	// of an OpenID Connect provider. A session that begins with such a value is over if it was ended before, too: a
+	// provider may log the user out while the login here is still under way, and then its logout token comes first (OpenID
+	// Connect Back-Channel Logout 1.0). That holds for MaxLifetime from then on, and whether or not the login has Begin and
+	// Keep. For other keys a login forgives what ended before it, since users come back.
+	NeverReused []string
+
 	// MaxLifetime is the longest that a session lives: the greatest of cookiesession.Config.Lifetime and of what is
 	// given to Remember; from a second to 400 days. Entries are kept for it, MaxStale and two minutes for clocks, then
 	// they go by themselves.
@@ -46,7 +53,7 @@ func (c *Config) complete() error {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	c.Keys = slices.Clone(c.Keys)
+	c.Keys, c.NeverReused = slices.Clone(c.Keys), slices.Clone(c.NeverReused)
 	switch {
 	case c.Engine == nil:
 		return errors.New("revoke: Config.Engine is required")
@@ -60,6 +67,11 @@ func (c *Config) complete() error {
 	for i, key := range c.Keys {
 		if key == "" || key == markKey || strings.Contains(key, "\x00") || slices.Contains(c.Keys[:i], key) {
 			return fmt.Errorf("revoke: Config.Keys has %.40q, which is empty, reserved, twice there, or contains NUL", key)
+		}
+	}
+	for _, key := range c.NeverReused {
+		if !slices.Contains(c.Keys, key) {
+			return fmt.Errorf("revoke: Config.NeverReused has %.40q, which is none of Config.Keys", key)
 		}
 	}
 	return nil

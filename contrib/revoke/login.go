@@ -13,22 +13,31 @@ type Login struct {
 func (l *List) Begin() Login { return Login{l, l.entries.applied.Load()} }
 
 // Keep puts into s what revocations are compared with, about 20 bytes for each of Config.Keys. Call it after their
-// values have been put: s is compared by time, to the second, for a value that comes later.
+// values have been put: s is compared by time, to the second, for a value that comes later. It forgives what ended before
+// Begin, except for values of Config.NeverReused: if such a one has ended, s is over already, and [List.Revoked] says so.
 func (b Login) Keep(s *cookiesession.Session) {
 	if b.list == nil {
 		panic("revoke: Keep of a Login that Begin didn't return")
 	}
-	claims := []claim{{key: keyOfAll}}
+	claims := []claim{{key: keyOfAll, pos: b.forgiven(keyOfAll)}}
 	for _, name := range b.list.config.Keys {
-		if key, ok := keyOfValue(name, s.Get(name)); ok {
+		key, ok := keyOfValue(name, s.Get(name))
+		switch {
+		case !ok:
+		case b.list.neverReused(name):
 			claims = append(claims, claim{key: key})
-		}
-	}
-	for i := range claims {
-		// What came since Begin ends this session. The pos before it is forgotten, and a 0 is below every one.
-		if e := b.list.entries.lookup(&claims[i].key); e.seq <= b.applied {
-			claims[i].pos = e.Pos
+		default:
+			claims = append(claims, claim{key: key, pos: b.forgiven(key)})
 		}
 	}
 	s.Put(markKey, appendMark(nil, claims))
+}
+
+// forgiven returns the pos up to which the login is good. What came since Begin ends it. The pos before that is forgotten,
+// and a 0 is below every one.
+func (b Login) forgiven(key Key) uint64 {
+	if e := b.list.entries.lookup(&key); e.seq <= b.applied {
+		return e.Pos
+	}
+	return 0
 }

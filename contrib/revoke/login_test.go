@@ -101,6 +101,121 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// What ended a value that is never used again ends whatever session begins with it later, too: a provider's logout can come
+// before the login that it is about. What else sessions have in common with ended ones is forgiven as ever.
+func TestLoginNeverReused(t *testing.T) {
+	end := func(f *fleet, s *server, sid string) { must(f.t, s.list.End(f.t.Context(), "sid", sid)) }
+	login := func(b *browser, s *server, sid string, meanwhile ...func()) {
+		login := s.list.Begin()
+		for _, do := range meanwhile {
+			do()
+		}
+		b.visit(s, func(s *cookiesession.Session) {
+			s.Regenerate()
+			s.Put("user", "ada")
+			s.Put("sid", sid)
+			login.Keep(s)
+		})
+	}
+	for _, test := range []struct {
+		name  string
+		order func(f *fleet, here, there *server, b *browser)
+		want  string
+		alone bool // only a server that knows that the value is never reused can tell, since there is no mark of it
+	}{
+		{"End, then login", func(f *fleet, here, there *server, b *browser) {
+			end(f, here, "1")
+			login(b, here, "1")
+		}, "nobody", false},
+		{"End, then login hours later", func(f *fleet, here, there *server, b *browser) {
+			end(f, here, "1")
+			time.Sleep(20 * time.Hour)
+			login(b, here, "1")
+		}, "nobody", false},
+		{"End on the other server, then login", func(f *fleet, here, there *server, b *browser) {
+			end(f, there, "1")
+			heard()
+			login(b, here, "1")
+		}, "nobody", false},
+		{"End on the other server, then login, not heard yet", func(f *fleet, here, there *server, b *browser) {
+			goOn := here.engine.hang()
+			end(f, there, "1")
+			login(b, here, "1")
+			goOn()
+			time.Sleep(10 * time.Second)
+		}, "nobody", false},
+		{"End while the login is under way", func(f *fleet, here, there *server, b *browser) {
+			login(b, here, "1", func() { end(f, here, "1") })
+		}, "nobody", false},
+		{"login, then End", func(f *fleet, here, there *server, b *browser) {
+			login(b, here, "1")
+			end(f, here, "1")
+		}, "nobody", false},
+		{"End, then login again and again", func(f *fleet, here, there *server, b *browser) {
+			end(f, here, "1")
+			login(b, here, "1")
+			login(b, here, "1")
+		}, "nobody", false},
+		{"End, then login without Keep", func(f *fleet, here, there *server, b *browser) {
+			end(f, here, "1")
+			time.Sleep(2 * time.Minute) // so that the time says nothing
+			b.visit(here, func(s *cookiesession.Session) { s.Put("user", "ada"); s.Put("sid", "1") })
+		}, "nobody", true},
+		{"End, then the value after Keep", func(f *fleet, here, there *server, b *browser) {
+			end(f, here, "1")
+			time.Sleep(2 * time.Minute)
+			b.login(here, "ada")
+			b.visit(here, func(s *cookiesession.Session) { s.Put("sid", "1") })
+		}, "nobody", true},
+		{"End of another value, then login", func(f *fleet, here, there *server, b *browser) {
+			end(f, here, "1")
+			login(b, here, "2")
+		}, "ada", false},
+		{"End of the user, then login", func(f *fleet, here, there *server, b *browser) {
+			must(f.t, here.list.End(f.t.Context(), "user", "ada"))
+			must(f.t, here.list.EndAll(f.t.Context()))
+			login(b, here, "1")
+		}, "ada", false},
+		{"EndOthers spares the session", func(f *fleet, here, there *server, b *browser) {
+			login(b, here, "1")
+			b.visit(here, func(s *cookiesession.Session) { must(f.t, here.list.EndOthers(f.t.Context(), s, "sid")) })
+		}, "ada", false},
+		{"EndOthers, then login", func(f *fleet, here, there *server, b *browser) {
+			other := newBrowser()
+			login(other, here, "1")
+			other.visit(here, func(s *cookiesession.Session) { must(f.t, here.list.EndOthers(f.t.Context(), s, "sid")) })
+			login(b, here, "1")
+		}, "nobody", false},
+		{"EndOthers of the user by a session without a mark, then End", func(f *fleet, here, there *server, b *browser) {
+			b.visit(here, func(s *cookiesession.Session) { s.Put("user", "ada"); s.Put("sid", "1") })
+			b.visit(here, func(s *cookiesession.Session) { must(f.t, here.list.EndOthers(f.t.Context(), s, "user")) })
+			b.want(f.t, here, "ada")
+			end(f, here, "1")
+		}, "nobody", false},
+		{"the entry has expired, and so has every session from before it", func(f *fleet, here, there *server, b *browser) {
+			end(f, here, "1")
+			time.Sleep(day + time.Hour)
+			login(b, here, "1")
+		}, "ada", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				here := f.server(func(c *revoke.Config) { c.Keys, c.NeverReused = []string{"user", "sid"}, []string{"sid"} })
+				there := f.server(func(c *revoke.Config) { c.Keys = []string{"user", "sid"} }) // believes the mark
+				b := newBrowser()
+				test.order(f, here, there, b)
+				heard()
+				c := b.copied()
+				b.want(t, here, test.want)
+				if !test.alone {
+					c.want(t, there, test.want)
+				}
+			})
+		})
+	}
+}
+
 // publishAt revokes ada as a server does whose clock shows now.
 func publishAt(f *fleet, s *server, now time.Time) error {
 	e, err := s.list.Entry("user", "ada")

@@ -224,6 +224,8 @@ func TestConfig(t *testing.T) {
 		{"key twice", func(c *revoke.Config) { c.Keys = []string{"a", "b", "a"} }, "Config.Keys"},
 		{"key with NUL", func(c *revoke.Config) { c.Keys = []string{"a\x00b"} }, "Config.Keys"},
 		{"the mark's key", func(c *revoke.Config) { c.Keys = []string{"_revoke"} }, "Config.Keys"},
+		{"a key that is never reused", func(c *revoke.Config) { c.NeverReused = []string{"user"} }, ""},
+		{"a key that is never reused and none of Keys", func(c *revoke.Config) { c.NeverReused = []string{"sid"} }, "Config.NeverReused"},
 		{"no lifetime", func(c *revoke.Config) { c.MaxLifetime = 0 }, "Config.MaxLifetime"},
 		{"lifetime of a second", func(c *revoke.Config) { c.MaxLifetime = time.Second }, ""},
 		{"lifetime under a second", func(c *revoke.Config) { c.MaxLifetime = time.Second - 1 }, "Config.MaxLifetime"},

@@ -34,7 +34,6 @@ type app struct {
 	verifier *oidc.IDTokenVerifier
 	sids     bool      // the provider names its sessions, in ID tokens and logout tokens
 	seen     *recently // IDs of logout tokens
-	over     *recently // provider sessions that have ended while their login may be under way here
 	log      *slog.Logger
 }
 
@@ -42,6 +41,7 @@ func openList(ctx context.Context, engine revoke.Engine, log *slog.Logger) (*rev
 	return revoke.Open(ctx, revoke.Config{
 		Engine:      engine,
 		Keys:        []string{string(subject), string(providerSession)},
+		NeverReused: []string{string(providerSession)}, // the provider may end its session before that of here begins
 		MaxLifetime: lifetime,
 		Logger:      log,
 	})
@@ -74,7 +74,6 @@ func newApp(ctx context.Context, c settings, keys *cookiesession.Keyring, list *
 		}),
 		sids: metadata.SIDs,
 		seen: newRecently(maxAge + clockSkew),
-		over: newRecently(loginWithin),
 		log:  log,
 	}
 	a.sessions, err = cookiesession.New(cookiesession.Config{

@@ -75,9 +75,6 @@ func (a *app) finish(s *cookiesession.Session, try attempt, r *http.Request) err
 		return errors.New("ID token without subject")
 	case a.sids && claims.SID == "":
 		return errors.New("ID token without sid, so the provider could not end this session")
-	case a.over.has(claims.SID):
-		// The list forgives what ended before Begin, as it must for users, who come back. Sessions of the provider don't.
-		return errors.New("the provider's session has ended meanwhile")
 	}
 	s.Clear() // of what an earlier user of this browser had
 	subject.Put(s, token.Subject)
@@ -86,6 +83,10 @@ func (a *app) finish(s *cookiesession.Session, try attempt, r *http.Request) err
 	}
 	s.Regenerate()
 	begun.Keep(s)
+	if over, err := a.list.Revoked(r.Context(), s); over || err != nil { // the next request would be told, but this page says why
+		s.Destroy()
+		return errors.Join(errors.New("the provider has ended the session meanwhile, or nobody knows"), err)
+	}
 	return nil
 }
 

@@ -61,7 +61,6 @@ func (a *app) endOnce(ctx context.Context, token *oidc.LogoutToken) error {
 	err := errors.New("the token names no session of this application")
 	switch {
 	case a.sids && token.SessionID != "":
-		a.over.add(token.SessionID) // before the list knows, so that no login falls between the two
 		err = a.list.End(ctx, string(providerSession), token.SessionID)
 	case token.Subject != "":
 		err = a.list.End(ctx, string(subject), token.Subject)

@@ -213,13 +213,7 @@ func TestRecently(t *testing.T) {
 		add("b", true)
 		time.Sleep(30 * time.Second)
 		add("a", false)
-		if !r.has("a") || r.has("c") {
-			t.Error("has is wrong")
-		}
 		time.Sleep(time.Nanosecond)
-		if r.has("a") {
-			t.Error("not forgotten")
-		}
 		add("a", true)
 		r.remove("a")
 		add("a", true)

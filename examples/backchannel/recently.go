@@ -39,13 +39,6 @@ func (r *recently) add(key string) bool {
 	return true
 }
 
-func (r *recently) has(key string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	until, found := r.until[key]
-	return found && !time.Now().After(until)
-}
-
 func (r *recently) remove(key string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
