@@ -186,11 +186,16 @@ func (l *List) restore() {
 func (l *List) restoreUpTo(applied uint64) error {
 	shards := len(l.entries.shards)
 	start := rand.N(shards)
+	var es []Entry
 	for i := range shards {
-		for es := range slices.Chunk(l.missing((start+i)%shards, applied), chunk) {
-			if err := l.putBackNow(es); err != nil {
+		// A small loss is put back at once: what only this server knows is gone if the server ends before.
+		es = append(es, l.missing((start+i)%shards, applied)...)
+		for len(es) >= chunk || i == shards-1 && len(es) > 0 {
+			n := min(len(es), chunk)
+			if err := l.putBackNow(es[:n]); err != nil {
 				return err
 			}
+			es = es[n:]
 		}
 	}
 	return nil

@@ -19,6 +19,7 @@ type losing struct {
 	log   []revoke.Entry
 	pages int  // entries that Read returns at once, if not 0
 	putIn int  // how often entries were put back
+	calls int  // of PutBack
 	again bool // what is put back next is lost at once
 }
 
@@ -33,7 +34,7 @@ func (e *losing) Publish(_ context.Context, entry revoke.Entry) (revoke.Entry, e
 func (e *losing) PutBack(_ context.Context, es []revoke.Entry) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.putIn += len(es)
+	e.calls, e.putIn = e.calls+1, e.putIn+len(es)
 	e.log = append(e.log, es...)
 	if e.again {
 		e.again = false
@@ -144,6 +145,9 @@ func TestLoss(t *testing.T) {
 				}
 				if engine.putIn < test.minPutIn || engine.putIn > test.maxPutIn {
 					t.Errorf("got %d entries put back, want %d to %d", engine.putIn, test.minPutIn, test.maxPutIn)
+				}
+				if most := test.servers * (1 + test.maxPutIn/test.servers/500); engine.calls > most {
+					t.Errorf("got %d calls of PutBack, want %d at most: who ends before the last has put back too little", engine.calls, most)
 				}
 				var losses, putBack uint64
 				for _, l := range lists {

@@ -282,14 +282,14 @@ func (c *chaos) finish(engines ...revoke.Engine) {
 		stats := l.Stats()
 		reconnects, losses, putBack = reconnects+stats.Reconnects, losses+stats.Losses, putBack+stats.PutBack
 	}
-	unpromised := 0
+	gone := 0
 	for _, a := range c.acks {
-		if c.unpromised[a.value] {
-			unpromised++
+		if c.unpromised[a.value] && !over(c.lists[0], a.session) {
+			gone++
 		}
 	}
-	c.t.Logf("%d acknowledged, %d of them not promised any more, %d failed; %d checks of staleness, %d lies; worst staleness %v; all known %v after the end; "+
-		"%d reconnects, %d losses, %d put back; faults %v", len(c.acks), unpromised, c.failed.Load(), c.checks.Load(), c.lies.Load(),
+	c.t.Logf("%d acknowledged, %d of them gone with who knew them, %d failed; %d checks of staleness, %d lies; worst staleness %v; all known %v after the end; "+
+		"%d reconnects, %d losses, %d put back; faults %v", len(c.acks), gone, c.failed.Load(), c.checks.Load(), c.lies.Load(),
 		time.Duration(c.worst.Load()).Round(time.Millisecond), recovered.Round(time.Millisecond), reconnects, losses, putBack, c.faults)
 	if len(c.acks) == 0 || c.checks.Load() == 0 {
 		c.t.Error("nothing was revoked, or nothing checked")
