@@ -23,9 +23,8 @@
 // position that its server knew when the login began, in a value of some twenty bytes for each of Config.Keys, and is
 // over once a greater one is known. Clocks and Regenerate don't matter. Sessions without that value, from before the
 // module or of a login that lacks [Login.Keep], are compared by CreatedAt, to the second. Entries go by themselves when
-// every session that they could concern has expired. Nobody is un-revoked: who is pardoned logs in. For values
-// of Config.NeverReused, such as an OpenID Connect sid, there is no pardon: a session that begins with one that has ended
-// is over from the start.
+// every session that they could concern has expired. Nobody is un-revoked: who is pardoned logs in. Values of
+// Config.NeverReused, such as an OpenID Connect sid, aren't pardoned: a session that begins with an ended one is over.
 //
 // # What it promises
 //
@@ -40,7 +39,8 @@
 //
 // # What it doesn't promise
 //
-//   - What Redis acknowledged and lost in a failover, before any server read it, if the one that published it ends too.
+//   - What an engine acknowledged and lost before any other server read it, if the one that published it ends before it
+//     has put it back: Redis can in a failover, a file if somebody replaces it.
 //   - Anything on the minority side of a split Redis whose master still answers: set min-replicas-to-write, then it
 //     isn't followed.
 //   - Revocations of the last MaxStale on a server that is cut off, and anything about requests that are past the hook.

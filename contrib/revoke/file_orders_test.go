@@ -73,6 +73,7 @@ type fileWorld struct {
 	t       *testing.T
 	path    string
 	servers [2]*stepper
+	damaged bool // the file was, so that it may lack something
 	acked   []Key
 	excused int // of them, since nobody runs who knew, and the file lacked them
 }
@@ -150,6 +151,7 @@ func (w *fileWorld) replace(records int, by func(content []byte) []byte) bool {
 	}
 	w.must(os.WriteFile(w.path+".old", by(content), 0o600))
 	w.must(os.Rename(w.path+".old", w.path))
+	w.damaged = true
 	return true
 }
 
@@ -166,7 +168,10 @@ func (w *fileWorld) hole() bool {
 	})
 }
 
-func (w *fileWorld) remove() bool { return os.Remove(w.path) == nil }
+func (w *fileWorld) remove() bool {
+	w.damaged = true
+	return os.Remove(w.path) == nil
+}
 
 func (w *fileWorld) compact() bool {
 	f := w.servers[0].file
@@ -188,6 +193,9 @@ func (w *fileWorld) kill(i int) bool {
 	before := len(w.acked)
 	w.acked = slices.DeleteFunc(w.acked, func(k Key) bool { return !w.servers[1-i].knows(k) && !slices.Contains(held, k) })
 	w.excused += before - len(w.acked)
+	if w.excused > 0 && !w.damaged {
+		w.t.Error("a server was killed, and the file has lost what it had acknowledged, though nobody touched it")
+	}
 	w.servers[i] = newStepper(w.t, w.path)
 	w.look(w.servers[i])
 	return true
