@@ -98,7 +98,10 @@ func (r *revoker) freeze(t testing.TB) {
 	t.Helper()
 	must(t, r.cmd.Process.Signal(syscall.SIGSTOP))
 	var status syscall.WaitStatus
-	_, err := syscall.Wait4(r.cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
+	var err error = syscall.EINTR
+	for err == syscall.EINTR {
+		_, err = syscall.Wait4(r.cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
+	}
 	must(t, err)
 	if !status.Stopped() {
 		t.Fatalf("a process ended by itself: %v", status)
@@ -111,41 +114,41 @@ func (r *revoker) kill() {
 }
 
 // doubtful returns which revocations only processes can put back, not the servers here, since the file lacks them. It waits
-// for servers to read what the file holds. The process that it's asked for is frozen.
+// for the servers to read what the file holds. The process that it's asked for is frozen.
 func doubtful(c *chaos, path string, frozen *revoker) (values []int64) {
-	all := []int64{frozen.told.Load()} // it may have been acknowledged just now
+	told := frozen.told.Load() // it may have been acknowledged just now
+	all := []ack{{value: told, session: c.session(told)}}
 	c.mu.Lock()
 	for _, a := range c.acks {
 		if !c.unpromised[a.value] {
-			all = append(all, a.value)
+			all = append(all, a)
 		}
 	}
 	c.mu.Unlock()
-	unknown := func(value int64) bool {
-		s := c.session(value)
-		return !slices.ContainsFunc(c.lists, func(l *revoke.List) bool { return over(l, s) })
-	}
 	eventually(c.t, 15*time.Second, func() error {
 		values = values[:0]
 		held := map[revoke.Key]bool{}
-		_, _, err := revoke.File(path).Read(context.Background(), "", func(es []revoke.Entry) {
-			for _, e := range es {
-				held[e.Key] = true
+		engine := revoke.File(path)
+		for cursor, more := "", true; more; {
+			var err error
+			if cursor, more, err = engine.Read(context.Background(), cursor, func(es []revoke.Entry) {
+				for _, e := range es {
+					held[e.Key] = true
+				}
+			}); err != nil {
+				return err
 			}
-		})
-		if err != nil {
-			return err
 		}
-		for _, value := range all {
-			if !unknown(value) {
+		for _, a := range all {
+			if slices.ContainsFunc(c.lists, func(l *revoke.List) bool { return over(l, a.session) }) {
 				continue
 			}
-			e, err := c.lists[0].Entry("user", value)
+			e, err := c.lists[0].Entry("user", a.value)
 			must(c.t, err)
 			if held[e.Key] {
 				return errUnread
 			}
-			values = append(values, value)
+			values = append(values, a.value)
 		}
 		return nil
 	})
