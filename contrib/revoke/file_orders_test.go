@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-var orders = flag.Int("orders", 3, "how many steps TestFileOrders takes, in every order; each more takes ten times as long")
+var orders = flag.Int("orders", 3, "how many steps TestFileOrders takes, in every order: each more takes ten times as long, and one is left out where there is no /dev/shm")
 
 // A stepper is a server whose List does nothing by itself, so that a test says what comes next.
 type stepper struct {
@@ -244,9 +244,10 @@ func (w *fileWorld) settle(first int) {
 // Whatever happens to the file, in whatever order, and between a server's lock and its write too: what was acknowledged,
 // and somebody who runs on knew or the file held, is in the end known to all, old and new.
 func TestFileOrders(t *testing.T) {
+	steps := *orders
 	dir, err := os.MkdirTemp("/dev/shm", "revoke") // where fsync takes no time
 	if err != nil {
-		dir = t.TempDir()
+		dir, steps = t.TempDir(), steps-1
 	}
 	defer os.RemoveAll(dir)
 	n, excused := 0, 0
@@ -278,7 +279,7 @@ func TestFileOrders(t *testing.T) {
 				t.Fatalf("after: %s; then %d first", strings.Join(names, "; "), first)
 			}
 		}
-		if len(order) < *orders {
+		if len(order) < steps {
 			for _, step := range fileSteps {
 				try(append(order[:len(order):len(order)], step))
 			}

@@ -91,11 +91,10 @@ const day = 24 * time.Hour
 type fallible struct {
 	revoke.Engine
 
-	mu        sync.Mutex
-	err       error         // of every call
-	hangs     chan struct{} // every call waits until it's closed, or its context ends
-	published int
-	calls     int
+	mu    sync.Mutex
+	err   error         // of every call
+	hangs chan struct{} // every call waits until it's closed, or its context ends
+	calls int
 }
 
 var errDown = errors.New("engine is down")
