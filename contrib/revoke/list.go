@@ -25,8 +25,8 @@ type Config struct {
 	// NeverReused are those of Keys whose values aren't used again once they have been ended, such as "sid", the session
 	// of an OpenID Connect provider. A session that begins with such a value is over if it was ended before, too: a
 	// provider may log the user out while the login here is still under way, and then its logout token comes first (OpenID
-	// Connect Back-Channel Logout 1.0). That holds for MaxLifetime from then on, and whether or not the login has Begin and
-	// Keep. For other keys a login forgives what ended before it, since users come back.
+	// Connect Back-Channel Logout 1.0, 2.1 and 2.7). That holds for MaxLifetime from then on, and whether or not the login
+	// has Begin and Keep. For other keys a login forgives what ended before it, since users come back.
 	NeverReused []string
 
 	// MaxLifetime is the longest that a session lives: the greatest of cookiesession.Config.Lifetime and of what is
