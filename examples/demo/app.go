@@ -60,12 +60,13 @@ type app struct {
 	options
 	sessions  *cookiesession.Manager
 	inspector *cookiesession.Manager
+	thief     *thief
 	pages     map[string]*template.Template
 	snippets  []snippet
 }
 
 func newApp(o options) (*app, error) {
-	a := &app{options: o, pages: map[string]*template.Template{}}
+	a := &app{options: o, thief: newThief(), pages: map[string]*template.Template{}}
 	for _, name := range []string{"home", "members", "slow", "problem"} {
 		t, err := template.New("layout.html").Funcs(templateFuncs).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
@@ -73,7 +74,7 @@ func newApp(o options) (*app, error) {
 		}
 		a.pages[name] = t
 	}
-	if _, err := a.pages["home"].ParseFS(files, "templates/cards.html", "templates/sealed.html", "templates/explain.html"); err != nil {
+	if _, err := a.pages["home"].ParseFS(files, "templates/cards.html", "templates/device.html", "templates/sealed.html", "templates/explain.html"); err != nil {
 		return nil, err
 	}
 	source, err := files.ReadFile("snippets_test.go")
@@ -88,6 +89,7 @@ func newApp(o options) (*app, error) {
 		Lifetime:     lifetime,
 		IdleTimeout:  o.idle,
 		MaxSize:      o.maxSize,
+		DeviceProof:  deviceProof,
 		ErrorHandler: a.notSaved,
 		CSRFFailure:  http.HandlerFunc(a.forbidden),
 		Logger:       o.log,
@@ -100,7 +102,8 @@ func newApp(o options) (*app, error) {
 }
 
 // handler returns the whole site. Pages and forms go through the session and its CSRF protection; the API, which a
-// script calls, through the session and a check of the request's origin; files and the health check need neither.
+// script calls, through the session and a check of the request's origin; files, the health check and the card that
+// looks on need neither.
 func (a *app) handler() http.Handler {
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /{$}", a.home)
@@ -115,6 +118,7 @@ func (a *app) handler() http.Handler {
 	pages.HandleFunc("POST /fill", a.fill)
 	pages.HandleFunc("POST /rotate", a.rotate)
 	pages.HandleFunc("POST /end-all", a.endAll)
+	pages.HandleFunc("POST /steal", a.steal)
 
 	api := http.NewServeMux()
 	api.HandleFunc("GET /api/session", a.apiSession)
@@ -128,17 +132,20 @@ func (a *app) handler() http.Handler {
 	site := http.NewServeMux()
 	site.Handle("/", a.sessions.Handler(a.sessions.ProtectCSRF(pages)))
 	site.Handle("/api/", a.sessions.Handler(http.NewCrossOriginProtection().Handler(api)))
+	site.HandleFunc("GET /device", a.deviceNow)
 	site.Handle("GET /static/", http.StripPrefix("/static", cached(http.FileServerFS(static))))
 	site.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, static, "icon.svg") })
 	site.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
-	return http.MaxBytesHandler(a.withHeaders(site), maxBody)
+	whole := http.MaxBytesHandler(a.withHeaders(site), maxBody)
+	a.thief.site = whole
+	return whole
 }
 
 func (a *app) withHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "+
-			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+			"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("X-Served-By", a.server)

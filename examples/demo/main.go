@@ -1,9 +1,11 @@
 // Command demo is a web page on which to try cookiesession: what a session holds, the cookies that carry it, and what
-// rotating keys, idling, logging out and outgrowing the limit do to it.
+// rotating keys, idling, logging out and outgrowing the limit do to it; whether it is bound to the device, and what
+// a thief gets who copies it.
 //
 //	go run ./examples/demo
 //
-// then open http://localhost:8080. Nothing is stored on the server; with -keys, several demo servers share sessions.
+// then open http://localhost:8080. Nothing is stored on the server but what its thief copies, at a visitor's wish and for
+// minutes; with -keys, several demo servers share sessions.
 package main
 
 import (

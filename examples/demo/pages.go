@@ -55,6 +55,8 @@ type homePage struct {
 	Cart  []cartLine
 	Total int
 
+	Device deviceView
+
 	Cookies       []heldCookie
 	Size, MaxSize int
 	Filler        int
@@ -99,6 +101,7 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) {
 		page: a.visitorPage("Your session", s),
 		Now:  now, Before: visited.Get(s).Last, Name: nickname.Get(s),
 		Idle: a.idle, MaxSize: a.maxSize, Filler: len(filler.Get(s)),
+		Device:   a.device(r, s, now),
 		OpenedBy: a.openedBy(r), OwnKeys: a.keys.source == keysMade, KeysNote: a.keys.note(),
 		Snippets: a.snippets,
 	}
@@ -135,6 +138,8 @@ func why(reason cookiesession.Reason) string {
 		return "Ended: it was logged out in this browser, and a response that was under way has set its cookies again."
 	case cookiesession.ReasonRevoked:
 		return "Revoked: everyone was logged out."
+	case cookiesession.ReasonUnproven:
+		return "Unproven: it is bound to a device, and no proof of that device came with it."
 	case cookiesession.ReasonUnknownKey:
 		return "Unknown key: no key of this server opens it."
 	default:

@@ -17,9 +17,14 @@ func commit(w http.ResponseWriter, status int) {
 }
 
 func (a *app) render(w http.ResponseWriter, name string, data any) {
+	a.renderPart(w, name, "layout.html", data)
+}
+
+// renderPart writes one template of a page's.
+func (a *app) renderPart(w http.ResponseWriter, name, part string, data any) {
 	var page bytes.Buffer
-	if err := a.pages[name].Execute(&page, data); err != nil {
-		a.log.Error("page not rendered", "page", name, "error", err)
+	if err := a.pages[name].ExecuteTemplate(&page, part, data); err != nil {
+		a.log.Error("page not rendered", "page", name, "part", part, "error", err)
 		return
 	}
 	page.WriteTo(w)
@@ -31,6 +36,7 @@ var templateFuncs = template.FuncMap{
 	"spell":   spell,
 	"seconds": func(d time.Duration) int { return int(d / time.Second) },
 	"utc":     func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
+	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05 UTC") },
 	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"plural": func(n int, one, many string) string {
 		if n == 1 {

@@ -15,10 +15,12 @@ function units(n, per, large, small) {
   return n % per === 0 ? whole : `${whole} ${n % per} ${small}`;
 }
 
-const counting = document.querySelectorAll('[data-seconds]');
-const loaded = Date.now(); // not performance.now(): it may stand still while the computer sleeps
+const from = new WeakMap(); // when each was seen first; device.js puts new ones in
 
 setInterval(() => {
-  const passed = Math.floor((Date.now() - loaded) / 1000);
-  for (const e of counting) e.textContent = spell(Number(e.dataset.seconds) - passed);
+  const now = Date.now(); // not performance.now(): it may stand still while the computer sleeps
+  for (const e of document.querySelectorAll('[data-seconds]')) {
+    if (!from.has(e)) from.set(e, now);
+    e.textContent = spell(Number(e.dataset.seconds) - Math.floor((now - from.get(e)) / 1000));
+  }
 }, 1000);
