@@ -100,17 +100,21 @@ export function child(program, ...args) {
   return started;
 }
 
-export async function launch({ userDataDir = fs.mkdtempSync(path.join(scratch, 'profile-')), scripts = true } = {}) {
+// Has Chromium 150, which CHROMIUM150 names, bind sessions with keys in software.
+export const binding = '--enable-features=DeviceBoundSessions:RequireOriginTrialTokens/false/RefreshQuota/false' +
+  '/CheckSubdomainRegistration/false/OriginTrialFeedback/true/SchemaVersion/2,EnableBoundSessionCredentialsSoftwareKeysForManualTesting';
+
+export async function launch({ userDataDir = fs.mkdtempSync(path.join(scratch, 'profile-')), scripts = true, binds = false } = {}) {
   const browser = await puppeteer.launch({
     browser: firefox ? 'firefox' : 'chrome',
-    executablePath: firefox ? '/usr/bin/firefox-esr' : '/usr/bin/chromium',
+    executablePath: binds ? process.env.CHROMIUM150 : firefox ? '/usr/bin/firefox-esr' : '/usr/bin/chromium',
     headless: true,
     userDataDir,
     acceptInsecureCerts: true, // of a certificate made for the test
     protocolTimeout: 60_000,
     extraPrefsFirefox: { 'devtools.jsonview.enabled': false, 'javascript.enabled': scripts },
     args: firefox ? [] : ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      '--disable-background-networking', '--disable-component-update', '--disable-sync', ...(binds ? [binding] : [])],
   });
   browsers.add(browser);
   browser.once('disconnected', () => browsers.delete(browser));
@@ -171,7 +175,7 @@ export class Tab {
 
   // session is what the server says of the session that the browser's cookies carry.
   async session(origin = new URL(this.page.url()).origin) {
-    // The site's Content-Security-Policy lets its pages fetch nothing, so this takes another tab.
+    // In another tab, as this one may be at another server's page or none.
     this.api ??= await this.context.newPage();
     await this.api.goto(`${origin}/api/session`);
     return JSON.parse(await this.api.$eval('body', (body) => body.textContent));

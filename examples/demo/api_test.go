@@ -60,8 +60,10 @@ func TestHeaders(t *testing.T) {
 	}{
 		{"/", "text/html; charset=utf-8", true},
 		{"/api/session", "application/json", false},
+		{"/device", "text/html; charset=utf-8", false},
 		{"/static/style.css", "text/css; charset=utf-8", false},
 		{"/static/countdown.js", "text/javascript; charset=utf-8", false},
+		{"/static/device.js", "text/javascript; charset=utf-8", false},
 		{"/static/icon.svg", "image/svg+xml", false},
 		{"/favicon.ico", "image/svg+xml", false},
 		{"/healthz", "text/plain; charset=utf-8", false},

@@ -311,7 +311,7 @@ func TestCSRF(t *testing.T) {
 		{"sent from another site", token(v), "cross-site", http.StatusForbidden},
 		{"our own form", token(v), "same-origin", http.StatusSeeOther},
 	} {
-		for _, path := range []string{"/name", "/cart", "/login", "/logout", "/clear", "/fill", "/rotate", "/end-all"} {
+		for _, path := range []string{"/name", "/cart", "/login", "/logout", "/clear", "/fill", "/rotate", "/end-all", "/steal"} {
 			if test.status == http.StatusSeeOther && path != "/name" {
 				continue
 			}

@@ -38,7 +38,7 @@ func (v deviceView) Again() int {
 	case v.State == "registering":
 		return 1
 	case v.Lost || v.Loot != nil && v.Loot.Accepted():
-		return 3
+		return 5
 	case v.State == "bound": // the browser renews the proof
 		return 30
 	}

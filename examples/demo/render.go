@@ -36,7 +36,7 @@ var templateFuncs = template.FuncMap{
 	"spell":   spell,
 	"seconds": func(d time.Duration) int { return int(d / time.Second) },
 	"utc":     func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
-	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05 UTC") },
+	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") },
 	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"plural": func(n int, one, many string) string {
 		if n == 1 {

@@ -17,7 +17,7 @@ import (
 const (
 	maxLoot    = 64                          // visitors of whom the thief keeps cookies at a time: the oldest make room
 	keepLoot   = deviceProof + 6*time.Minute // long enough to see every proof in it run out
-	tryEvery   = 2 * time.Second             // at most so often, however often the page asks
+	tryEvery   = 4 * time.Second             // at most so often, however often the page asks
 	maxStreaks = 6                           // what is told of a copy's past
 	lootSlack  = 4096                        // bytes that lease, markers and device cookies may take beside MaxSize
 )

@@ -21,6 +21,12 @@ import (
 // newSite returns a demo's handler; set changes the options from those of a demo without flags.
 func newSite(t *testing.T, set func(*options)) http.Handler {
 	t.Helper()
+	_, site := newDemo(t, set)
+	return site
+}
+
+func newDemo(t *testing.T, set func(*options)) (*app, http.Handler) {
+	t.Helper()
 	keys, err := openKeys("", "")
 	if err != nil {
 		t.Fatal(err)
@@ -33,15 +39,16 @@ func newSite(t *testing.T, set func(*options)) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.handler()
+	return a, a.handler()
 }
 
-// A visitor has a browser: a jar, and the page that was shown last.
+// A visitor has a browser: a jar, the page that was shown last, and what the browser was invited to register.
 type visitor struct {
-	t    *testing.T
-	site http.Handler
-	jar  *cookiesessiontest.Jar
-	page *element
+	t       *testing.T
+	site    http.Handler
+	jar     *cookiesessiontest.Jar
+	page    *element
+	invited []string
 }
 
 func newVisitor(t *testing.T, site http.Handler) *visitor {
@@ -73,6 +80,7 @@ func (v *visitor) do(r *http.Request) *http.Response {
 	w := httptest.NewRecorder()
 	v.site.ServeHTTP(w, r)
 	v.jar.SetHeader(r.URL, w.Result().Header)
+	v.invited = append(v.invited, w.Result().Header["Secure-Session-Registration"]...)
 	return w.Result()
 }
 
@@ -112,6 +120,9 @@ func (v *visitor) checkHeld() {
 		}
 	}
 	for _, c := range v.jar.All() {
+		if !strings.HasPrefix(c.Name, "__Host-session") {
+			continue
+		}
 		held = append(held, fmt.Sprintf("%s: %s of 4,096 bytes", c.Name, comma(len(c.Name)+len(c.Value))))
 	}
 	slices.Sort(shown)
@@ -174,8 +185,16 @@ type element struct {
 	parts []any
 }
 
-// parsePage parses a page, strictly, as XML, which the demo's HTML happens to be, and checks it.
+// parsePage parses a page and checks it.
 func parsePage(t *testing.T, body io.Reader) *element {
+	t.Helper()
+	root := parse(t, body)
+	checkPage(t, root)
+	return root
+}
+
+// parse parses a page or a part of one, strictly, as XML, which the demo's HTML happens to be.
+func parse(t *testing.T, body io.Reader) *element {
 	t.Helper()
 	root := &element{}
 	open := []*element{root}
@@ -203,7 +222,6 @@ func parsePage(t *testing.T, body io.Reader) *element {
 			top.parts = append(top.parts, string(token))
 		}
 	}
-	checkPage(t, root)
 	return root
 }
 
