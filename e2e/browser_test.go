@@ -64,6 +64,23 @@ func TestBrowsers(t *testing.T) {
 	}
 }
 
+// TestDeviceCardInBrowsers has them look at the demo's device card and be robbed, as browser/democard.test.mjs says: one
+// that binds sessions, unless it isn't to be had, which run.sh says loudly, and two that don't.
+func TestDeviceCardInBrowsers(t *testing.T) {
+	if os.Getenv("CHROMIUM150") == "" {
+		t.Log("CHROMIUM150 is not set: NO BROWSER HAS BOUND A SESSION IN THIS RUN")
+	} else {
+		t.Run("chromium150", func(t *testing.T) {
+			walk(t, 1, "democard.test.mjs", "BROWSER=chrome", "BINDS=yes", "DEMO="+demoProgram)
+		})
+	}
+	for _, browser := range []string{"chrome", "firefox"} {
+		t.Run(browser, func(t *testing.T) {
+			walk(t, 2, "democard.test.mjs", "BROWSER="+browser, "DEMO="+demoProgram)
+		})
+	}
+}
+
 // TestAccountInBrowsers has them walk examples/account, as browser/account.test.mjs says.
 func TestAccountInBrowsers(t *testing.T) {
 	walkExample(t, 1, "account")

@@ -1,10 +1,10 @@
-// The demo's device card, in browsers that bind sessions and in others: BROWSER is chrome or firefox, or CHROMIUM150
-// names a Chromium that binds with keys in software.
+// The demo's device card, in Chromium 150, which binds sessions with keys in software, or, without BINDS, in browsers that
+// bind none: BROWSER is chrome or firefox.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Demo, Tab, end, eventually, held, launch } from './setup.mjs';
 
-const binds = Boolean(process.env.CHROMIUM150);
+const binds = Boolean(process.env.BINDS);
 let browser;
 let demo;
 
@@ -30,7 +30,7 @@ async function quiet(tab) {
   for (const c of await held(tab.context)) assert.ok(c.value.length < 20 || !html.includes(c.value), `${c.name} is on the page`);
 }
 
-test('the card becomes bound by itself, and the stripped copies are refused at once', { skip: !binds, timeout: 120_000 }, async (t) => {
+const bound = ['the card becomes bound by itself, and the stripped copies are refused at once', async (t) => {
   const tab = await Tab.open(browser.defaultBrowserContext(), demo.url);
   assert.match(await tab.text('#device-state'), /^not bound A session is bound when somebody logs in/);
   await tab.login('Ada');
@@ -55,9 +55,9 @@ test('the card becomes bound by itself, and the stripped copies are refused at o
   assert.match(await tab.text('#device-state'), /^not bound/);
   assert.deepEqual(await copies(tab), [['The whole jar', 'still accepted'], ...stripped], 'a logout ends the session in this browser');
   await quiet(tab);
-});
+}];
 
-test('the card says that the browser has registered no key, and the whole copy works', { skip: binds, timeout: 120_000 }, async (t) => {
+const permitted = ['the card says that the browser has registered no key, and the whole copy works', async (t) => {
   const tab = await Tab.open(browser.defaultBrowserContext(), demo.url);
   await tab.login('Ada');
   assert.match(await tab.text('#device-state'), /^not bound yet/);
@@ -69,9 +69,9 @@ test('the card says that the browser has registered no key, and the whole copy w
   assert.deepEqual(await copies(tab), [['The whole jar', 'still accepted'], ['Without .device', 'refused: unproven']]);
   t.diagnostic(await tab.text('#device-loot'));
   await quiet(tab);
-});
+}];
 
-test('without scripts the card is as of when it was loaded, and a link looks again', { skip: binds, timeout: 120_000 }, async () => {
+const unscripted = ['without scripts the card is as of when it was loaded, and a link looks again', async () => {
   const own = await launch({ scripts: false });
   const tab = await Tab.open(own.defaultBrowserContext());
   if (process.env.BROWSER !== 'firefox') await tab.page.setJavaScriptEnabled(false); // to Firefox its settings say so
@@ -83,4 +83,6 @@ test('without scripts the card is as of when it was loaded, and a link looks aga
     return await tries(tab) > 1;
   });
   await own.close();
-});
+}];
+
+for (const [name, step] of binds ? [bound] : [permitted, unscripted]) test(name, { timeout: 120_000 }, step);

@@ -85,19 +85,12 @@ func deviceAware(found []cookiesession.Inspection, id string) bool {
 	return false
 }
 
-// proofOf returns the key to whose device the session with this ID is bound, and until when its last proof holds.
+// proofOf returns the key to whose device the session with this ID is bound, and until when the proof of it holds.
 func proofOf(found []cookiesession.Inspection, id string) (key string, until time.Time) {
-	origin := id[:len(id)/2] // all sessions have it that come of one another by Regenerate
-	keys := map[string]bool{}
-	for _, device := range found {
-		if device.Purpose == "device" && device.DeviceKey != "" && device.ID[:len(origin)] == origin {
-			keys[device.DeviceKey] = true
-		}
-	}
 	for _, proof := range found {
-		if proof.Purpose == "proof" && proof.ID == origin && keys[proof.DeviceKey] && proof.Expires.After(until) {
-			key, until = proof.DeviceKey, proof.Expires
+		if proof.Purpose == "proof" && proof.ID == id[:len(id)/2] { // the half that stays across Regenerate
+			return proof.DeviceKey, proof.Expires
 		}
 	}
-	return key, until
+	return "", time.Time{}
 }

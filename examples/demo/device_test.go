@@ -181,6 +181,28 @@ func TestDeviceCard(t *testing.T) {
 	})
 }
 
+// A late response may have left another session's proof.
+func TestDeviceCardAmongOtherProofs(t *testing.T) {
+	v := newVisitor(t, newSite(t, nil))
+	v.open("/")
+	v.submit("/login", "name", "Ada")
+	v.register()
+	earlier := http.Header{}
+	for _, c := range v.jar.All() {
+		if strings.Contains(c.Name, ".proof.") {
+			earlier.Add("Set-Cookie", c.Name+"="+c.Value+"; Path=/; Secure")
+		}
+	}
+	v.submit("/logout")
+	v.submit("/login", "name", "Ada")
+	v.jar.SetHeader(at("/"), earlier)
+	b := v.register()
+	v.open("/")
+	if got, want := v.page.byID("device-facts").text(), b.fingerprint(t); !strings.Contains(got, want) {
+		t.Errorf("got %q, want %s in it", got, want)
+	}
+}
+
 // Whoever leaves the page open is away all the same.
 func TestLookingOnIsNoVisit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

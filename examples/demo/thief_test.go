@@ -108,13 +108,17 @@ func TestStolenCopyIsRefusedInTime(t *testing.T) {
 
 func TestStolenFromUnboundDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v := newVisitor(t, newSite(t, nil))
+		a, site := newDemo(t, nil)
+		v := newVisitor(t, site)
 		v.open("/")
 		v.submit("/steal")
 		v.wantCopies("The whole jar still accepted for 1 d more 1 try, 00:00:00 UTC")
 
 		v.submit("/login", "name", "Ada")
 		v.submit("/steal") // in the place of the first
+		if got := len(a.thief.notebook); got != 1 {
+			t.Errorf("robbed twice: got %d entries, want 1", got)
+		}
 		v.wantCopies("The whole jar still accepted for 1 d more 1 try as Ada, 00:00:00 UTC",
 			"Without .device refused: unproven 1 try, 00:00:00 UTC")
 		if card, _ := v.look(); !strings.Contains(card.byID("device-loot").text(), "Nothing binds the copy") {
