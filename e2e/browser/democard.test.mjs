@@ -65,7 +65,7 @@ const permitted = ['the card says that the browser has registered no key, and th
   assert.deepEqual(await copies(tab), [['The whole jar', 'still accepted'], ['Without .device', 'refused: unproven']]);
   assert.match(await tab.text('#device-loot .bytes'), /^for 23 h 59 min more$/);
   await eventually('he tries again', async () => await tries(tab) > 2);
-  await tab.page.waitForFunction(() => /^not bound This browser hasn’t registered a key/.test(document.querySelector('#device-state').textContent.trim()), { timeout: 45_000 });
+  await tab.page.waitForFunction(() => /^not bound This browser hasn’t registered a key/.test(document.querySelector('#device-state').textContent.trim()), { timeout: 30_000 });
   assert.deepEqual(await copies(tab), [['The whole jar', 'still accepted'], ['Without .device', 'refused: unproven']]);
   t.diagnostic(await tab.text('#device-loot'));
   await quiet(tab);

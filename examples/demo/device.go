@@ -9,7 +9,7 @@ import (
 
 const (
 	deviceProof = 10 * time.Minute // the shortest there is: who tries it waits the least
-	registering = 30 * time.Second // after a login, in which a browser that can registers a key
+	registering = 15 * time.Second // after a login, in which a browser that can registers a key
 )
 
 // deviceView is what the device card shows: whether the session is bound, and what copies of its cookies are good for.

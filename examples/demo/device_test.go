@@ -151,7 +151,7 @@ func TestDeviceCard(t *testing.T) {
 		b := v.register()
 		v.wantCard(saysBound, "30")
 		facts := v.page.byID("device-facts").text()
-		want := fmt.Sprintf("To a key with the fingerprint %s Proven for 11 min 1 Jan 2000, 00:11:30 UTC", b.fingerprint(t))
+		want := fmt.Sprintf("To a key with the fingerprint %s Proven for 11 min 1 Jan 2000, 00:11:15 UTC", b.fingerprint(t))
 		if facts != want {
 			t.Errorf("got %q, want %q", facts, want)
 		}
