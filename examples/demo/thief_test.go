@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,6 +174,23 @@ func TestNotebookIsItsVisitors(t *testing.T) {
 			t.Errorf("the notebook's cookie: got %d characters, HttpOnly %t, Secure %t, SameSite %d", len(c.Value), c.HttpOnly, c.Secure, c.SameSite)
 		}
 	}
+}
+
+// However many tabs look on, he tries once.
+func TestLookingOnTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, _ := stealBound(t, newSite(t, nil))
+		time.Sleep(tryEvery)
+		var tabs sync.WaitGroup
+		for range 8 {
+			r := v.request(http.MethodGet, "/device", nil)
+			tabs.Go(func() { v.site.ServeHTTP(httptest.NewRecorder(), r) })
+		}
+		tabs.Wait()
+		if got, want := v.copies()[1], "Without .proof refused: unproven 2 tries, 00:00:00 to 00:00:04 UTC"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
 }
 
 func TestNotebookIsBounded(t *testing.T) {
