@@ -5,12 +5,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import puppeteer from 'puppeteer-core';
-import { child, cookiesession, end, eventually, freePort, newKeys, scratch } from './setup.mjs';
+import { binding, child, cookiesession, end, eventually, freePort, newKeys, scratch } from './setup.mjs';
 
 after(end);
-
-const features = '--enable-features=DeviceBoundSessions:RequireOriginTrialTokens/false/RefreshQuota/false/CheckSubdomainRegistration/false' +
-  '/OriginTrialFeedback/true/SchemaVersion/2,EnableBoundSessionCredentialsSoftwareKeysForManualTesting';
 
 class Shop {
   static async start(keys, { host = 'localhost', deviceHosts = '' } = {}) {
@@ -122,7 +119,7 @@ test('Chromium that binds sessions', { skip: !process.env.CHROMIUM150 }, async (
   const keys = await newKeys('device.json');
   const shop = await Shop.start(keys);
   const profile = fs.mkdtempSync(path.join(scratch, 'profile-'));
-  let b = await launch(process.env.CHROMIUM150, [features], profile);
+  let b = await launch(process.env.CHROMIUM150, [binding], profile);
   console.log(await b.browser.version());
 
   await t.test('login and registration', async () => {
@@ -198,7 +195,7 @@ test('Chromium that binds sessions', { skip: !process.env.CHROMIUM150 }, async (
     await wait(b.page, shop.url, 'ada proven');
     await new Promise((done) => setTimeout(done, 5_000)); // until it is on disk
     await b.browser.close();
-    b = await launch(process.env.CHROMIUM150, [features], profile);
+    b = await launch(process.env.CHROMIUM150, [binding], profile);
     await expire(b);
     await b.page.goto(shop.url);
     assert.equal(await state(b.page), 'ada proven');
@@ -211,7 +208,7 @@ test('Chromium that binds sessions', { skip: !process.env.CHROMIUM150 }, async (
 for (const [name, deviceHosts] of [['a pattern', '*.shop.localhost'], ['a host', 'app.shop.localhost'], ['nothing', '']]) {
   test(`another host of the site, where DeviceHosts has ${name}`, { skip: !process.env.CHROMIUM150 }, async (t) => {
     const shop = await Shop.start(await newKeys(`${name}.json`), { host: 'www.shop.localhost', deviceHosts });
-    const b = await launch(process.env.CHROMIUM150, [features]);
+    const b = await launch(process.env.CHROMIUM150, [binding]);
     await b.page.goto(shop.url);
     await press(b.page, '#login');
     await wait(b.page, shop.url, 'ada proven');
