@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -438,27 +437,6 @@ func TestDeviceSwitch(t *testing.T) {
 	}
 }
 
-// TestDeviceOffEndpoint is what Handler answers at DevicePath without DeviceProof.
-func TestDeviceOffEndpoint(t *testing.T) {
-	keys := newRing(t)
-	off := newShop(t, func(c *cookiesession.Config) { c.Keys, c.DeviceProof = keys, 0 })
-	on := newShop(t, func(c *cookiesession.Config) { c.Keys = keys })
-	b := newDeviceBrowser(t, on)
-	b.visit("/login", typed)
-	tag := strings.TrimPrefix(ownerProof(b), cookieName+".proof.")
-	b.site = off
-	if got := answerOf(b.ask(devicePath, tag, "")); got != "later" {
-		t.Errorf("a bound session: got %s, want later", got)
-	}
-	if rec := b.ask(devicePath, "", ""); rec.Code != http.StatusNotFound {
-		t.Errorf("without identifier: got status %d, want the application's 404", rec.Code)
-	}
-	b.visit("/start-anew", ownPage)
-	if got := answerOf(b.ask(devicePath, tag, "")); got != "ended" {
-		t.Errorf("an unbound session: got %s, want ended", got)
-	}
-}
-
 // TestDeviceLogins logs in again, with cookies of other origins around.
 func TestDeviceLogins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -561,68 +539,6 @@ func TestDeviceManagers(t *testing.T) {
 	}
 }
 
-// TestDevicePaths finds the endpoint where a prefix has been stripped, and nowhere else.
-func TestDevicePaths(t *testing.T) {
-	for _, c := range []struct {
-		name, path, devicePath string
-		asked                  string
-		found                  bool
-	}{
-		{"default", "/", "", "/.cookiesession/session", true},
-		{"default, another's", "/", "", "/.cookiesession/other", false},
-		{"default, longer", "/", "", "/app/.cookiesession/session", false},
-		{"default, below", "/", "", "/.cookiesession/session/", false},
-		{"Path", "/shop/app", "", "/shop/app/.cookiesession/session", true},
-		{"Path with a slash", "/shop/app/", "", "/shop/app/.cookiesession/session", true},
-		{"Path, prefix stripped", "/shop/app", "", "/app/.cookiesession/session", true},
-		{"Path stripped", "/shop/app", "", "/.cookiesession/session", true},
-		{"Path, half a segment", "/shop/app", "", "/pp/.cookiesession/session", false},
-		{"Path, cut too short", "/shop/app", "", "/session", false},
-		{"Path in escapes", "/caf%C3%A9", "", "/café/.cookiesession/session", true},
-		{"chosen", "/", "/device", "/device", true},
-		{"chosen, not the default", "/", "/device", "/.cookiesession/session", false},
-		{"chosen, prefix stripped", "/app", "/app/bind/device", "/device", false},
-		{"chosen, ends as the default", "/app", "/app/x/.cookiesession/session", "/.cookiesession/session", true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			m := newManager(t, func(config *cookiesession.Config) {
-				config.DeviceProof, config.Path, config.DevicePath = deviceProof, c.path, c.devicePath
-			})
-			h := m.Handler(http.NotFoundHandler())
-			r := httptest.NewRequest(http.MethodPost, "https://shop.example/", nil)
-			r.URL.Path = c.asked
-			rec := httptest.NewRecorder()
-			h.ServeHTTP(rec, r)
-			if found := rec.Code != http.StatusNotFound; found != c.found {
-				t.Errorf("got status %d, found %v, want %v", rec.Code, found, c.found)
-			}
-		})
-	}
-}
-
-// TestDeviceStripPrefix walks through http.StripPrefix, also by names that need escapes.
-func TestDeviceStripPrefix(t *testing.T) {
-	for _, name := range []string{"session", "a%b`c"} {
-		m := newManager(t, func(c *cookiesession.Config) { c.DeviceProof, c.Path, c.Name = deviceProof, "/", name })
-		h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/login" {
-				login(m.Get(r))
-				return
-			}
-			fmt.Fprint(w, whoIs(m.Get(r)))
-		}))
-		b := newDeviceBrowser(t, h)
-		b.visit("/login", typed)
-		b.want(b.visit("/", ownPage), "ada proven")
-	}
-	m := newManager(t, func(c *cookiesession.Config) { c.DeviceProof, c.Path = deviceProof, "/app" })
-	rec := httptest.NewRecorder()
-	http.StripPrefix("/app", m.Handler(http.NotFoundHandler())).ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "https://shop.example/app/.cookiesession/session", nil))
-	if got := answerOf(rec); got != "ended" {
-		t.Errorf("behind StripPrefix: got %s, want the endpoint's answer", got)
-	}
-}
-
 // TestDeviceRevokedWantsBound has an application whose staff must be bound: with Revoked, who isn't is out once
 // the registration's time is over.
 func TestDeviceRevokedWantsBound(t *testing.T) {
@@ -644,76 +560,6 @@ func TestDeviceRevokedWantsBound(t *testing.T) {
 		unable.want(unable.visit("/", typed), "revoked")
 		late.register()
 		late.want(late.visit("/", typed), "ada proven")
-	})
-}
-
-// TestDeviceSkipped is the browser that says it couldn't renew: an anonymous page would have its session overwritten.
-func TestDeviceSkipped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		shop := newShop(t, nil)
-		b := bound(t, shop)
-		for range 6 {
-			b.maySign()
-		}
-		time.Sleep(deviceProof - time.Minute)
-		for len(b.signed) < 6 || time.Since(b.signed[0]) >= 9*time.Minute { // the quota is used up
-			b.maySign()
-		}
-		time.Sleep(2 * time.Minute)
-		for _, from := range []string{typed, ownPage} {
-			p := b.visit("/change", from)
-			if p.Code != http.StatusServiceUnavailable || p.Header().Get("Retry-After") == "" || p.Header().Get("Refresh") == "" ||
-				p.Header().Get("Cache-Control") != "no-store" || p.Result().Header["Set-Cookie"] != nil {
-				t.Errorf("got status %d, header %v, want 503 and no cookies", p.Code, p.Header())
-			}
-		}
-		thief := b.thief() // which says that another session's was skipped, or nothing
-		r := httptest.NewRequest(http.MethodGet, "https://shop.example/", nil)
-		r.Header.Set("Secure-Session-Skipped", `server_error;session_identifier="AAAAAAAAAAA"`)
-		p := thief.send(r, typed)
-		if thief.want(p, "unproven"); p.again {
-			t.Error("got a page in the application's place, for who came from no other site")
-		}
-		time.Sleep(9 * time.Minute)
-		b.want(b.visit("/", typed), "ada proven")
-	})
-}
-
-// TestDeviceStandIn is asked for by navigations from elsewhere only, and only if there is a key.
-func TestDeviceStandIn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		shop := newShop(t, nil)
-		b := bound(t, shop)
-		time.Sleep(deviceProof + 2*time.Minute)
-		thief := b.thief()
-		for _, c := range []struct {
-			method, mode, from string
-			without            string
-			want               bool
-		}{
-			{"GET", "navigate", otherSite, "", true},
-			{"GET", "navigate", otherHost, "", true},
-			{"GET", "navigate", ownPage, "", false},
-			{"GET", "navigate", typed, "", false},
-			{"GET", "cors", otherSite, "", false},
-			{"GET", "no-cors", otherHost, "", false},
-			{"POST", "navigate", otherHost, "", false},
-			{"HEAD", "navigate", otherSite, "", false},
-			{"GET", "navigate", otherSite, ".device.", false},
-			{"GET", "navigate", otherSite, ".proof.", true},
-		} {
-			r := httptest.NewRequest(c.method, "https://shop.example/", nil)
-			r.Header.Set("Sec-Fetch-Mode", c.mode)
-			r.Header.Set("Sec-Fetch-Site", c.from)
-			copied := thief.clone()
-			if c.without != "" {
-				copied.drop(c.without)
-			}
-			rec := copied.exchange(r, false)
-			if got := onceMore.MatchString(rec.Body.String()); got != c.want {
-				t.Errorf("%+v: got %v, want %v", c, got, c.want)
-			}
-		}
 	})
 }
 
@@ -763,19 +609,155 @@ func TestDeviceOffers(t *testing.T) {
 	}
 }
 
-// TestDeviceImports sees that the endpoint imports no session, which would be lost.
-func TestDeviceImports(t *testing.T) {
-	asked := 0
-	shop := newShop(t, func(c *cookiesession.Config) {
-		c.Import = func(*http.Request) (map[string]any, error) { asked++; return map[string]any{"user": "ada"}, nil }
+// TestDeviceIsInvitedOnce logs in again with a key in force: the browser isn't asked for another.
+func TestDeviceIsInvitedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newDeviceBrowser(t, newShop(t, nil))
+		for i, path := range []string{"/login", "/regenerate", "/login"} {
+			want := 0
+			if i == 0 {
+				want = 1
+			}
+			if got := b.visit(path, ownPage).Header().Values("Secure-Session-Registration"); len(got) != want {
+				t.Errorf("%s, visit %d: got %q, want %d", path, i+1, got, want)
+			}
+		}
 	})
-	b := newDeviceBrowser(t, shop)
-	if got := answerOf(b.ask(devicePath, "", "")); got != "ended" || asked != 0 {
-		t.Errorf("got %s after %d imports, want ended after none", got, asked)
+}
+
+// TestDeviceOtherKeyOfItsOrigin has two browsers register with copies of one permit: a proof by one key does nothing
+// for the other.
+func TestDeviceOtherKeyOfItsOrigin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(t, nil)
+		one := newDeviceBrowser(t, shop)
+		one.busy = true
+		one.visit("/login", typed)
+		two := one.clone()
+		one.register()
+		two.register()
+		one.want(one.visit("/", ownPage), "ada proven")
+		two.want(two.visit("/", ownPage), "ada proven")
+		proof := ownerProof(two)
+		for _, c := range two.jar.All() {
+			if c.Name == proof {
+				one.jar.SetCookies(site, []*http.Cookie{{Name: proof, Value: c.Value, Path: "/", Secure: true}})
+			}
+		}
+		if got := rejected(shop.m, one.jar.Header(site)); got != "unproven" {
+			t.Errorf("the other's proof: got %q, want unproven", got)
+		}
+	})
+}
+
+// TestDeviceLeavesOthersAlone writes a session beside another origin's device cookie: only a login deletes that.
+func TestDeviceLeavesOthersAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := bound(t, newShop(t, nil))
+		b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName + ".device.AAAAAAAAAAA", Value: "1x", Path: "/", Secure: true}})
+		before := b.names()
+		b.visit("/change", ownPage)
+		if got := b.names(); got != before {
+			t.Errorf("after a change: got cookies %s, want %s", got, before)
+		}
+	})
+}
+
+// TestDeviceProofAlone has a proof without its device cookie, which a logout deletes all the same.
+func TestDeviceProofAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := bound(t, newShop(t, nil))
+		b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName, Path: "/", Secure: true, MaxAge: -1}})
+		b.drop(".device.")
+		if got, want := b.names(), "[.proof]"; got != want {
+			t.Fatalf("got cookies %s, want %s", got, want)
+		}
+		b.visit("/login", ownPage)
+		if got := strings.Count(b.names(), ".proof"); got != 1 {
+			t.Errorf("after a login: got %d proofs (%s), want the new session's", got, b.names())
+		}
+	})
+}
+
+// TestDeviceLoginCleansUp has more device cookies of other origins than one login deletes.
+func TestDeviceLoginCleansUp(t *testing.T) {
+	for others, want := range map[int]int{3: 0, 4: 0, 5: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			b := bound(t, newShop(t, nil))
+			for i := range others {
+				name := cookieName + ".device.AAAAAAAAAA" + string(rune('A'+4*i))
+				b.jar.SetCookies(site, []*http.Cookie{{Name: name, Value: "1x", Path: "/", Secure: true}})
+			}
+			b.visit("/regenerate", ownPage)
+			if got := strings.Count(b.names(), ".device") - 1; got != want {
+				t.Errorf("%d others: got %d left, want %d", others, got, want)
+			}
+		})
 	}
-	b.want(b.visit("/", typed), "new") // which is imported
-	if asked != 1 {
-		t.Errorf("got %d imports by the page, want one", asked)
+}
+
+// TestDeviceLoginByPermitBesideKey logs in with a permit while a key that isn't proven is around, as after a slow
+// response: the permit counts, so the browser is asked for a key.
+func TestDeviceLoginByPermitBesideKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newDeviceBrowser(t, newShop(t, nil))
+		b.busy = true
+		b.visit("/login", typed)
+		permitted := b.clone()
+		b.register()
+		b.drop(".proof.")
+		clear(b.bindings) // or it would renew the proof
+		b.also(permitted)
+		if got := b.visit("/regenerate", ownPage).Header().Values("Secure-Session-Registration"); len(got) != 1 {
+			t.Errorf("got %q, want an invitation", got)
+		}
+	})
+}
+
+// TestDevicePermitIsNotWrittenAgain changes the values of a session of a browser that registers no key.
+func TestDevicePermitIsNotWrittenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newDeviceBrowser(t, newShop(t, nil))
+		b.able = false
+		b.visit("/login", typed)
+		if got := cookieNames(b.visit("/change", ownPage).Result().Header); got != cookieName {
+			t.Errorf("wrote %s, want %s", got, cookieName)
+		}
+	})
+}
+
+// TestDeviceWithManyProofs comes with more good proofs than are opened.
+func TestDeviceWithManyProofs(t *testing.T) {
+	c := newCaller(t, nil)
+	next := c.register()
+	header := c.b.jar.Header(site)
+	for range 5 {
+		c.now = c.now.Add(time.Second)
+		rec := c.b.ask(devicePath, c.tag(), sign(t, c.key, next, false))
+		if got := answerOf(rec); got != "bound" {
+			t.Fatalf("got %s, want bound", got)
+		}
+		next = challengeOf(rec)
+		header += "; " + c.b.jar.Header(site)
+	}
+	if got := rejected(c.m, header); got != "" {
+		t.Errorf("got %q, want no refusal", got)
+	}
+}
+
+// TestDeviceCountsWhatItRemembers has the counters of keys tell of each request, whether its cookies are opened anew.
+func TestDeviceCountsWhatItRemembers(t *testing.T) {
+	c := newCaller(t, nil)
+	c.register()
+	header := c.b.jar.Header(site)
+	var opened []uint64
+	for range 3 {
+		before := c.m.Stats().Keys[playKey(0).Label].Opened
+		rejected(c.m, header)
+		opened = append(opened, c.m.Stats().Keys[playKey(0).Label].Opened-before)
+	}
+	if opened[0] != 3 || opened[1] != 3 || opened[2] != 3 {
+		t.Errorf("got %d tokens opened, want 3 by each request: session, device and proof", opened)
 	}
 }
 

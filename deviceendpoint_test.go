@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
@@ -356,6 +357,72 @@ func TestDeviceRefresh(t *testing.T) {
 	}
 }
 
+// TestDeviceRenewalSealsAnew has a key of the ring retire before the session ends: the device cookie must not go with
+// it.
+func TestDeviceRenewalSealsAnew(t *testing.T) {
+	for name, test := range map[string]struct {
+		retires time.Duration // of the key that sealed; 0: never
+		want    string
+	}{
+		"never":                  {0, "[.proof]"},
+		"long after the session": {48 * time.Hour, "[.proof]"},
+		"before the session":     {time.Hour, "[.device] [.proof]"},
+	} {
+		c := newCaller(t, nil)
+		next := c.register()
+		old := playKey(0)
+		if test.retires > 0 {
+			old.RetireAt = c.now.Add(test.retires)
+		}
+		newer := playKey(1)
+		newer.ActivateAt = c.now
+		if err := c.keys.Replace(newer, old); err != nil {
+			t.Fatal(err)
+		}
+		rec := c.b.ask(devicePath, c.tag(), sign(t, c.key, next, false))
+		if got := answerOf(rec); got != "bound" {
+			t.Errorf("%s: got %s, want bound", name, got)
+		}
+		wrote := newDeviceBrowser(t, nil)
+		wrote.jar.SetHeader(site, rec.Result().Header)
+		if got := wrote.names(); got != test.want {
+			t.Errorf("%s: wrote %s, want %s", name, got, test.want)
+		}
+	}
+}
+
+// TestDeviceBesideOneOfUnknownKey has a device cookie that doesn't open come before the one that counts.
+func TestDeviceBesideOneOfUnknownKey(t *testing.T) {
+	for name, bound := range map[string]bool{"register": false, "renew": true} {
+		c := newCaller(t, nil)
+		next := ""
+		if bound {
+			next = c.register()
+		}
+		inner := c.b.site
+		c.b.site = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			of := cookieName + ".device." + c.tag()
+			for _, cookie := range c.b.jar.All() {
+				if cookie.Name == of {
+					other := "A"
+					if cookie.Value[10:11] == other {
+						other = "B"
+					}
+					r.Header.Set("Cookie", of+"="+cookie.Value[:10]+other+cookie.Value[11:]+"; "+r.Header.Get("Cookie"))
+				}
+			}
+			inner.ServeHTTP(w, r)
+		})
+		identifier, proof := "", sign(t, c.key, c.challenge(), true)
+		if bound {
+			identifier, proof = c.tag(), sign(t, c.key, next, false)
+		}
+		if got := answerOf(c.b.ask(devicePath, identifier, proof)); got != "bound" {
+			t.Errorf("%s: got %s, want bound", name, got)
+		}
+	}
+}
+
 // TestDeviceSession has the sessions that a browser may come with to register or renew: it is told to give up only if the
 // session is over.
 func TestDeviceSession(t *testing.T) {
@@ -495,5 +562,201 @@ func TestDeviceTellsWhy(t *testing.T) {
 	}
 	if strings.Contains(log.String(), next) || strings.Contains(log.String(), c.tag()) {
 		t.Errorf("the log repeats what came:\n%s", log.String())
+	}
+}
+
+// TestDeviceOffEndpoint is what Handler answers at DevicePath without DeviceProof.
+func TestDeviceOffEndpoint(t *testing.T) {
+	keys := newRing(t)
+	off := newShop(t, func(c *cookiesession.Config) { c.Keys, c.DeviceProof = keys, 0 })
+	on := newShop(t, func(c *cookiesession.Config) { c.Keys = keys })
+	b := newDeviceBrowser(t, on)
+	b.visit("/login", typed)
+	tag := strings.TrimPrefix(ownerProof(b), cookieName+".proof.")
+	b.site = off
+	if got := answerOf(b.ask(devicePath, tag, "")); got != "later" {
+		t.Errorf("a bound session: got %s, want later", got)
+	}
+	if rec := b.ask(devicePath, "", ""); rec.Code != http.StatusNotFound {
+		t.Errorf("without identifier: got status %d, want the application's 404", rec.Code)
+	}
+	b.visit("/start-anew", ownPage)
+	if got := answerOf(b.ask(devicePath, tag, "")); got != "ended" {
+		t.Errorf("an unbound session: got %s, want ended", got)
+	}
+}
+
+// TestDevicePaths finds the endpoint where a prefix has been stripped, and nowhere else.
+func TestDevicePaths(t *testing.T) {
+	for _, c := range []struct {
+		name, path, devicePath string
+		asked                  string
+		found                  bool
+	}{
+		{"default", "/", "", "/.cookiesession/session", true},
+		{"default, another's", "/", "", "/.cookiesession/other", false},
+		{"default, longer", "/", "", "/app/.cookiesession/session", false},
+		{"default, below", "/", "", "/.cookiesession/session/", false},
+		{"Path", "/shop/app", "", "/shop/app/.cookiesession/session", true},
+		{"Path with a slash", "/shop/app/", "", "/shop/app/.cookiesession/session", true},
+		{"Path, prefix stripped", "/shop/app", "", "/app/.cookiesession/session", true},
+		{"Path stripped", "/shop/app", "", "/.cookiesession/session", true},
+		{"Path, half a segment", "/shop/app", "", "/pp/.cookiesession/session", false},
+		{"Path, cut too short", "/shop/app", "", "/session", false},
+		{"Path in escapes", "/caf%C3%A9", "", "/café/.cookiesession/session", true},
+		{"chosen", "/", "/device", "/device", true},
+		{"chosen, not the default", "/", "/device", "/.cookiesession/session", false},
+		{"chosen, prefix stripped", "/app", "/app/bind/device", "/device", false},
+		{"chosen, ends as the default", "/app", "/app/x/.cookiesession/session", "/.cookiesession/session", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newManager(t, func(config *cookiesession.Config) {
+				config.DeviceProof, config.Path, config.DevicePath = deviceProof, c.path, c.devicePath
+			})
+			h := m.Handler(http.NotFoundHandler())
+			r := httptest.NewRequest(http.MethodPost, "https://shop.example/", nil)
+			r.URL.Path = c.asked
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, r)
+			if found := rec.Code != http.StatusNotFound; found != c.found {
+				t.Errorf("got status %d, found %v, want %v", rec.Code, found, c.found)
+			}
+		})
+	}
+}
+
+// TestDeviceStripPrefix walks through http.StripPrefix, also by names that need escapes.
+func TestDeviceStripPrefix(t *testing.T) {
+	for _, name := range []string{"session", "a%b`c"} {
+		m := newManager(t, func(c *cookiesession.Config) { c.DeviceProof, c.Path, c.Name = deviceProof, "/", name })
+		h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/login" {
+				login(m.Get(r))
+				return
+			}
+			fmt.Fprint(w, whoIs(m.Get(r)))
+		}))
+		b := newDeviceBrowser(t, h)
+		b.visit("/login", typed)
+		b.want(b.visit("/", ownPage), "ada proven")
+	}
+	m := newManager(t, func(c *cookiesession.Config) { c.DeviceProof, c.Path = deviceProof, "/app" })
+	rec := httptest.NewRecorder()
+	http.StripPrefix("/app", m.Handler(http.NotFoundHandler())).ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "https://shop.example/app/.cookiesession/session", nil))
+	if got := answerOf(rec); got != "ended" {
+		t.Errorf("behind StripPrefix: got %s, want the endpoint's answer", got)
+	}
+}
+
+// TestDeviceSkipped is the browser that says it couldn't renew: an anonymous page would have its session overwritten.
+func TestDeviceSkipped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(t, nil)
+		b := bound(t, shop)
+		for range 6 {
+			b.maySign()
+		}
+		time.Sleep(deviceProof - time.Minute)
+		for len(b.signed) < 6 || time.Since(b.signed[0]) >= 9*time.Minute { // the quota is used up
+			b.maySign()
+		}
+		time.Sleep(2 * time.Minute)
+		for _, from := range []string{typed, ownPage} {
+			p := b.visit("/change", from)
+			if p.Code != http.StatusServiceUnavailable || p.Header().Get("Retry-After") == "" || p.Header().Get("Refresh") == "" ||
+				p.Header().Get("Cache-Control") != "no-store" || p.Result().Header["Set-Cookie"] != nil {
+				t.Errorf("got status %d, header %v, want 503 and no cookies", p.Code, p.Header())
+			}
+		}
+		thief := b.thief() // which says that another session's was skipped, or nothing
+		r := httptest.NewRequest(http.MethodGet, "https://shop.example/", nil)
+		r.Header.Set("Secure-Session-Skipped", `server_error;session_identifier="AAAAAAAAAAA"`)
+		p := thief.send(r, typed)
+		if thief.want(p, "unproven"); p.again {
+			t.Error("got a page in the application's place, for who came from no other site")
+		}
+		time.Sleep(9 * time.Minute)
+		b.want(b.visit("/", typed), "ada proven")
+	})
+}
+
+// TestDeviceSkippedIsNoLogText logs a browser's words, not whatever a visitor sends.
+func TestDeviceSkippedIsNoLogText(t *testing.T) {
+	for why, want := range map[string]string{
+		"quota_exceeded":        "quota_exceeded",
+		strings.Repeat("z", 31): strings.Repeat("z", 31),
+		strings.Repeat("z", 32): strings.Repeat("z", 32),
+		strings.Repeat("z", 33): "unknown",
+		"Quota":                 "unknown",
+		"a=1":                   "unknown",
+		"":                      "unknown",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log logBuffer
+			b := bound(t, newShop(t, func(c *cookiesession.Config) { c.Logger = log.logger() }))
+			time.Sleep(deviceProof + 2*time.Minute)
+			tag := strings.TrimPrefix(ownerProof(b), cookieName+".proof.")
+			r := httptest.NewRequest(http.MethodGet, "https://shop.example/", nil)
+			r.Header.Set("Secure-Session-Skipped", why+`;session_identifier="`+tag+`"`)
+			log.take()
+			b.thief().exchange(r, false)
+			if got := log.take(); !strings.Contains(got, "why="+want+"\n") {
+				t.Errorf("%q: logged %q, want %s", why, got, want)
+			}
+		})
+	}
+}
+
+// TestDeviceStandIn is asked for by navigations from elsewhere only, and only if there is a key.
+func TestDeviceStandIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(t, nil)
+		b := bound(t, shop)
+		time.Sleep(deviceProof + 2*time.Minute)
+		thief := b.thief()
+		for _, c := range []struct {
+			method, mode, from string
+			without            string
+			want               bool
+		}{
+			{"GET", "navigate", otherSite, "", true},
+			{"GET", "navigate", otherHost, "", true},
+			{"GET", "navigate", ownPage, "", false},
+			{"GET", "navigate", typed, "", false},
+			{"GET", "cors", otherSite, "", false},
+			{"GET", "no-cors", otherHost, "", false},
+			{"POST", "navigate", otherHost, "", false},
+			{"HEAD", "navigate", otherSite, "", false},
+			{"GET", "navigate", otherSite, ".device.", false},
+			{"GET", "navigate", otherSite, ".proof.", true},
+		} {
+			r := httptest.NewRequest(c.method, "https://shop.example/", nil)
+			r.Header.Set("Sec-Fetch-Mode", c.mode)
+			r.Header.Set("Sec-Fetch-Site", c.from)
+			copied := thief.clone()
+			if c.without != "" {
+				copied.drop(c.without)
+			}
+			rec := copied.exchange(r, false)
+			if got := onceMore.MatchString(rec.Body.String()); got != c.want {
+				t.Errorf("%+v: got %v, want %v", c, got, c.want)
+			}
+		}
+	})
+}
+
+// TestDeviceImports sees that the endpoint imports no session, which would be lost.
+func TestDeviceImports(t *testing.T) {
+	asked := 0
+	shop := newShop(t, func(c *cookiesession.Config) {
+		c.Import = func(*http.Request) (map[string]any, error) { asked++; return map[string]any{"user": "ada"}, nil }
+	})
+	b := newDeviceBrowser(t, shop)
+	if got := answerOf(b.ask(devicePath, "", "")); got != "ended" || asked != 0 {
+		t.Errorf("got %s after %d imports, want ended after none", got, asked)
+	}
+	b.want(b.visit("/", typed), "new") // which is imported
+	if asked != 1 {
+		t.Errorf("got %d imports by the page, want one", asked)
 	}
 }

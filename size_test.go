@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,5 +133,262 @@ func TestNeverTenCookies(t *testing.T) {
 			t.Errorf("Path of %d characters: got %v, want it saved %v", len(path), err, passes)
 		}
 		checkLines(t, h["Set-Cookie"])
+	}
+}
+
+// cost is what the jar adds to a Cookie header, "; " counted once a cookie, as Size and MaxSize count.
+func (v *visitor) cost() int { return len(v.header()) + len("; ") }
+
+// Size and SizeError.Size are what the browser then really sends, and MaxSize is exact: one byte less refuses, the size
+// itself doesn't.
+func TestSizeIsWhatTheBrowserSends(t *testing.T) {
+	big := newManager(t, withMaxSize(defaultCapacity.size(9)))
+	steps := map[string][]func(*cookiesession.Session){
+		"session":             {put("v", random(700))},
+		"session of two":      {put("v", random(3000))},
+		"session of five":     {put("v", random(14000))},
+		"grown":               {put("v", random(3000)), put("w", random(9000))},
+		"shrunk":              {put("v", random(9000)), put("v", random(3000))},
+		"flash":               {flash("f", random(700))},
+		"flash of two":        {flash("f", random(3000))},
+		"both":                {both(random(3000), random(3000))},
+		"session beside what": {flash("f", random(2000)), put("v", random(2000))},
+		"flash beside what":   {put("v", random(2000)), flash("f", random(2000))},
+		"flash added to what": {flash("f", random(2000)), flash("g", random(2000))},
+		"flash read":          {both("x", random(2000)), func(s *cookiesession.Session) { s.Flashed("f"); s.Put("v", random(900)) }},
+		"flash kept":          {both("x", random(2000)), func(s *cookiesession.Session) { s.Reflash(); s.Put("v", random(900)) }},
+		"flash replaced":      {both("x", random(2000)), func(s *cookiesession.Session) { s.Flashed("f"); s.Flash("g", random(900)) }},
+		"after Destroy":       {both(random(2000), random(2000)), func(s *cookiesession.Session) { s.Destroy(); s.Put("w", random(900)) }},
+		"CSRF":                {func(s *cookiesession.Session) { s.CSRFToken(); s.Put("v", random(900)) }},
+		"regenerated":         {put("v", random(3000)), func(s *cookiesession.Session) { s.Regenerate() }},
+		"remembered":          {put("v", random(3000)), func(s *cookiesession.Session) { s.Remember(400 * 24 * 3600 * 1e9) }},
+	}
+	for name, changes := range steps {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, big)
+			for _, change := range changes[:len(changes)-1] {
+				v.visit(change)
+			}
+			start, held, last := v.jar.Clone(), v.cost(), changes[len(changes)-1]
+			said := 0
+			v.visit(func(s *cookiesession.Session) {
+				last(s)
+				said = s.Size()
+			})
+			size := v.cost() - endedMarkers(v)
+			if said != size {
+				t.Errorf("Size is %d, but the browser sends %d bytes", said, size)
+			}
+			if s := v.load(); s.Size() != size {
+				t.Errorf("Size of the next request is %d, but it brought %d bytes", s.Size(), size)
+			}
+
+			for _, limit := range []int{size - 1, size, size + 1} {
+				v := &visitor{t, newManager(t, withMaxSize(limit)), start.Clone()}
+				before := v.header()
+				lines, err := v.try(func(s *cookiesession.Session) {
+					last(s)
+					if s.Size() != size {
+						t.Errorf("limit %d: Size is %d, want %d", limit, s.Size(), size)
+					}
+				})
+				var tooLarge *cookiesession.SizeError
+				switch {
+				case limit >= size || size <= held && name != "after Destroy": // it doesn't grow
+					if err != nil {
+						t.Errorf("limit %d for %d bytes, %d before: %v, want no error", limit, size, held, err)
+					}
+				case !errors.As(err, &tooLarge):
+					t.Errorf("limit %d for %d bytes: error %v, want a SizeError", limit, size, err)
+				case tooLarge.Size != size || tooLarge.Limit != limit:
+					t.Errorf("SizeError says %d of %d, want %d of %d", tooLarge.Size, tooLarge.Limit, size, limit)
+				case name == "after Destroy":
+					if got := v.names(); len(got) != 2 || !strings.HasPrefix(got[0], ".ended.") || got[1] != ".flash" {
+						t.Errorf("limit %d: a refused session after Destroy left %q, want marker and flash", limit, got)
+					}
+				case len(lines) > 0 || v.header() != before:
+					t.Errorf("limit %d: %d cookies written beside a SizeError, want none", limit, len(lines))
+				}
+			}
+		})
+	}
+}
+
+// endedMarkers returns what ended markers add to the Cookie header: they come on top.
+func endedMarkers(v *visitor) (n int) {
+	for _, c := range v.jar.All() {
+		if strings.Contains(c.Name, ".ended.") {
+			n += len(c.Name+"=; ") + len(c.Value)
+		}
+	}
+	return n
+}
+
+// What Destroy has deleted leaves its room to the message that says so.
+func TestDestroyMakesRoom(t *testing.T) {
+	v := newVisitor(t, newManager(t, withMaxSize(1000)))
+	v.visit(put("v", random(600)))
+	v.visit(func(s *cookiesession.Session) {
+		s.Destroy()
+		s.Flash("f", random(600))
+	})
+	if got := v.get("v"); got != nil || v.load().Flashed("f") != random(600) {
+		t.Errorf("got %v and another message, want the message alone", got)
+	}
+}
+
+func TestSizeOfNothing(t *testing.T) {
+	m := newManager(t, nil)
+	v := newVisitor(t, m)
+	for name, change := range map[string]func(*cookiesession.Session){
+		"nothing":     nothing,
+		"an ID":       func(s *cookiesession.Session) { s.ID() },
+		"flash asked": func(s *cookiesession.Session) { s.Flashed("f") },
+	} {
+		s := v.load()
+		change(s)
+		if got := s.Size(); got != 0 {
+			t.Errorf("%s: Size is %d, want 0", name, got)
+		}
+	}
+	v.visit(both("x", "y"))
+	s := v.load()
+	s.Destroy()
+	s.Flashed("f")
+	if got := s.Size(); got != 0 {
+		t.Errorf("destroyed and read: Size is %d, want 0", got)
+	}
+}
+
+// A SizeError names the largest keys, largest first, ten at most, and tells flash messages apart. No cookie is written,
+// and what the browser holds stays as it was.
+func TestSizeError(t *testing.T) {
+	m := newManager(t, withMaxSize(2000))
+	v := newVisitor(t, m)
+	v.visit(func(s *cookiesession.Session) { s.Put("user", "ada"); s.Flash("old", random(40)) })
+	before := v.header()
+
+	s := v.load()
+	s.Keep("old")
+	s.Flash("notice", random(700))
+	for i := range 12 {
+		s.Put(fmt.Sprint("k", i), random(50+i))
+	}
+	s.Put("cart", random(300))
+	s.Put("", random(100))
+	h := http.Header{"Set-Cookie": {"theme=dark"}, "Vary": {"Accept"}}
+	err := m.Save(h, s)
+	var tooLarge *cookiesession.SizeError
+	if !errors.As(err, &tooLarge) {
+		t.Fatalf("Save: %v, want a SizeError", err)
+	}
+	type size = cookiesession.KeySize
+	want := []size{
+		{"notice", 700 + 3 + 7, true}, {"cart", 300 + 3 + 5, false}, {"", 100 + 2 + 1, false}, {"k11", 61 + 2 + 4, false},
+		{"k10", 60 + 2 + 4, false}, {"k9", 59 + 2 + 3, false}, {"k8", 58 + 2 + 3, false}, {"k7", 57 + 2 + 3, false},
+		{"k6", 56 + 2 + 3, false}, {"k5", 55 + 2 + 3, false},
+	}
+	if !slices.Equal(tooLarge.Keys, want) {
+		t.Errorf("Keys are %v, want %v", tooLarge.Keys, want)
+	}
+	if tooLarge.Size <= tooLarge.Limit || tooLarge.Limit != 2000 || tooLarge.Size != s.Size() {
+		t.Errorf("SizeError says %d of %d, want %d of 2000", tooLarge.Size, tooLarge.Limit, s.Size())
+	}
+	wantText := fmt.Sprintf(`cookiesession: session needs %d bytes of the Cookie header, Config.MaxSize allows 2000; largest "notice" (710) in flash, "cart" (308), "" (103)`, s.Size())
+	if err.Error() != wantText {
+		t.Errorf("got  %s\nwant %s", err, wantText)
+	}
+	if want := (http.Header{"Set-Cookie": {"theme=dark"}, "Vary": {"Accept", "Cookie"}, "Cache-Control": {"private"}}); !reflect.DeepEqual(h, want) {
+		t.Errorf("the response header is %v, want %v", h, want)
+	}
+	v.jar.SetHeader(site, h)
+	if got := strings.TrimSuffix(v.header(), "; theme=dark"); got != before {
+		t.Error("the browser's cookies have changed")
+	}
+
+	s.Delete("cart", "")
+	s.Put("user", "bob")
+	for i := range 12 {
+		s.Delete(fmt.Sprint("k", i))
+	}
+	if err := m.Save(h, s); err != nil {
+		t.Fatalf("Save after making room: %v", err)
+	}
+	v.jar.SetHeader(site, h)
+	if got := v.get("user"); got != "bob" {
+		t.Errorf("after making room user is %v, want bob", got)
+	}
+	if stats := m.Stats(); stats.Saved != 2 || stats.SaveErrors != 1 {
+		t.Errorf("Stats count %d saved and %d errors, want 2 and 1", stats.Saved, stats.SaveErrors)
+	}
+}
+
+// No compartment takes more than nine cookies, even where MaxSize has room for more: as the room for text divides by
+// four, a longer name may come to fewer bytes in nine cookies, by more than a tenth takes if the name is short.
+func TestNineCookiesAreTheLimit(t *testing.T) {
+	for n := range 8 {
+		path := "/" + strings.Repeat("p", n)
+		m := newManager(t, func(c *cookiesession.Config) {
+			c.Name, c.Insecure, c.Path = "n", true, path
+			c.MaxSize = newCapacity("n", "; Path="+path+"; Max-Age=34560000; HttpOnly; SameSite=Lax").size(9)
+		})
+		most := 20000
+		for step := 8000; step > 0; {
+			if _, err := response(m, flash("f", random(most+step))); err == nil {
+				most += step
+			} else {
+				step /= 2
+			}
+		}
+		lines, err := response(m, flash("f", random(most)))
+		if err != nil || len(lines) != 9 {
+			t.Errorf("path %s: the largest flash message takes %d cookies, error %v, want 9", path, len(lines), err)
+		}
+		if got := load(m, cookieHeader(lines)).Flashed("f"); got != random(most) {
+			t.Errorf("path %s: the largest flash message doesn't come back", path)
+		}
+		var tooLarge *cookiesession.SizeError
+		if _, err := response(m, flash("f", random(most+1))); !errors.As(err, &tooLarge) || tooLarge.Size <= tooLarge.Limit {
+			t.Errorf("path %s: one byte more: %v, want a SizeError whose Size is above its Limit", path, err)
+		}
+	}
+}
+
+// gorilla/sessions can't destroy a session that has become too large, since deleting encodes it first.
+func TestDestroyWhatIsTooLarge(t *testing.T) {
+	v := newVisitor(t, newManager(t, withMaxSize(9000)))
+	v.visit(put("v", random(6000)))
+	v.m = newManager(t, withMaxSize(1000)) // the limit has been lowered
+	if _, err := v.try(put("w", 1)); err == nil {
+		t.Error("a session above the lowered limit was saved, want a SizeError")
+	}
+	if got := v.load().Get("v"); got != random(6000) {
+		t.Error("a session above the lowered limit can't be read")
+	}
+	lines := v.visit(func(s *cookiesession.Session) {
+		s.Put("more", random(9000))
+		s.Destroy()
+	})
+	if set, deleted := countLines(lines); set != 1 || deleted != 3 || v.chunks() != 0 {
+		t.Errorf("Destroy set %d and deleted %d cookies and left %d, want 1, 3 and 0", set, deleted, v.chunks())
+	}
+}
+
+// TestTooLargeWithManyKeys has a session stay as large as it is under a lower MaxSize, with more keys than a short map has.
+func TestTooLargeWithManyKeys(t *testing.T) {
+	for n := range 4 {
+		large, small := newManager(t, nil), newManager(t, withMaxSize(1000))
+		v := newVisitor(t, large)
+		v.visit(func(s *cookiesession.Session) {
+			for i := range 20 {
+				s.Put(string(rune('a'+i)), random(100+n))
+			}
+		})
+		if _, err := v.clone(small).try(put("a", random(101 + n)[1:])); err != nil {
+			t.Errorf("%d: got %v, want a session saved that doesn't grow", n, err)
+		}
+		if _, err := v.clone(small).try(put("a", random(104+n))); err == nil {
+			t.Errorf("%d: got no error for a session that grows", n)
+		}
 	}
 }
