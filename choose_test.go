@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -417,6 +420,251 @@ func TestUncheckedSessionIsARival(t *testing.T) {
 					t.Errorf("beside one that is %s: wrote %q, %v; want the hook's error", name, cookieNames(h), err)
 				}
 			}
+		}
+	})
+}
+
+type revokedFunc = func(ctx context.Context, s *cookiesession.Session) (bool, error)
+
+func withRevoked(f revokedFunc) func(*cookiesession.Config) {
+	return func(c *cookiesession.Config) { c.Revoked = f }
+}
+
+// Revoked is asked once for a session that is valid otherwise, by whichever goroutine uses it first, and for no other.
+func TestRevokedIsAskedOnce(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		spoil func(v *visitor)
+		use   func(s *cookiesession.Session)
+		want  int32
+	}{
+		{"valid", func(*visitor) {}, touched, 1},
+		{"used a lot", func(*visitor) {}, func(s *cookiesession.Session) { s.Get("n"); s.Put("n", 2); s.Flashes(); s.CSRFToken(); s.Regenerate() }, 1},
+		{"used by many", func(*visitor) {}, func(s *cookiesession.Session) {
+			var running sync.WaitGroup
+			for range 16 {
+				running.Go(func() { s.Get("n") })
+			}
+			running.Wait()
+		}, 1},
+		{"not used", func(*visitor) {}, nothing, 0},
+		{"new", func(v *visitor) { v.jar.Restart() }, put("n", 2), 0},
+		{"expired", func(*visitor) { time.Sleep(day) }, touched, 0},
+		{"idle", func(*visitor) { time.Sleep(2 * time.Hour) }, touched, 0},
+		{"ended", func(v *visitor) { slow := v.load(); slow.Put("n", 2); v.visit(destroy); v.answer(slow) }, touched, 0},
+		{"garbage", func(v *visitor) { v.setCookie("", "1AAAA") }, touched, 0},
+		{"the same twice", func(v *visitor) { v.setCookie(".flash", v.cookie("")) }, touched, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newVisitor(t, newManager(t, withIdle(time.Hour)))
+				v.visit(put("n", 1))
+				test.spoil(v)
+				var asked atomic.Int32
+				m := newManager(t, func(c *cookiesession.Config) {
+					c.IdleTimeout = time.Hour
+					c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { asked.Add(1); return false, nil }
+				})
+				inHandler(m, requestWith(v.header()), func(_ http.ResponseWriter, r *http.Request) { test.use(m.Get(r)) })
+				if got := asked.Load(); got != test.want {
+					t.Errorf("asked %d times, want %d", got, test.want)
+				}
+			})
+		})
+	}
+}
+
+// A session that is revoked, or of which nobody can tell, is refused; its cookies are left alone.
+func TestRevoked(t *testing.T) {
+	down := errors.New("database is down")
+	for _, test := range []struct {
+		name    string
+		revoked bool
+		err     error
+		want    string
+	}{
+		{"no", false, nil, "valid"},
+		{"yes", true, nil, "revoked"},
+		{"error", false, down, "revoked"},
+		{"error and yes", true, down, "revoked"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var log logBuffer
+			v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
+				c.Logger = log.logger()
+				c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return test.revoked, test.err }
+			}))
+			v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.CSRFToken() })
+			v.wantState(test.want)
+			if lines := v.visit(touched); len(lines) > 0 {
+				t.Errorf("wrote %s, want nothing", v.wrote(lines))
+			}
+			s, err := v.m.Load(requestWith(v.header()))
+			if s == nil || s.IsNew() != (test.want != "valid") || s.Has("n") != (test.want == "valid") {
+				t.Errorf("got IsNew %v, n %v", s.IsNew(), s.Get("n"))
+			}
+			if test.want == "valid" {
+				return
+			}
+			var refused *cookiesession.RejectError
+			if !errors.As(err, &refused) || refused.Reason != cookiesession.ReasonRevoked || refused.KeyLabel != "test" || errors.Is(err, down) != (test.err != nil) {
+				t.Errorf("Load returns %v", err)
+			}
+			if logged := strings.Contains(log.String(), "database is down"); logged != (test.err != nil) {
+				t.Errorf("logged %q", log.String())
+			}
+			old := v.header()
+			lines, err := v.try(put("n", 2))
+			if test.err != nil { // the session may be good, so nothing takes its place
+				if err != down || len(lines) > 0 {
+					t.Errorf("wrote %q, %v, want nothing and the hook's error", v.wrote(lines), err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			// What is put now is a session of its own.
+			m := newManager(t, nil)
+			if a, b := load(m, old).ID(), load(m, v.header()).ID(); a[:16] == b[:16] {
+				t.Errorf("a new session has the origin of the one that was refused: %s, %s", a, b)
+			}
+		})
+	}
+}
+
+// The hook may read the session, and what it does to it changes nothing.
+func TestRevokedReadsSession(t *testing.T) {
+	type key struct{}
+	var seen string
+	v := newVisitor(t, newManager(t, withRevoked(func(ctx context.Context, s *cookiesession.Session) (bool, error) {
+		seen = fmt.Sprint(ctx.Value(key{}), s.Get("user"), s.Keys(), s.All(), s.IsNew(), s.Changed(), s.Flashed("f"), len(s.ID()), s.Rejected(), s.Err())
+		s.Put("user", "mallory")
+		s.Delete("n")
+		s.Flash("g", 1)
+		s.Regenerate()
+		s.Remember(time.Hour)
+		s.Destroy()
+		return false, nil
+	})))
+	v.visit(func(s *cookiesession.Session) { s.Put("user", "ada"); s.Put("n", 1); s.Flash("f", 7) })
+	id := ""
+	h := inHandler(v.m, requestWith(v.header()).WithContext(context.WithValue(context.Background(), key{}, "ctx")), func(_ http.ResponseWriter, r *http.Request) {
+		id = v.m.Get(r).ID()
+		wantValues(t, v.m.Get(r), "n=1 user=ada")
+	})
+	if len(h["Set-Cookie"]) > 0 {
+		t.Errorf("wrote %s, want nothing", v.wrote(h["Set-Cookie"]))
+	}
+	if want := "ctxada[n user] map[n:1 user:ada] false false 7 32 <nil> <nil>"; seen != want {
+		t.Errorf("the hook saw %s, want %s", seen, want)
+	}
+	if v.load().ID() != id || v.messages() != "f=7" {
+		t.Errorf("ID %s after %s, messages %s", v.load().ID(), id, v.messages())
+	}
+}
+
+// A number that is kept with the account ends all sessions that have another, also one that a request under way makes
+// young, and one whose password was checked before the number changed, all within a second. CreatedAt would spare both.
+func TestRevokedByNumber(t *testing.T) {
+	const number = cookiesession.Field[int]("number")
+	account := 1
+	m := newManager(t, withRevoked(func(_ context.Context, s *cookiesession.Session) (bool, error) {
+		return number.Get(s) != account, nil
+	}))
+	login := func(read int) func(*cookiesession.Session) {
+		return func(s *cookiesession.Session) { s.Regenerate(); number.Put(s, read) }
+	}
+	here, elsewhere, late := newVisitor(t, m), newVisitor(t, m), newVisitor(t, m)
+	here.visit(login(account))
+	elsewhere.visit(login(account))
+	read := account // when late's password is checked
+	elsewhere.visit(func(s *cookiesession.Session) {
+		number.Get(s)
+		here.visit(func(s *cookiesession.Session) {
+			account++
+			login(account)(s)
+		})
+		s.Regenerate()
+	})
+	late.visit(login(read))
+	if s := here.load(); number.Get(s) != 2 {
+		t.Errorf("the session that changed the number is refused: %v", s.Rejected())
+	}
+	for name, v := range map[string]*visitor{"the other session": elsewhere, "the login under way": late} {
+		if s := v.load(); number.Has(s) || s.Rejected() == nil || s.Rejected().Reason != cookiesession.ReasonRevoked {
+			t.Errorf("%s: number %d, rejected %v", name, number.Get(s), s.Rejected())
+		}
+	}
+}
+
+// The hook may use other sessions, and other Managers' of the same request: it holds no lock that they need.
+func TestRevokedDoesNotDeadlock(t *testing.T) {
+	outer := newManager(t, func(c *cookiesession.Config) { c.Name = "outer" })
+	var m *cookiesession.Manager
+	var depth int
+	m = newManager(t, withRevoked(func(ctx context.Context, s *cookiesession.Session) (bool, error) {
+		depth++
+		if depth == 1 {
+			again := requestWith(cookieName + "=" + "1AAAA")
+			if _, err := m.Load(again); err == nil {
+				t.Error("Load of garbage within the hook succeeds")
+			}
+			cookiesession.FromContext(ctx).Put("asked", s.Get("n"))
+			m.Stats()
+		}
+		return false, nil
+	}))
+	v := newVisitor(t, m)
+	v.visit(put("n", 1))
+	rec := httptest.NewRecorder()
+	outer.Handler(m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if m.Get(r).Get("n") != int64(1) || outer.Get(r).Get("asked") != int64(1) {
+			t.Errorf("n = %v, asked = %v", m.Get(r).Get("n"), outer.Get(r).Get("asked"))
+		}
+	}))).ServeHTTP(rec, requestWith(v.header()))
+	if got := cookieNames(rec.Result().Header); got != "__Host-outer" {
+		t.Errorf("wrote %s, want the outer session", got)
+	}
+}
+
+// A hook that panics commits nothing, and the session stays closed.
+func TestRevokedPanics(t *testing.T) {
+	calls := 0
+	v := newVisitor(t, newManager(t, withRevoked(func(context.Context, *cookiesession.Session) (bool, error) { calls++; panic("oh") })))
+	v.visit(put("n", 1))
+	h := inHandler(v.m, requestWith(v.header()), func(_ http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if got := recover(); got != "oh" {
+				t.Errorf("recovered %v", got)
+			}
+		}()
+		v.m.Get(r).Put("n", 2)
+	})
+	if len(h["Set-Cookie"]) > 0 || calls != 1 {
+		t.Errorf("wrote %s after %d calls", v.wrote(h["Set-Cookie"]), calls)
+	}
+}
+
+// An error of Revoked has no session's lease renewed, and no marker forgotten.
+func TestFailingRevokedTouchesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down error
+		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) {
+			c.IdleTimeout = time.Hour
+			c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return false, down }
+		}))
+		v.visit(put("n", 1))
+		v.setCookie(".ended.AAAAAAAAAAA", "1") // old
+		v.setCookie(".1", "AAAAold")
+		time.Sleep(10 * time.Minute)
+		down = errors.New("database is down")
+		if lines := v.visit(touched); len(lines) > 0 {
+			t.Errorf("wrote %s, want nothing", v.wrote(lines))
+		}
+		down = nil
+		if got, want := v.wrote(v.visit(touched)), "-[.ended.AAAAAAAAAAA] [.lease]"; got != want {
+			t.Errorf("afterwards it wrote %s, want %s", got, want)
 		}
 	})
 }

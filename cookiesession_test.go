@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -122,6 +123,14 @@ func TestSaveTwice(t *testing.T) {
 		if got := sortedNames(cookieNames(h)); got != sortedNames(want) {
 			t.Errorf("%s: got cookies %q, want %q", step.name, got, want)
 		}
+	}
+}
+
+// Save returns an error for a session that isn't there.
+func TestSaveOfNoSession(t *testing.T) {
+	h := http.Header{}
+	if err := newManager(t, nil).Save(h, nil); err == nil || len(h) > 0 {
+		t.Errorf("got %v and header %v, want an error alone", err, h)
 	}
 }
 
@@ -413,5 +422,60 @@ func TestCookieHeaderIsSearchedOnce(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestVisitorsShareNothing has many at once, with sessions of all sizes, some of which fail to be saved: each sees what
+// is its own.
+func TestVisitorsShareNothing(t *testing.T) {
+	const visitors, rounds = 16, 40
+	m := newWeb(t, func(c *cookiesession.Config) {
+		c.IdleTimeout = time.Hour
+		c.ErrorHandler = func(http.ResponseWriter, *http.Request, error) {}
+	})
+	h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, who := m.Get(r), r.Header.Get("X-Who")
+		n := cookiesession.Field[int]("round").Or(s, -1)
+		if n >= 0 && (s.Get("who") != who || s.Get("text") != who+strings.Repeat(who, n*n%170) || s.Flashed("note") != who) {
+			t.Errorf("%s got the session of %v", who, s.Get("who"))
+		}
+		n++
+		s.Put("who", who)
+		s.Put("round", n)
+		s.Put("text", who+strings.Repeat(who, n*n%170))
+		s.Flash("note", who)
+		switch n % 5 {
+		case 3:
+			io.WriteString(w, who)
+			s.Put("late", who)
+		case 4:
+			if r.Header.Get("X-Fail") != "" {
+				s.Put("large", strings.Repeat(who, 2000))
+			}
+		}
+	}))
+	var wg sync.WaitGroup
+	for i := range visitors {
+		wg.Go(func() {
+			v := newVisitor(t, m.Manager)
+			who := fmt.Sprintf("visitor-%02d;", i)
+			for range rounds {
+				for _, fail := range []string{"yes", ""} {
+					r := requestWith(v.header())
+					r.Header.Set("X-Who", who)
+					r.Header.Set("X-Fail", fail)
+					w := httptest.NewRecorder()
+					h.ServeHTTP(w, r)
+					v.jar.SetHeader(site, w.Header())
+					if w.Code != http.StatusOK && fail == "" {
+						t.Errorf("got %d", w.Code)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if s := m.Stats(); s.SaveErrors == 0 || s.Saved == 0 || len(s.Rejected) > 0 {
+		t.Errorf("got %+v, want saves, failures and no refusals", s)
 	}
 }

@@ -160,15 +160,20 @@ func limits(m *cookiesession.Manager, n int64) map[string]func(inner http.Handle
 	}
 }
 
+// noteCSRFError is a change for newManager: what is refused is answered with 418, and reason is why.
+func noteCSRFError(reason *error) func(*cookiesession.Config) {
+	return func(c *cookiesession.Config) {
+		c.CSRFFailure = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			*reason = cookiesession.CSRFError(r)
+			w.WriteHeader(http.StatusTeapot)
+		})
+	}
+}
+
 // A body over a limit that somebody set is refused as what it is, with 413, not as a form without a token.
 func TestBodyOverLimit(t *testing.T) {
 	var reason error
-	m := newManager(t, func(c *cookiesession.Config) {
-		c.CSRFFailure = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			reason = cookiesession.CSRFError(r)
-			w.WriteHeader(http.StatusTeapot)
-		})
-	})
+	m := newManager(t, noteCSRFError(&reason))
 	byDefault := newManager(t, nil)
 	v := newVisitor(t, m)
 	token := v.token()
@@ -222,12 +227,7 @@ func TestBodyOverLimit(t *testing.T) {
 // parsed the form before and left its end unread: a form isn't its last bytes.
 func TestBodyOverDefaultLimit(t *testing.T) {
 	var reason error
-	m := newManager(t, func(c *cookiesession.Config) {
-		c.CSRFFailure = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			reason = cookiesession.CSRFError(r)
-			w.WriteHeader(http.StatusTeapot)
-		})
-	})
+	m := newManager(t, noteCSRFError(&reason))
 	v := newVisitor(t, m)
 	token := v.token()
 	const limit = 10 << 20

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -395,27 +394,10 @@ func TestProtectCSRFLeavesBody(t *testing.T) {
 
 // Files of a form that ProtectCSRF had to read are removed when the request is over, however it ends.
 func TestProtectCSRFRemovesFiles(t *testing.T) {
-	temporary := t.TempDir()
-	t.Setenv("TMPDIR", temporary)
-	files := func() int {
-		entries, err := os.ReadDir(temporary)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(entries)
-	}
+	const size = 33 << 20 // more than is kept in memory
+	files := temporaryFiles(t)
 	v := newVisitor(t, newManager(t, nil))
 	token := v.token()
-	var upload bytes.Buffer
-	w := multipart.NewWriter(&upload)
-	part, err := w.CreateFormFile("file", "large")
-	if err != nil {
-		t.Fatal(err)
-	}
-	part.Write(make([]byte, 33<<20)) // more than is kept in memory
-	w.WriteField("csrf_token", "TOKEN")
-	w.Close()
-
 	for _, test := range []struct {
 		name   string
 		token  string
@@ -431,15 +413,7 @@ func TestProtectCSRFRemovesFiles(t *testing.T) {
 			during := 0
 			answer := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				during = files()
-				file, _, err := r.FormFile("file")
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				defer file.Close()
-				if n, err := io.Copy(io.Discard, file); n != 33<<20 || err != nil {
-					t.Errorf("the file has %d bytes, error %v", n, err)
-				}
+				readUpload(t, r, size)
 				if test.panics {
 					panic(http.ErrAbortHandler)
 				}
@@ -453,9 +427,9 @@ func TestProtectCSRFRemovesFiles(t *testing.T) {
 				}
 				protected.ServeHTTP(w, r)
 			}))
-			content := bytes.Replace(upload.Bytes(), []byte("TOKEN"), []byte(test.token), 1)
+			content, contentType := upload(t, size, cookiesession.CSRFField, test.token)
 			r, _ := http.NewRequest("POST", server.URL, bytes.NewReader(content))
-			r.Header.Set("Content-Type", w.FormDataContentType())
+			r.Header.Set("Content-Type", contentType)
 			r.Header.Set("Cookie", v.header())
 			if resp, err := server.Client().Do(r); err == nil {
 				resp.Body.Close()

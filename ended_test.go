@@ -421,6 +421,16 @@ func TestMarkerNames(t *testing.T) {
 	}
 }
 
+// loginAndOut logs in and out. It returns a request that was under way then, and changes the session.
+func (v *visitor) loginAndOut() (slow *cookiesession.Session) {
+	v.t.Helper()
+	v.visit(login)
+	slow = v.load()
+	slow.Put("late", true)
+	v.visit(destroy)
+	return slow
+}
+
 // However many sessions end at about the same time, up to 32, none comes back.
 func TestManySessionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -428,11 +438,7 @@ func TestManySessionsEnd(t *testing.T) {
 		v := newVisitor(t, newManager(t, nil))
 		var slow []*cookiesession.Session
 		for range n {
-			v.visit(login)
-			late := v.load()
-			late.Put("late", true)
-			slow = append(slow, late)
-			v.visit(destroy)
+			slow = append(slow, v.loginAndOut())
 			time.Sleep(10 * time.Second)
 		}
 		if got := len(v.markers()); got != n {
@@ -707,11 +713,7 @@ func TestManyLogoutsInTenMinutes(t *testing.T) {
 			v := newVisitor(t, newManager(t, nil))
 			var slow []*cookiesession.Session
 			for range n {
-				v.visit(login)
-				late := v.load()
-				late.Put("late", true)
-				slow = append(slow, late)
-				v.visit(destroy)
+				slow = append(slow, v.loginAndOut())
 				if got := len(v.markers()); got > 32 {
 					t.Fatalf("got %d markers, want at most 32", got)
 				}

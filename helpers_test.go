@@ -2,6 +2,7 @@ package cookiesession_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/tls"
 	"encoding/binary"
 	"encoding/hex"
@@ -32,17 +33,22 @@ import (
 func newRing(t testing.TB, keys ...cookiesession.Key) *cookiesession.Keyring {
 	t.Helper()
 	if len(keys) == 0 {
-		secret := make([]byte, 32)
-		for i := range secret {
-			secret[i] = byte(i)
-		}
-		keys = []cookiesession.Key{{Label: "test", Secret: secret}}
+		keys = []cookiesession.Key{testKey()}
 	}
 	ring, err := cookiesession.NewKeyring(keys...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ring
+}
+
+// testKey returns the key of newRing.
+func testKey() cookiesession.Key {
+	secret := make([]byte, 32)
+	for i := range secret {
+		secret[i] = byte(i)
+	}
+	return cookiesession.Key{Label: "test", Secret: secret}
 }
 
 // newManager returns a Manager with the key "test" and no log, as changed by change unless that is nil.
@@ -679,6 +685,23 @@ func (v *browser) wantValues(want string) {
 type answer struct {
 	*http.Response
 	body string
+}
+
+// text returns the body, decompressed if the answer says that it is compressed.
+func (a answer) text(t *testing.T) string {
+	t.Helper()
+	if a.Header.Get("Content-Encoding") != "gzip" {
+		return a.body
+	}
+	gz, err := gzip.NewReader(strings.NewReader(a.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(gz)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(plain)
 }
 
 // mustURL parses an address.

@@ -3,7 +3,10 @@ package cookiesession_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -21,11 +24,7 @@ import (
 func TestUnknownKeyReadsTheFileAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		captureLog(t)
-		path := writeKeys(t, filepath.Join(t.TempDir(), "keys"), "a="+secretA)
-		ring, err := cookiesession.OpenKeyFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		ring, path := ringOfFile(t)
 		node := cookiesession.NewTestSealer(ring)
 		token := func(label, secret string) []byte {
 			other, err := cookiesession.NewKeyring(parsedKey(t, label, secret))
@@ -501,4 +500,58 @@ func TestUnknownKeyReadsOnceForMany(t *testing.T) {
 			t.Errorf("%d reads, want 2", got)
 		}
 	})
+}
+
+// makePipe makes a named pipe, or skips the test where the system has none.
+func makePipe(t *testing.T, path string) {
+	t.Helper()
+	if out, err := exec.Command("mkfifo", path).CombinedOutput(); err != nil {
+		t.Skipf("no pipes here: %v %s", err, out)
+	}
+}
+
+// A pipe in the place of the key file is refused, since opening it would wait for a writer.
+func TestKeyFileBecomesAPipe(t *testing.T) {
+	captureLog(t)
+	ring, path := ringOfFile(t)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	makePipe(t, path)
+	want := "cookiesession: key file " + path + ": not a regular file"
+	for _, err := range []error{ring.RereadForUnknownKey(t.Context()), ring.Reload()} {
+		if fmt.Sprint(err) != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if labels(ring) != "a" {
+		t.Errorf("in force: %s, want a", labels(ring))
+	}
+}
+
+// A read that hangs in the system, here in opening a pipe that nobody writes to, ends with its request for who waits.
+func TestReadHangsInTheSystem(t *testing.T) {
+	captureLog(t)
+	path := filepath.Join(t.TempDir(), "keys")
+	makePipe(t, path)
+	opened := false
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	ring, err := cookiesession.OpenTestKeyFile(func(string) ([]byte, error) {
+		if !opened {
+			opened = true
+			return []byte("a=" + secretA), nil
+		}
+		cancel()
+		defer close(ended)
+		return os.ReadFile(path)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ring.RereadForUnknownKey(ctx); err == nil {
+		t.Error("got no error from a read that hangs")
+	}
+	writeKeys(t, path, "b="+secretB) // what the read has waited for
+	<-ended
 }

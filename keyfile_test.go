@@ -203,6 +203,17 @@ func writeKeys(t *testing.T, path, text string) string {
 	return path
 }
 
+// ringOfFile returns a ring of a new file with one key, called a.
+func ringOfFile(t *testing.T) (ring *cookiesession.Keyring, path string) {
+	t.Helper()
+	path = writeKeys(t, filepath.Join(t.TempDir(), "keys"), "a="+secretA)
+	ring, err := cookiesession.OpenKeyFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring, path
+}
+
 func TestOpenKeyFileThatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
 	_, err := cookiesession.OpenKeyFile(filepath.Join(dir, "none"))
@@ -285,11 +296,7 @@ func labels(ring *cookiesession.Keyring) string {
 }
 
 func TestReload(t *testing.T) {
-	path := writeKeys(t, filepath.Join(t.TempDir(), "keys"), "a="+secretA)
-	ring, err := cookiesession.OpenKeyFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring, path := ringOfFile(t)
 	if err := ring.Replace(cookiesession.GenerateKey("other")); err != nil {
 		t.Fatal(err)
 	}
@@ -382,11 +389,7 @@ func TestReplaceText(t *testing.T) {
 // A ring with a file goes back to it as after Replace.
 func TestReplaceTextOfKeyFile(t *testing.T) {
 	captureLog(t)
-	path := writeKeys(t, filepath.Join(t.TempDir(), "keys"), "a="+secretA)
-	ring, err := cookiesession.OpenKeyFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring, path := ringOfFile(t)
 	replace := func() {
 		t.Helper()
 		if err := ring.ReplaceText("b=" + secretB); err != nil || labels(ring) != "b" {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
@@ -30,6 +31,17 @@ func ringAt(t *testing.T, now time.Time, keys ...cookiesession.Key) (*cookiesess
 	}
 	ring.SetClock(func() time.Time { return now })
 	return ring, ring.Replace(keys...)
+}
+
+// wantError checks an error's text behind the package's name; it is "" if there is to be none.
+func wantError(t *testing.T, name string, err error, want string) {
+	t.Helper()
+	switch {
+	case want == "" && err != nil:
+		t.Errorf("%s: %v", name, err)
+	case want != "" && (err == nil || err.Error() != "cookiesession: "+want):
+		t.Errorf("%s: got %v, want %s", name, err, want)
+	}
 }
 
 func TestNewKeyringRefuses(t *testing.T) {
@@ -72,12 +84,7 @@ func TestNewKeyringRefuses(t *testing.T) {
 		{"retired now", []cookiesession.Key{with(a, func(key *cookiesession.Key) { key.RetireAt = noon })}, noActive},
 	} {
 		_, err := ringAt(t, noon, test.keys...)
-		switch {
-		case test.want == "" && err != nil:
-			t.Errorf("%s: %v", test.name, err)
-		case test.want != "" && (err == nil || err.Error() != "cookiesession: "+test.want):
-			t.Errorf("%s: got %v, want %s", test.name, err, test.want)
-		}
+		wantError(t, test.name, err, test.want)
 	}
 }
 
@@ -468,12 +475,7 @@ func TestParseSecret(t *testing.T) {
 		{"hexadecimal with base64", "hex:" + urlForm, "secret is not hexadecimal"},
 	} {
 		_, err := cookiesession.ParseSecret(test.text)
-		switch {
-		case test.want == "" && err != nil:
-			t.Errorf("%s: %v", test.name, err)
-		case test.want != "" && (err == nil || err.Error() != "cookiesession: "+test.want):
-			t.Errorf("%s: got %v, want %s", test.name, err, test.want)
-		}
+		wantError(t, test.name, err, test.want)
 	}
 }
 
@@ -571,4 +573,61 @@ func TestLongLabelIsNotRepeated(t *testing.T) {
 			t.Errorf("%d characters: got %q, repeated %v, want %v", length, err, got, want)
 		}
 	}
+}
+
+// RefuseBefore refuses what was created earlier, to the second. Whoever logs in again, or regenerates, is let in.
+func TestRefuseBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ring := newRing(t)
+		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = ring; c.Lifetime = 10 * day }))
+		time.Sleep(time.Hour)
+		v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Remember(5 * day) })
+		created := time.Now()
+		time.Sleep(time.Hour)
+		v.visit(put("n", 2)) // sealed later, but created then
+		for _, test := range []struct {
+			before time.Time
+			want   string
+		}{
+			{created.Add(-time.Second), "valid"},
+			{created, "valid"},
+			{created.Add(1), "revoked"},
+			{created.Add(time.Second), "revoked"},
+			{created.Add(100 * day), "revoked"},
+			{created.Add(-time.Hour), "valid"}, // the latest call counts
+			{created.Add(time.Minute), "revoked"},
+			{time.Time{}, "valid"},
+			{time.Unix(-5, 0), "valid"},
+			{created.Add(time.Minute), "revoked"},
+		} {
+			ring.RefuseBefore(test.before)
+			if got := v.state(); got != test.want {
+				t.Errorf("before %v of a session of %v: got %s, want %s", test.before, created, got, test.want)
+			}
+		}
+		if err := ring.Replace(cookiesession.GenerateKey("new"), testKey()); err != nil {
+			t.Fatal(err)
+		}
+		v.wantState("revoked") // Replace leaves it in force
+		v.visit(login)
+		v.wantState("valid")
+		ring.RefuseBefore(time.Now())
+		v.wantState("valid")
+	})
+}
+
+// A session from before is let in no more however it is used at that moment; a Regenerate that was under way restarts
+// it.
+func TestRefuseBeforeWithRequestUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ring := newRing(t)
+		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = ring }))
+		v.visit(put("n", 1))
+		time.Sleep(time.Minute)
+		change := v.load()
+		change.Put("n", 2)
+		ring.RefuseBefore(time.Now())
+		v.answer(change)
+		v.wantState("revoked")
+	})
 }

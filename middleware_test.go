@@ -486,8 +486,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// upload returns a form with a file of size bytes, and its Content-Type.
-func upload(t *testing.T, size int) (body []byte, contentType string) {
+// upload returns a form with a file of size bytes and fields, each a name and a value, and its Content-Type.
+func upload(t *testing.T, size int, fields ...string) (body []byte, contentType string) {
 	t.Helper()
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
@@ -496,10 +496,27 @@ func upload(t *testing.T, size int) (body []byte, contentType string) {
 		t.Fatal(err)
 	}
 	part.Write(make([]byte, size))
+	for i := 0; i < len(fields); i += 2 {
+		w.WriteField(fields[i], fields[i+1])
+	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes(), w.FormDataContentType()
+}
+
+// readUpload reads the file of a form that upload made.
+func readUpload(t *testing.T, r *http.Request, size int64) {
+	t.Helper()
+	file, _, err := r.FormFile("file")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer file.Close()
+	if n, err := io.Copy(io.Discard, file); n != size || err != nil {
+		t.Errorf("read %d bytes, %v; want %d", n, err, size)
+	}
 }
 
 // temporaryFiles returns a count of the files that package os has made since, and not removed.
@@ -565,15 +582,7 @@ func TestFormFilesAreRemoved(t *testing.T) {
 						return
 					}
 					during = files()
-					file, _, err := r.FormFile("file")
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					defer file.Close()
-					if n, err := io.Copy(io.Discard, file); n != size || err != nil {
-						t.Errorf("read %d bytes, %v; want %d", n, err, size)
-					}
+					readUpload(t, r, size)
 					if test.panics {
 						panic("boom")
 					}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -554,4 +556,125 @@ func TestClearOfNothingAfterCommit(t *testing.T) {
 			t.Errorf("got %v, want no error", s.Err())
 		}
 	})
+}
+
+// TestGoroutinesOfOneRequest share a session, as they may (gorilla/sessions: a data race).
+func TestGoroutinesOfOneRequest(t *testing.T) {
+	const workers, rounds = 16, 10
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				return
+			}
+			var wg sync.WaitGroup
+			for i := range workers {
+				wg.Go(func() {
+					s := m.Get(r)
+					for round := range rounds {
+						s.Put(fmt.Sprint("own", i), round)
+						s.Increment("sum", 1)
+						cookiesession.Field[int]("product").Update(s, func(n int) int { return n + 2 })
+						s.FlashNow("now", i)
+						s.Flashed("now")
+						s.Flash(fmt.Sprint("note", i), round)
+						s.VerifyCSRFToken(s.CSRFToken())
+						s.Put("gone", i)
+						s.Pull("gone")
+						s.All()
+						s.Keys()
+						s.Size()
+						s.Changed()
+						s.ID()
+						s.Has("sum")
+						s.ExpiresAt()
+						if err := m.Save(http.Header{}, s); err != nil || s.Err() != nil {
+							t.Errorf("got %v, %v", err, s.Err())
+						}
+						if round == rounds/2 {
+							s.Regenerate()
+						}
+					}
+					s.Push("list", i)
+				})
+			}
+			wg.Wait()
+		})))
+		v.get()
+		v.do(v.request(http.MethodPost, ""))
+		s := v.session()
+		if s.Get("sum") != int64(workers*rounds) || s.Get("product") != int64(2*workers*rounds) || s.Has("gone") {
+			t.Errorf("got sum %v and product %v of %d workers", s.Get("sum"), s.Get("product"), workers)
+		}
+		if list, _ := s.Get("list").([]any); len(list) != workers {
+			t.Errorf("got a list of %d, want %d", len(list), workers)
+		}
+		for i := range workers {
+			if s.Get(fmt.Sprint("own", i)) != int64(rounds-1) || s.Flashed(fmt.Sprint("note", i)) != int64(rounds-1) {
+				t.Errorf("got %v and %v of worker %d", s.Get(fmt.Sprint("own", i)), s.Flashed(fmt.Sprint("note", i)), i)
+			}
+		}
+	})
+}
+
+// TestGoroutineOutlivesHandler changes the session until it's told that it's too late: what it could change by then is
+// exactly what the browser gets.
+func TestGoroutineOutlivesHandler(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		last := make(chan any, 1)
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			s := m.Get(r)
+			running := make(chan struct{})
+			go func() {
+				s.Put("n", 0)
+				close(running)
+				for s.Err() == nil && r.Context().Err() == nil {
+					s.Increment("n", 1)
+				}
+				if s.Err() == nil { // the context ended, after the commit, between two changes
+					s.Increment("n", 1)
+				}
+				if !errors.Is(s.Err(), cookiesession.ErrCommitted) {
+					t.Errorf("got %v, want ErrCommitted", s.Err())
+				}
+				last <- s.Get("n")
+			}()
+			<-running
+		})))
+		for range 20 {
+			v.get()
+			if got, want := v.session().Get("n"), <-last; got != want {
+				t.Errorf("the browser got n = %v, want %v", got, want)
+			}
+		}
+		if late := m.Stats().Late; late != 20 {
+			t.Errorf("got Late %d, want 20", late)
+		}
+	})
+}
+
+// TestFirstUseAtTheEnd has another goroutine open the session while the handler returns: its change is sent, or
+// refused.
+func TestFirstUseAtTheEnd(t *testing.T) {
+	m := newWeb(t, nil)
+	sender := newVisitor(t, m.Manager)
+	sender.visit(put("n", 1))
+	for range 200 {
+		w := httptest.NewRecorder()
+		var wg sync.WaitGroup
+		var changeErr error
+		m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			s := m.Get(r)
+			wg.Go(func() {
+				s.Put("n", 2)
+				changeErr = s.Err()
+			})
+		})).ServeHTTP(w, requestWith(sender.header()))
+		wg.Wait()
+		sent := cookieNames(w.Header())
+		if refused := errors.Is(changeErr, cookiesession.ErrCommitted); refused != (sent == "") {
+			t.Fatalf("got %v and cookies %q", changeErr, sent)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package cookiesession_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"net/http"
 	"slices"
@@ -181,5 +182,44 @@ func TestEverySealDiffers(t *testing.T) {
 		} else {
 			seen[nonce] = true
 		}
+	}
+}
+
+// TestBuffersHoldNoPlaintext looks into what the next Save of another visitor's session gets.
+func TestBuffersHoldNoPlaintext(t *testing.T) {
+	const secret = "attack at dawn"
+	for name, test := range map[string]struct {
+		change func(m *web, s *cookiesession.Session)
+		fails  bool
+	}{
+		"saved":             {func(_ *web, s *cookiesession.Session) { s.Put("k", secret) }, false},
+		"flashed":           {func(_ *web, s *cookiesession.Session) { s.Flash("k", secret) }, false},
+		"both":              {func(_ *web, s *cookiesession.Session) { s.Put("k", secret); s.Flash("k", secret) }, false},
+		"too large":         {func(_ *web, s *cookiesession.Session) { s.Put("k", secret); s.Put("l", tooLarge) }, true},
+		"huge":              {func(_ *web, s *cookiesession.Session) { s.Put("k", strings.Repeat(secret, 10_000)) }, true},
+		"flash too large":   {func(_ *web, s *cookiesession.Session) { s.Put("k", secret); s.Flash("k", secret+tooLarge) }, true},
+		"Destroy, then too": {func(_ *web, s *cookiesession.Session) { s.Destroy(); s.Put("k", secret+tooLarge) }, true},
+		"no active key":     {func(m *web, s *cookiesession.Session) { s.Put("k", secret); s.Flash("k", secret); retireAll(m) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			contents, restore := cookiesession.TrackBuffers()
+			defer restore()
+			m := newWeb(t, nil)
+			s := load(m.Manager)
+			test.change(m, s)
+			if err := m.Save(http.Header{}, s); (err != nil) != test.fails {
+				t.Errorf("got error %v", err)
+			}
+			kept := 0
+			for _, b := range contents() {
+				kept += len(b)
+				if bytes.Contains(b, []byte(secret[:8])) || bytes.Contains(b, []byte(tooLarge[:8])) {
+					t.Error("got plaintext in a buffer")
+				}
+			}
+			if kept == 0 {
+				t.Error("got no buffer to look into")
+			}
+		})
 	}
 }
