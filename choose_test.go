@@ -126,6 +126,110 @@ func TestReasonOfSeveralInvalidSessions(t *testing.T) {
 	})
 }
 
+// Of several that can't be decoded, the first one's key is named.
+func TestKeyOfSeveralMalformedSessions(t *testing.T) {
+	m := newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, playKey(0), playKey(1)) })
+	other := newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, playKey(1)) })
+	a, b := m.SealPayload("session", []byte("a")), other.SealPayload("session", []byte("b"))
+	for want, headers := range map[string][]string{playKey(0).Label: {a, b}, playKey(1).Label: {b, a}} {
+		if err := load(m, headers...).Rejected(); err == nil || err.Reason != cookiesession.ReasonMalformed || err.KeyLabel != want {
+			t.Errorf("got %+v, want one that is malformed under %s", err, want)
+		}
+	}
+}
+
+// Of one session two states came, the later of which ended first. Destroy marks the session while either has time left.
+func TestDestroyEndsEarlierState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, func(c *cookiesession.Config) { c.Lifetime = time.Hour })
+		v := newVisitor(t, m)
+		v.visit(put("n", 1))
+		earlier := v.header()
+		time.Sleep(time.Second)
+		v.visit(func(s *cookiesession.Session) { s.ExpireIn(time.Minute) })
+		later := v.header()
+		for _, test := range []struct {
+			after   time.Duration // the one before
+			state   string
+			markers int
+		}{
+			{0, "", 1},
+			{2 * time.Minute, "expired", 1},
+			{time.Hour, "expired", 0},
+		} {
+			time.Sleep(test.after)
+			for _, headers := range [][]string{{earlier, later}, {later, earlier}} {
+				if got := rejected(m, headers...); got != test.state {
+					t.Errorf("after %v: got %q, want %q", test.after, got, test.state)
+				}
+				h, err := forms[1].answer(m, requestWith(headers...), destroy)
+				if got := strings.Count(cookieNames(h), ".ended."); err != nil || got != test.markers {
+					t.Errorf("after %v: Destroy wrote %q, %v; want %d markers", test.after, cookieNames(h), err, test.markers)
+				}
+				if test.markers > 0 && rejected(m, earlier, cookieHeader(h["Set-Cookie"])) != "ended" {
+					t.Errorf("after %v: the earlier state alone isn't ended", test.after)
+				}
+			}
+		}
+	})
+}
+
+// A session whose device isn't proven is no rival of one that is valid. Its browser is asked to renew the proof only if
+// nothing else is in the way, and only for a key of its own.
+func TestUnprovenSessionIsNoRival(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(t, nil)
+		b, other := bound(t, shop), bound(t, shop)
+		b.drop(".proof.")
+		unproven := b.jar.Header(site)
+		session, _, _ := strings.Cut(unproven, "; ")
+		_, device, _ := strings.Cut(ownerProof(b), ".proof")
+		device = cookieName + ".device" + device + "="
+		_, otherKey, _ := strings.Cut(other.jar.Header(site), ".device.")
+		_, otherKey, _ = strings.Cut(otherKey, "=")
+		otherKey, _, _ = strings.Cut(otherKey, ";")
+		permit := newDeviceBrowser(t, shop)
+		permit.able = false
+		permit.visit("/login", typed)
+		var stale string
+		for _, c := range permit.jar.All() {
+			if strings.Contains(c.Name, ".device.") {
+				stale = c.Name + "=" + c.Value
+			}
+		}
+		permit.visit("/regenerate", ownPage)
+		permit.visit("/regenerate", ownPage)
+		permit.drop(".device.")
+		good, _ := live(t, shop.m, 2, 1)
+		for _, test := range []struct {
+			name    string
+			headers []string
+			want    string
+			renews  bool
+		}{
+			{"alone", []string{unproven}, "unproven", true},
+			{"before a valid one", []string{unproven, good[0]}, "", false},
+			{"behind a valid one", []string{good[0], unproven}, "", false},
+			{"before two valid ones", []string{unproven, good[0], good[1]}, "ambiguous", false},
+			{"without a key", []string{session}, "unproven", false},
+			{"with another session's key", []string{session, device + otherKey}, "unproven", false},
+			{"with an earlier ID's permit", []string{permit.jar.Header(site), stale}, "unproven", false},
+		} {
+			if got := rejected(shop.m, test.headers...); got != test.want {
+				t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+			}
+			r := requestWith(test.headers...)
+			r.Header.Set("Sec-Fetch-Mode", "navigate")
+			r.Header.Set("Sec-Fetch-Site", otherSite)
+			rec := httptest.NewRecorder()
+			shop.ServeHTTP(rec, r)
+			if got := onceMore.MatchString(rec.Body.String()); got != test.renews {
+				t.Errorf("%s: asked to renew: %v, want %v", test.name, got, test.renews)
+			}
+		}
+	})
+}
+
 // A deployment that changes where the session's cookie belongs, and then a login: the browser keeps the cookie of before.
 func TestLoginAfterAttributesChanged(t *testing.T) {
 	page := mustURL(t, "https://www.shop.example/app/page")

@@ -499,9 +499,10 @@ func TestCandidates(t *testing.T) {
 		}
 		return pairs
 	}
+	tag := j.a[1].value[:4]
 	parts := func(name string, n int) (pairs []pair) { // with a's tag
 		for i := range n {
-			pairs = append(pairs, pair{name, fmt.Sprintf("%sAAA%d", j.a[1].value[:4], i)})
+			pairs = append(pairs, pair{name, fmt.Sprintf("%sAAA%d", tag, i)})
 		}
 		return pairs
 	}
@@ -531,6 +532,8 @@ func TestCandidates(t *testing.T) {
 		{"two writes and another session", cat(j.a, j.a2, j.small), "ambiguous"},
 		{"two writes and a forged one", cat(j.a, j.a2, forged), "a2"},
 
+		{"parts that are hardly a tag", cat([]pair{{n1, ""}, {n1, tag[:1]}, {n1, tag[:3]}, {n1, tag}}, j.a), "a"},
+		{"many of the flash message's cookie 1", cat(parts(cookieName+".flash.1", 9), j.a), "a"},
 		{"two of cookie 1 and two of cookie 2", cat(parts(n1, 1), parts(cookieName+".2", 1), j.a), "a"},
 		{"four of cookie 1", cat(parts(n1, 3), j.a), "a"},
 		{"five of cookie 1", cat(parts(n1, 4), j.a), "ambiguous"},

@@ -1,6 +1,7 @@
 package cookiesession_test
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"reflect"
@@ -51,6 +52,7 @@ func TestSessionPayload(t *testing.T) {
 		{"mode 3", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 3, packBytes(nil), values), "malformed"},
 		{"mode 256", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0xcd, "\x01\x00", packBytes(nil), values), "malformed"},
 		{"CSRF secret of 15 bytes", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packBytes(make([]byte, 15)), values), "malformed"},
+		{"no CSRF secret", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, values), "malformed"},
 		{"CSRF secret nil", pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, 0xc0, values), "malformed"},
 		{"values nil", pack(head, 0xc0), "malformed"},
 		{"values a list", pack(head, 0x90), "malformed"},
@@ -190,6 +192,22 @@ func TestLeasePayload(t *testing.T) {
 		got := rejected(m, v.header()+"; "+m.SealPayload("lease", test.payload))
 		if want := map[bool]string{true: "", false: "idle"}[test.counts]; got != want {
 			t.Errorf("%s: rejected as %q, want %q", test.name, got, want)
+		}
+	}
+}
+
+// A payload that ends earlier, wherever that is, is none.
+func TestPayloadCutShort(t *testing.T) {
+	now := time.Now().Unix()
+	for purpose, payload := range map[string][]byte{
+		"session": pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packID(2), packMap("k", "v")),
+		"flash":   pack(packArray(2), packTimes(now), packMap("k", "v")),
+		"lease":   packLease(strings.Repeat("ab", 16), now),
+	} {
+		for n := range len(payload) + 1 {
+			if _, _, ok := cookiesession.DecodePayload(purpose, bytes.Clone(payload[:n])); ok != (n == len(payload)) {
+				t.Errorf("%s: %d of %d bytes are accepted: %v", purpose, n, len(payload), ok)
+			}
 		}
 	}
 }

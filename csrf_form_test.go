@@ -160,6 +160,23 @@ func limits(m *cookiesession.Manager, n int64) map[string]func(inner http.Handle
 	}
 }
 
+// Two ProtectCSRF, as of a site and of a part of it, find the token that came once.
+func TestProtectCSRFTwice(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	token := v.token()
+	for _, method := range []string{"POST", "DELETE"} {
+		for _, kind := range csrfForms {
+			answered := false
+			answer := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { answered = r.PostFormValue("a") == "1" })
+			v.m.Handler(v.m.ProtectCSRF(v.m.ProtectCSRF(answer))).
+				ServeHTTP(httptest.NewRecorder(), newCSRFRequest(v, method, kind, "a", "1", "csrf_token", token))
+			if !answered {
+				t.Errorf("%s, %s: got no answer, or one without the form", method, kind)
+			}
+		}
+	}
+}
+
 // noteCSRFError is a change for newManager: what is refused is answered with 418, and reason is why.
 func noteCSRFError(reason *error) func(*cookiesession.Config) {
 	return func(c *cookiesession.Config) {

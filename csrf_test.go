@@ -697,3 +697,23 @@ func TestRegenerateCSRFTokenAfterCommit(t *testing.T) {
 		}
 	})
 }
+
+// Middleware that makes a token for each page makes one for a form that came without a session, too. What was wrong
+// stays that there was none.
+func TestNoSessionThoughTokenWasMade(t *testing.T) {
+	var reason error
+	m := newManager(t, noteCSRFError(&reason))
+	loggedOut := newVisitor(t, m)
+	old := loggedOut.token()
+	loggedOut.visit(destroy)
+	for _, token := range []string{"", old} {
+		r := newCSRFRequest(loggedOut, "POST", "urlencoded", cookiesession.CSRFField, token)
+		inHandler(m, r, func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).CSRFToken()
+			m.ProtectCSRF(http.NotFoundHandler()).ServeHTTP(w, r)
+		})
+		if reason != cookiesession.ErrCSRFNoSession {
+			t.Errorf("token %q: got %v, want %v", token, reason, cookiesession.ErrCSRFNoSession)
+		}
+	}
+}
