@@ -321,6 +321,18 @@ func (b *deviceBrowser) names() string {
 	return strings.Join(names, " ")
 }
 
+// cookie returns a cookie in the jar, as it may be set again.
+func (b *deviceBrowser) cookie(name string) *http.Cookie {
+	b.t.Helper()
+	for _, c := range b.jar.All() {
+		if c.Name == name {
+			return &http.Cookie{Name: c.Name, Value: c.Value, Path: "/", Secure: true}
+		}
+	}
+	b.t.Fatalf("no cookie %s among %s", name, b.names())
+	return nil
+}
+
 // drop removes the cookies whose names have a part in them.
 func (b *deviceBrowser) drop(part string) {
 	for _, c := range b.jar.All() {

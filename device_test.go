@@ -2,9 +2,14 @@ package cookiesession_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -759,6 +764,282 @@ func TestDeviceCountsWhatItRemembers(t *testing.T) {
 	if opened[0] != 3 || opened[1] != 3 || opened[2] != 3 {
 		t.Errorf("got %d tokens opened, want 3 by each request: session, device and proof", opened)
 	}
+}
+
+// deviceCookie returns a device cookie, or a proof, as a server with another bug may seal it.
+func deviceCookie(key cookiesession.Key, purpose string, origin, payload []byte) string {
+	nonce := make([]byte, 24)
+	rand.Read(nonce)
+	d := derive(key.Secret, purpose, "", cookieName)
+	return splitToken(cookieName+"."+purpose+"."+textEncoding.EncodeToString(origin), d.seal(nonce, payload))[0]
+}
+
+// packDevice returns the payload of a device cookie: a permit, if key is nil.
+func packDevice(id []byte, key *ecdsa.PrivateKey) []byte {
+	return pack(packArray(3), packBytes(id), packTimes(time.Now().Unix()), packBytes(compressed(key)))
+}
+
+// packProof returns the payload of a proof.
+func packProof(origin []byte, key *ecdsa.PrivateKey, expires time.Time) []byte {
+	hash := sha256.Sum256(compressed(key))
+	return pack(packArray(3), packBytes(origin), packBytes(hash[:16]), packTimes(expires.Unix()))
+}
+
+func compressed(key *ecdsa.PrivateKey) []byte {
+	if key == nil {
+		return nil
+	}
+	point, err := key.PublicKey.Bytes()
+	if err != nil {
+		panic(err)
+	}
+	return append([]byte{2 + point[64]&1}, point[1:33]...)
+}
+
+// madeDevices are cookies of a device-aware session, made by hand.
+type madeDevices struct {
+	*caller
+	session    string // the session cookie alone, as all that follow: name=value
+	id, origin []byte
+	one, two   *ecdsa.PrivateKey
+}
+
+func newMadeDevices(t *testing.T) madeDevices {
+	t.Helper()
+	d := madeDevices{caller: newCaller(t, nil), one: newDeviceKey(t), two: newDeviceKey(t)}
+	d.session = cookieName + "=" + d.b.cookie(cookieName).Value
+	d.id = unhex(load(d.m, d.b.jar.Header(site)).ID())
+	d.origin = d.id[:8]
+	return d
+}
+
+// device returns a device cookie that a key of the ring has sealed: a permit, if key is nil.
+func (d *madeDevices) device(sealedBy int, key *ecdsa.PrivateKey) string {
+	return deviceCookie(playKey(sealedBy), "device", d.origin, packDevice(d.id, key))
+}
+
+// proven returns a good proof by a key.
+func (d *madeDevices) proven(key *ecdsa.PrivateKey) string {
+	return deviceCookie(playKey(0), "proof", d.origin, packProof(d.origin, key, d.now.Add(time.Minute)))
+}
+
+// renew has a browser with the given cookies renew by a key.
+func (d *madeDevices) renew(key *ecdsa.PrivateKey, cookies ...string) string {
+	d.t.Helper()
+	proof := ""
+	for range 2 { // for the challenge, then with it
+		r := requestWith(cookies...)
+		r.Method = http.MethodPost
+		r.URL = &url.URL{Path: devicePath}
+		r.Header.Set("Sec-Secure-Session-Id", d.tag())
+		r.Header.Set("Secure-Session-Response", proof)
+		rec := httptest.NewRecorder()
+		d.b.site.ServeHTTP(rec, r)
+		if got := answerOf(rec); got != "retry" || proof != "" {
+			return got
+		}
+		proof = sign(d.t, key, challengeOf(rec), false)
+	}
+	panic("unreachable")
+}
+
+// TestDeviceOfSeveral has several device cookies of one name, as for several Paths: the key that is proven counts,
+// wherever it comes, or else the first.
+func TestDeviceOfSeveral(t *testing.T) {
+	d := newMadeDevices(t)
+	one, two, permit := d.device(0, d.one), d.device(0, d.two), d.device(0, nil)
+	for _, row := range []struct {
+		name    string
+		cookies []string
+		want    string // why the session is refused
+		proven  bool
+		by      *ecdsa.PrivateKey // renews
+	}{
+		{"the first proven", []string{one, two, d.proven(d.one)}, "", true, d.one},
+		{"the second proven", []string{one, two, d.proven(d.two)}, "", true, d.two},
+		{"the first proven, behind its proof", []string{d.proven(d.one), one, two}, "", true, d.one},
+		{"both proven", []string{one, two, d.proven(d.two), d.proven(d.one)}, "", true, d.one},
+		{"neither", []string{one, two}, "unproven", false, d.one},
+		{"neither, the other way round", []string{two, one}, "unproven", false, d.two},
+		{"a permit before", []string{permit, one, two}, "", false, d.one},
+		{"a permit behind", []string{two, one, permit}, "", false, d.two},
+		{"a permit before, and a proof", []string{permit, one, d.proven(d.one)}, "", true, d.one},
+		{"a permit alone", []string{permit}, "", false, nil},
+	} {
+		cookies := append([]string{d.session}, row.cookies...)
+		s := load(d.m, cookies...)
+		if got := rejected(d.m, cookies...); got != row.want || s.DeviceProven() != row.proven {
+			t.Errorf("%s: got %q, proven %v; want %q, %v", row.name, got, s.DeviceProven(), row.want, row.proven)
+		}
+		for _, key := range []*ecdsa.PrivateKey{d.one, d.two} {
+			want := "ended"
+			if key == row.by {
+				want = "bound"
+			}
+			if got := d.renew(key, cookies...); got != want {
+				t.Errorf("%s: renewal by key one %v, two %v: got %s, want %s", row.name, key == d.one, key == d.two, got, want)
+			}
+		}
+	}
+}
+
+// TestDeviceBesideJunk has device cookies and proofs that don't open before the good ones, of which four are tried. What
+// may pass at another server keeps the key alive.
+func TestDeviceBesideJunk(t *testing.T) {
+	d := newMadeDevices(t)
+	one, proof := d.device(0, d.one), d.proven(d.one)
+	for _, kind := range []string{"device", "proof"} {
+		var junk []string
+		for n := range 6 {
+			want := ""
+			if n > 3 {
+				want = "unproven"
+			}
+			if got := rejected(d.m, append(slices.Clone(junk), d.session, one, proof)...); got != want {
+				t.Errorf("%d times junk for the %s: got %q, want %q", n, kind, got, want)
+			}
+			junk = append(junk, fmt.Sprintf("%s.%s.%s=1AAA%d", cookieName, kind, d.tag(), n))
+		}
+	}
+	malformed, unknown := cookieName+".device."+d.tag()+"=1AAAA", d.device(7, d.one)
+	tooLong := func(payload []byte) []byte { return append(payload, 0xc0) }
+	for _, row := range []struct {
+		name    string
+		cookies []string
+		want    string
+		renewal string
+	}{
+		{"good", []string{one, proof}, "", "bound"},
+		{"malformed", []string{malformed}, "unproven", "ended"},
+		{"of an unknown key", []string{unknown}, "unproven", "later"},
+		{"of an unknown key, and malformed", []string{unknown, malformed}, "unproven", "later"},
+		{"of an unknown key, and good", []string{unknown, one, proof}, "", "bound"},
+		{"a device that is too long", []string{deviceCookie(playKey(0), "device", d.origin, tooLong(packDevice(d.id, d.one))), proof}, "unproven", "ended"},
+		{"a permit that is too long", []string{deviceCookie(playKey(0), "device", d.origin, tooLong(packDevice(d.id, nil)))}, "unproven", "ended"},
+		{"a proof that is too long", []string{one, deviceCookie(playKey(0), "proof", d.origin, tooLong(packProof(d.origin, d.one, d.now.Add(time.Minute))))}, "unproven", "bound"},
+	} {
+		cookies := append([]string{d.session}, row.cookies...)
+		if got := rejected(d.m, cookies...); got != row.want {
+			t.Errorf("%s: got %q, want %q", row.name, got, row.want)
+		}
+		if got := d.renew(d.one, cookies...); got != row.renewal {
+			t.Errorf("%s: a renewal got %s, want %s", row.name, got, row.renewal)
+		}
+	}
+}
+
+// TestDeviceIsWritten has what a response writes of the device, by what came and what the handler does, with DeviceProof
+// on and off. The ring's newest key seals; what the one before sealed is sealed anew.
+func TestDeviceIsWritten(t *testing.T) {
+	d := newMadeDevices(t)
+	if err := d.keys.Replace(playKey(1), playKey(0)); err != nil {
+		t.Fatal(err)
+	}
+	off := newManager(t, func(c *cookiesession.Config) { c.Keys = d.keys })
+	off.SetClock(func() time.Time { return d.now })
+	extend := func(s *cookiesession.Session) { s.ExpireIn(48 * time.Hour) }
+	change := put("n", 1)
+	key, permit, newKey, newPermit := d.device(0, d.one), d.device(0, nil), d.device(1, d.one), d.device(1, nil)
+	proof := d.proven(d.one)
+	for _, row := range []struct {
+		name    string
+		m       *cookiesession.Manager
+		cookies []string
+		do      func(*cookiesession.Session)
+		want    string // nothing, "key" or "permit", and whether the browser is invited
+	}{
+		{"a key of before", d.m, []string{key, proof}, change, "key"},
+		{"a key of now", d.m, []string{newKey, proof}, change, ""},
+		{"a key of now and a new end", d.m, []string{newKey, proof}, extend, "key"},
+		{"a permit of before", d.m, []string{permit}, change, "permit"},
+		{"a permit of now", d.m, []string{newPermit}, change, ""},
+		{"a permit of now and a new end", d.m, []string{newPermit}, extend, "permit"},
+		{"two permits, the first of before", d.m, []string{permit, newPermit}, change, "permit"},
+		{"two permits, the first of now", d.m, []string{newPermit, permit}, change, ""},
+		{"a login by key", d.m, []string{newKey, proof}, login, "key"},
+		{"a login by key, beside a permit", d.m, []string{newPermit, newKey, proof}, login, "key"},
+		{"a login by permit", d.m, []string{newPermit}, login, "permit for the ID before, invited"},
+		{"a login by permit, beside a key", d.m, []string{newPermit, newKey}, login, "permit for the ID before, invited"},
+
+		{"off", off, nil, change, ""},
+		{"off, a login", off, nil, login, ""},
+		{"off, a key of before", off, []string{key}, change, "key"},
+		{"off, a key of now", off, []string{newKey}, change, ""},
+		{"off, a key of before and a permit", off, []string{newPermit, key}, change, "key"},
+		{"off, a key of before, then a permit", off, []string{key, newPermit}, change, "key"},
+		{"off, a permit of before", off, []string{permit}, change, "permit"},
+		{"off, a login by permit", off, []string{newPermit}, login, "permit for the ID before"},
+	} {
+		s := load(row.m, append([]string{d.session}, row.cookies...)...)
+		if s.Rejected() != nil {
+			t.Errorf("%s: refused with %v", row.name, s.Rejected())
+		}
+		row.do(s)
+		h := http.Header{}
+		if err := row.m.Save(h, s); err != nil {
+			t.Fatal(err)
+		}
+		if got := deviceWritten(row.m, h); got != row.want {
+			t.Errorf("%s: wrote %q, want %q", row.name, got, row.want)
+		}
+	}
+
+	// A request that began when the proof still held, and ends when it doesn't: the key stays, or a thief could have
+	// a permit in its place.
+	s := load(d.m, d.session, newKey, proof)
+	s.Get("user")
+	d.now = d.now.Add(2 * time.Minute)
+	s.Regenerate()
+	h := http.Header{}
+	if err := d.m.Save(h, s); err != nil || deviceWritten(d.m, h) != "key" {
+		t.Errorf("after the proof's end: wrote %q, %v; want the key", deviceWritten(d.m, h), err)
+	}
+}
+
+// deviceWritten says what a response writes of a device.
+func deviceWritten(m *cookiesession.Manager, h http.Header) (what string) {
+	for _, is := range m.Inspect(cookieHeader(h["Set-Cookie"])) {
+		if is.Purpose != "device" {
+			continue
+		}
+		what = "permit"
+		if is.DeviceKey != "" {
+			what = "key"
+		}
+		if is.PreviousID != "" {
+			what += " for the ID before"
+		}
+	}
+	if h["Secure-Session-Registration"] != nil {
+		what += ", invited"
+	}
+	return what
+}
+
+// TestDeviceOfSlowResponse has a response with the session of before a login arrive after it: it holds by the permit,
+// which names both IDs, and a login from a session that isn't bound asks for a key.
+func TestDeviceOfSlowResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(t, nil)
+		unable := newDeviceBrowser(t, shop)
+		unable.able = false
+		unable.visit("/login", typed)
+		before := unable.cookie(cookieName)
+		unable.visit("/regenerate", ownPage)
+		unable.jar.SetCookies(site, []*http.Cookie{before})
+		unable.want(unable.visit("/", ownPage), "ada")
+
+		b := newDeviceBrowser(t, shop)
+		b.visit("/change", typed)
+		anonymous := b.cookie(cookieName)
+		b.visit("/login", ownPage)
+		b.want(b.visit("/", ownPage), "ada proven")
+		b.jar.SetCookies(site, []*http.Cookie{anonymous})
+		clear(b.bindings)
+		if got := deviceWritten(shop.m, b.visit("/login", ownPage).Result().Header); got != "permit, invited" {
+			t.Errorf("a login from the session of before the first: wrote %q, want a permit and an invitation", got)
+		}
+	})
 }
 
 // TestInspectBound sees what a bound session's cookies are.
