@@ -132,8 +132,14 @@ func (b *deviceBrowser) checkPolicy(p page) {
 	if got := p.Header().Values("Content-Security-Policy"); len(got) != 1 || !strings.Contains(got[0], want) {
 		b.t.Errorf("got Content-Security-Policy %q, want %q in it", got, want)
 	}
-	if got := p.Header().Get("Cache-Control"); got != "no-store" {
-		b.t.Errorf("the page in the application's place: got Cache-Control %q, want no-store", got)
+	for name, want := range map[string]string{
+		"Cache-Control": "no-store",
+		"Content-Type":  "text/html; charset=utf-8",
+		"Refresh":       "1", // where scripts are off
+	} {
+		if got := p.Header().Get(name); got != want {
+			b.t.Errorf("the page in the application's place: got %s %q, want %q", name, got, want)
+		}
 	}
 }
 

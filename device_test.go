@@ -665,6 +665,10 @@ func TestDeviceLeavesOthersAlone(t *testing.T) {
 		if got := b.names(); got != before {
 			t.Errorf("after a change: got cookies %s, want %s", got, before)
 		}
+		b.visit("/logout", ownPage)
+		if got, want := b.names(), "[.device] [.ended]"; got != want {
+			t.Errorf("after logout: got cookies %s, want %s", got, want)
+		}
 	})
 }
 
@@ -686,16 +690,19 @@ func TestDeviceProofAlone(t *testing.T) {
 
 // TestDeviceLoginCleansUp has more device cookies of other origins than one login deletes.
 func TestDeviceLoginCleansUp(t *testing.T) {
-	for others, want := range map[int]int{3: 0, 4: 0, 5: 1} {
+	for others, want := range map[int]int{0: 0, 3: 0, 4: 0, 5: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			b := bound(t, newShop(t, nil))
 			for i := range others {
 				name := cookieName + ".device.AAAAAAAAAA" + string(rune('A'+4*i))
 				b.jar.SetCookies(site, []*http.Cookie{{Name: name, Value: "1x", Path: "/", Secure: true}})
 			}
-			b.visit("/regenerate", ownPage)
+			p := b.visit("/regenerate", ownPage)
 			if got := strings.Count(b.names(), ".device") - 1; got != want {
 				t.Errorf("%d others: got %d left, want %d", others, got, want)
+			}
+			if set, deleted := countLines(p.Result().Header["Set-Cookie"]); set != 2 || deleted != 2*(others-want) {
+				t.Errorf("%d others: got %d lines and %d deletions, want session and device, and device and proof of %d", others, set, deleted, others-want)
 			}
 		})
 	}
@@ -804,9 +811,9 @@ type madeDevices struct {
 	one, two   *ecdsa.PrivateKey
 }
 
-func newMadeDevices(t *testing.T) madeDevices {
+func newMadeDevices(t *testing.T, change func(*cookiesession.Config)) madeDevices {
 	t.Helper()
-	d := madeDevices{caller: newCaller(t, nil), one: newDeviceKey(t), two: newDeviceKey(t)}
+	d := madeDevices{caller: newCaller(t, change), one: newDeviceKey(t), two: newDeviceKey(t)}
 	d.session = cookieName + "=" + d.b.cookie(cookieName).Value
 	d.id = unhex(load(d.m, d.b.jar.Header(site)).ID())
 	d.origin = d.id[:8]
@@ -846,7 +853,7 @@ func (d *madeDevices) renew(key *ecdsa.PrivateKey, cookies ...string) string {
 // TestDeviceOfSeveral has several device cookies of one name, as for several Paths: the key that is proven counts,
 // wherever it comes, or else the first.
 func TestDeviceOfSeveral(t *testing.T) {
-	d := newMadeDevices(t)
+	d := newMadeDevices(t, nil)
 	one, two, permit := d.device(0, d.one), d.device(0, d.two), d.device(0, nil)
 	for _, row := range []struct {
 		name    string
@@ -886,7 +893,7 @@ func TestDeviceOfSeveral(t *testing.T) {
 // TestDeviceBesideJunk has device cookies and proofs that don't open before the good ones, of which four are tried. What
 // may pass at another server keeps the key alive.
 func TestDeviceBesideJunk(t *testing.T) {
-	d := newMadeDevices(t)
+	d := newMadeDevices(t, nil)
 	one, proof := d.device(0, d.one), d.proven(d.one)
 	for _, kind := range []string{"device", "proof"} {
 		var junk []string
@@ -931,7 +938,7 @@ func TestDeviceBesideJunk(t *testing.T) {
 // TestDeviceIsWritten has what a response writes of the device, by what came and what the handler does, with DeviceProof
 // on and off. The ring's newest key seals; what the one before sealed is sealed anew.
 func TestDeviceIsWritten(t *testing.T) {
-	d := newMadeDevices(t)
+	d := newMadeDevices(t, nil)
 	if err := d.keys.Replace(playKey(1), playKey(0)); err != nil {
 		t.Fatal(err)
 	}

@@ -362,11 +362,13 @@ func TestDeviceRefresh(t *testing.T) {
 func TestDeviceRenewalSealsAnew(t *testing.T) {
 	for name, test := range map[string]struct {
 		retires time.Duration // of the key that sealed; 0: never
+		newer   bool          // there is a newer key
 		want    string
 	}{
-		"never":                  {0, "[.proof]"},
-		"long after the session": {48 * time.Hour, "[.proof]"},
-		"before the session":     {time.Hour, "[.device] [.proof]"},
+		"never":                  {0, true, "[.proof]"},
+		"long after the session": {48 * time.Hour, true, "[.proof]"},
+		"before the session":     {time.Hour, true, "[.device] [.proof]"},
+		"with no newer":          {time.Hour, false, "[.proof]"},
 	} {
 		c := newCaller(t, nil)
 		next := c.register()
@@ -374,9 +376,12 @@ func TestDeviceRenewalSealsAnew(t *testing.T) {
 		if test.retires > 0 {
 			old.RetireAt = c.now.Add(test.retires)
 		}
-		newer := playKey(1)
-		newer.ActivateAt = c.now
-		if err := c.keys.Replace(newer, old); err != nil {
+		keys := []cookiesession.Key{old}
+		if test.newer {
+			keys = append(keys, playKey(1))
+			keys[1].ActivateAt = c.now
+		}
+		if err := c.keys.Replace(keys...); err != nil {
 			t.Fatal(err)
 		}
 		rec := c.b.ask(devicePath, c.tag(), sign(t, c.key, next, false))
@@ -565,6 +570,74 @@ func TestDeviceTellsWhy(t *testing.T) {
 	}
 }
 
+// TestDeviceTellsWhich has the log tell one reason from another.
+func TestDeviceTellsWhich(t *testing.T) {
+	stranger := newCaller(t, func(c *cookiesession.Config) { c.Keys = newRing(t, playKey(9)) }).challenge()
+	register := func(challenge string) func(d *madeDevices) {
+		return func(d *madeDevices) { d.b.ask(devicePath, "", sign(d.t, d.key, challenge, true)) }
+	}
+	renewAfter := func(after time.Duration) func(d *madeDevices) {
+		return func(d *madeDevices) {
+			d.register()
+			d.now = d.now.Add(time.Hour) // or the session would be ahead, too
+			next := challengeOf(d.b.ask(devicePath, d.tag(), ""))
+			d.now = d.now.Add(after)
+			d.b.ask(devicePath, d.tag(), sign(d.t, d.key, next, false))
+		}
+	}
+	for _, row := range []struct {
+		name string
+		call func(d *madeDevices)
+		want string
+	}{
+		{"no JWT", func(d *madeDevices) { d.b.ask(devicePath, "", "a.b.c") }, "the header isn't base64url"},
+		{"a key beside the permit", func(d *madeDevices) {
+			_, device, _ := strings.Cut(d.device(0, d.one), "=")
+			d.b.site = withCookie(d.b.site, cookieName+".device."+d.tag()+"="+device)
+			register(d.challenge())(d)
+		}, "there is a key already"},
+		{"as long as a challenge may be", register(strings.Repeat("A", 256)), "the challenge is refused: malformed"},
+		{"longer", register(strings.Repeat("A", 258)), "the challenge isn't one"},
+		{"another ring's", register(stranger), "the challenge is refused: unknown-key"},
+		{"too old", renewAfter(deviceProof + 5*time.Minute + time.Second), "the challenge is too old"},
+		{"from a clock a minute ahead", renewAfter(-time.Minute), ""},
+		{"from a clock further ahead", renewAfter(-time.Minute - time.Second), "the challenge is ahead of this server's clock"},
+	} {
+		var log logBuffer
+		d := newMadeDevices(t, func(c *cookiesession.Config) { c.Logger = log.logger() })
+		row.call(&d)
+		why := regexp.MustCompile(`why="?([^"\n]*)`).FindStringSubmatch(log.String())
+		if why == nil {
+			why = []string{"", ""}
+		}
+		if why[1] != row.want {
+			t.Errorf("%s: logged %q, want %q", row.name, why[1], row.want)
+		}
+	}
+}
+
+// withCookie adds a cookie to each request, behind the others.
+func withCookie(next http.Handler, cookie string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("Cookie", r.Header.Get("Cookie")+"; "+cookie)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// TestDeviceHosts sees that browsers are told from which other hosts' pages they may renew.
+func TestDeviceHosts(t *testing.T) {
+	for want, hosts := range map[string][]string{
+		`"allowed_refresh_initiators":[]`:                                 nil, // null isn't a list
+		`"allowed_refresh_initiators":["app.shop.example","*.shop.test"]`: {"app.shop.example", "*.shop.test"},
+	} {
+		c := newCaller(t, func(c *cookiesession.Config) { c.DeviceHosts = hosts })
+		rec := c.b.ask(devicePath, "", sign(t, c.key, c.challenge(), true))
+		if got := rec.Body.String(); !strings.Contains(got, want) {
+			t.Errorf("got instructions %s, want %s", got, want)
+		}
+	}
+}
+
 // TestDeviceOffEndpoint is what Handler answers at DevicePath without DeviceProof.
 func TestDeviceOffEndpoint(t *testing.T) {
 	keys := newRing(t)
@@ -664,8 +737,8 @@ func TestDeviceSkipped(t *testing.T) {
 		for _, from := range []string{typed, ownPage} {
 			p := b.visit("/change", from)
 			if p.Code != http.StatusServiceUnavailable || p.Header().Get("Retry-After") == "" || p.Header().Get("Refresh") == "" ||
-				p.Header().Get("Cache-Control") != "no-store" || p.Result().Header["Set-Cookie"] != nil {
-				t.Errorf("got status %d, header %v, want 503 and no cookies", p.Code, p.Header())
+				p.Header().Get("Cache-Control") != "no-store" || p.Result().Header["Set-Cookie"] != nil || strings.Contains(p.Body.String(), "unproven") {
+				t.Errorf("got status %d, header %v and body %s, want 503, no cookies, and nothing of the application", p.Code, p.Header(), p.Body)
 			}
 		}
 		thief := b.thief() // which says that another session's was skipped, or nothing
@@ -690,6 +763,7 @@ func TestDeviceSkippedIsNoLogText(t *testing.T) {
 		"Quota":                 "unknown",
 		"a=1":                   "unknown",
 		"":                      "unknown",
+		`server_error;session_identifier="AAAAAAAAAAA", unreachable`: "unreachable",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log logBuffer
@@ -741,6 +815,19 @@ func TestDeviceStandIn(t *testing.T) {
 			if got := onceMore.MatchString(rec.Body.String()); got != c.want {
 				t.Errorf("%+v: got %v, want %v", c, got, c.want)
 			}
+			if c.want && strings.Contains(rec.Body.String(), "unproven") {
+				t.Errorf("%+v: the application answers, too: %s", c, rec.Body)
+			}
+		}
+
+		// Where nobody may have to renew the session isn't even opened, unless the application does.
+		opened := func() uint64 { return shop.m.Stats().Keys["test"].Opened }
+		before := opened()
+		b.site = shop.m.Handler(http.NotFoundHandler())
+		b.bindings = nil
+		b.visit("/", typed)
+		if got := opened() - before; got != 0 {
+			t.Errorf("a page that uses no session: %d tokens opened, want none", got)
 		}
 	})
 }

@@ -527,6 +527,50 @@ func TestMarkersAreCleanedUp(t *testing.T) {
 	}
 }
 
+// Old markers are deleted whatever comes before them: a marker that is written again, or one that is still needed.
+func TestOldMarkersBehindOthers(t *testing.T) {
+	m := newManager(t, nil)
+	headers, markers := live(t, m, 2, 1)
+	const old = cookieName + ".ended.AAAAAAAAAAA"
+	sent := requestWith(fmt.Sprintf("%s=%d; %s=1; %s; %s", markers[1], time.Now().Unix(), old, headers[0], headers[1]))
+	for name, do := range map[string]func(*cookiesession.Session){"read": touched, "change": put("n", 7), "logout": destroy} {
+		h, err := forms[1].answer(m, sent.Clone(t.Context()), do)
+		if names := strings.Fields(cookieNames(h)); err != nil || !slices.Contains(names, "-"+old) || slices.Contains(names, "-"+markers[1]) {
+			t.Errorf("%s: wrote %q, %v; want the old marker deleted, and not the other", name, names, err)
+		}
+	}
+}
+
+// Of more than four the oldest go first: those that say no time, then by time, then in the order in which they came.
+func TestOldestMarkersGoFirst(t *testing.T) {
+	m := newManager(t, nil)
+	headers, _ := live(t, m, 1, 1)
+	for _, test := range []struct {
+		values string // of six markers
+		want   string // which are deleted
+	}{
+		{"1 1 1 1 1 1", "0 1 2 3"},
+		{"6 5 4 3 2 1", "5 4 3 2"},
+		{"1 2 3 4 5 6", "0 1 2 3"},
+		{"1 1 x x x x", "2 3 4 5"},
+		{"-9 -9 x x x x", "2 3 4 5"},
+		{"3 x 1 x 2 3", "1 3 2 4"},
+	} {
+		header := headers[0]
+		for i, value := range strings.Fields(test.values) {
+			header += fmt.Sprintf("; %s.ended.AAAAAAAAA%cA=%s", cookieName, '0'+i, value)
+		}
+		h, err := forms[1].answer(m, requestWith(header), touched)
+		var got []string
+		for _, name := range strings.Fields(cookieNames(h)) {
+			got = append(got, name[len(name)-2:len(name)-1])
+		}
+		if strings.Join(got, " ") != test.want || err != nil {
+			t.Errorf("%s: deleted %q, %v; want %s", test.values, got, err, test.want)
+		}
+	}
+}
+
 // One response deletes four at most, and needs no change for it.
 func TestFourMarkersAreDeletedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

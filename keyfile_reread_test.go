@@ -47,6 +47,9 @@ func TestUnknownKeyReadsTheFileAgain(t *testing.T) {
 		}
 
 		writeKeys(t, path, "a="+secretA+",b="+secretB)
+		if !opens(token("a", secretA)) || labels(ring) != "a" {
+			t.Error("the file was read for a known key")
+		}
 		if !opens(b) {
 			t.Error("the file wasn't read for an unknown key")
 		}
