@@ -190,6 +190,12 @@ func NewTestSealer(k *Keyring) TestSealer {
 	return TestSealer{newSealer(k, "test", "", "test", new(keyCounters))}
 }
 
+// HoldDeriving makes whoever has to derive keys wait until release is called.
+func (t TestSealer) HoldDeriving() (release func()) {
+	t.s.deriving.Lock()
+	return t.s.deriving.Unlock
+}
+
 // Seal returns a token.
 func (t TestSealer) Seal(now time.Time, payload string) ([]byte, error) {
 	return t.s.seal(now, append(make([]byte, payloadStart, payloadStart+len(payload)+overhead), payload...))

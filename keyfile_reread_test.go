@@ -238,6 +238,51 @@ func TestHangingKeyFileDelaysNoRequestForLong(t *testing.T) {
 	}
 }
 
+// A request waits for a second in all: also where another read that may keep requests waiting for longer, since it is
+// for others, follows the one that was under way.
+func TestRequestWaitsASecondInAll(t *testing.T) {
+	captureLog(t)
+	synctest.Test(t, func(t *testing.T) {
+		var reads atomic.Int32
+		over := make(chan struct{})
+		ring, err := cookiesession.OpenTestKeyFile(func(string) ([]byte, error) {
+			switch reads.Add(1) {
+			case 1:
+			case 2:
+				time.Sleep(600 * time.Millisecond)
+			default:
+				<-over
+			}
+			return []byte("a=" + secretA), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go ring.Reload()
+		synctest.Wait()
+		begin := time.Now()
+		var all sync.WaitGroup
+		request := func() {
+			if err := ring.RereadForUnknownKey(t.Context()); err == nil {
+				t.Error("got no error while the file hangs")
+			}
+		}
+		all.Go(func() {
+			request()
+			if took := time.Since(begin); took != time.Second {
+				t.Errorf("the first request took %v, want a second", took)
+			}
+		})
+		time.Sleep(500 * time.Millisecond)
+		for range 50 { // of which one begins the read that hangs
+			all.Go(request)
+		}
+		all.Wait()
+		close(over)
+		synctest.Wait()
+	})
+}
+
 // A read that ends just within a second serves the request that waits for it.
 func TestSlowKeyFileServesWhoWaits(t *testing.T) {
 	for _, test := range []struct {

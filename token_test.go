@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -222,4 +223,50 @@ func TestBuffersHoldNoPlaintext(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDerivingAtOnce has two goroutines come to derive the same new keys: one does, and both have them. Keys that are
+// replaced while they wait are those that count.
+func TestDerivingAtOnce(t *testing.T) {
+	now := time.Now()
+	ring := newRing(t, playKey(0))
+	node := cookiesession.NewTestSealer(ring)
+	if err := ring.Replace(playKey(1)); err != nil {
+		t.Fatal(err)
+	}
+	release := node.HoldDeriving()
+	tokens := make(chan []byte, 2)
+	for range cap(tokens) {
+		go func() {
+			token, err := node.Seal(now, "payload")
+			if err != nil {
+				t.Error(err)
+			}
+			tokens <- token
+		}()
+	}
+	for waiting := 0; waiting < cap(tokens); waiting = waitingToDerive() {
+		runtime.Gosched()
+	}
+	if err := ring.Replace(playKey(2)); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	newest := cookiesession.NewTestSealer(newRing(t, playKey(2)))
+	for range cap(tokens) {
+		if _, _, refused := newest.Open(now, <-tokens); refused != nil {
+			t.Errorf("sealed with a key that had been replaced: %v", refused)
+		}
+	}
+}
+
+// waitingToDerive returns how many goroutines wait for the lock under which keys are derived.
+func waitingToDerive() (n int) {
+	stacks := make([]byte, 1<<20)
+	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+		if strings.Contains(stack, "[sync.Mutex.Lock") && strings.Contains(stack, "(*sealer).current") {
+			n++
+		}
+	}
+	return n
 }

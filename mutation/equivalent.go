@@ -94,9 +94,6 @@ var equivalents = []struct {
 	{"(*device).permits", "no session that came has the zero ID", []string{"id != sessionID{} → true"}},
 	{"(*splitter).count", "nothing is left for another cookie", []string{"text > s.first → text >= s.first"}},
 	{"giveBack", "a copy has the form with which it was made", []string{"r.MultipartForm == nil → true"}},
-	{"(*sealer).current", "only keys that are replaced between two lines tell", []string{
-		"r = s.ring.current.Load() → nothing",
-	}},
 	{"(*Session).put", "the first error counts", []string{"s.mayChange(key) → true"}},
 	{"(*values).read", "it saves an allocation", []string{"payload[len(payload):] → zero"}},
 	{"(*derivedRing).named", "the map knows the first, too", []string{"first.id == id → false"}},
@@ -115,7 +112,6 @@ var equivalents = []struct {
 		"len(first)/4*3 <= len(smallState{}.token) → true",
 		"len(first)/4*3 <= len(smallState{}.token) → len(first)/4*3 <= len(smallState{}.token)+1",
 	}},
-	{"(*sealer).current", "only goroutines that derive at once come here", []string{"old → zero"}},
 	{"dbscjwt.Register", "it is zero there", []string{"key → zero"}},
 	{"dbscjwt.compress", "a key that has been parsed is on its curve", []string{"err != nil → false"}},
 	{"(*received).token", "whoever tries the choices stops behind the first", []string{"1 → zero #2"}},
@@ -133,4 +129,64 @@ var equivalents = []struct {
 	{"(*Session).needsFlash", "it is opened once", []string{"!f.isOpened → true"}},
 	{"(*Session).setState", "it saves an allocation", []string{"st.values.changes = st.changes[:0] → nothing"}},
 	{"(*values).all", "nobody stops before the end", []string{"!yield(v.entry(i)) → false"}},
+	{"(*Manager).choose", "a valid session takes back what was refused before", []string{"reason != 0 → true"}},
+	{"(*Manager).choose", "only the first refusal is looked at, and it says for whom it is", []string{
+		"reason == ReasonUnproven → true",
+	}},
+	{"(*Manager).choose", "what is refused as unproven is kept", []string{"unproven != nil → true"}},
+	{"(*Manager).choose", "it saves work for one session: there is nothing else to note", []string{"found.n == 1 → false"}},
+	{"(*Manager).choose", "to copy it onto itself changes nothing", []string{"chosen.data != &st.data → true"}},
+	{"(*Session).view", "Revoked's copy isn't saved", []string{"s.cookies → zero"}},
+	{"(*Session).view", "where none came, none is found", []string{"r.names[cookiename.Flash] != 0 → true"}},
+	{"(*received).token", "no token is nil, and so malformed", []string{
+		"ReasonMalformed → zero", "!ok → false", "ReasonMalformed → zero #2", "ReasonMalformed → zero #3",
+	}},
+	{"readTag", "no whole group ends there", []string{"len(first) < minTagged → len(first) < minTagged-1"}},
+	{"readTag", "nobody looks at what is refused", []string{"tag → zero"}},
+	{"readUsualHead", "readHead reads the same, more slowly", []string{
+		"len(p) < end+len(csrfSecret{}) → len(p) <= end+len(csrfSecret{})",
+	}},
+	{"(*reader).advance", "what failed refuses the payload, whatever has been read", []string{"r.failed → false"}},
+	{"receive", "nobody looks for what is kept then", []string{
+		"kind == cookiename.Other → false", "continue → nothing", "kind == cookiename.Ended → false",
+		"kind == cookiename.Here → false",
+	}},
+	{"receive", "whoever opens them stops at four, too", []string{`tag != "" → true`}},
+	{"(*received).only", "whoever looks into it looks at the kind, too", []string{"c.kind == kind → true"}},
+	{"cookiesNamed", "a name that counts has a semicolon before it", []string{"from = end → nothing"}},
+	{"(*sealer).current", "it saves a lock", []string{"d != nil && d.of == r → false"}},
+	{"(*sealer).derive", "the cipher takes every key of this length", []string{"err != nil → false"}},
+	{"(*sealer).derive", "it leaves less in memory", []string{"clear(okm) → nothing"}},
+	{"(*Manager).openDevice", "it saves opening it again", []string{
+		"m.opened != nil → false", "slot != nil → false", "slot.Store(o) → nothing", "c.kind → zero",
+		"strings.Clone(text) → zero",
+		"o != nil && o.kind == c.kind && o.text == text && c.current().named(o.key.id) == o.key && !o.key.retired(now) → false",
+	}},
+	{"(*Manager).openDevice", "no token is nil, and so malformed", []string{"reason != 0 → false"}},
+	{"(*Manager).openDevice", "nobody asks which cookie it was", []string{"refused.Cookie = c.name → nothing"}},
+	{"(*Manager).writeDevice", "a valid session of which a device is asked has a permit or a key", []string{
+		"s.regenerated → true #2",
+	}},
+	{"(*Manager).writeDevice", "the session has just been sealed with the same key", []string{
+		"err != nil → false", "err → zero",
+	}},
+	{"(*Manager).deleteDevices", "it saves a pass that finds nothing to delete", []string{
+		"!s.state.arrived.facts.has(devices) → false",
+	}},
+	{"(*Manager).checkChallenge", "no text has that length", []string{
+		"len(text) > maxChallengeText → len(text) > maxChallengeText+1",
+	}},
+	{"(*deviceRequest).answer", "a valid session has no such trouble", []string{"valid → zero"}},
+	{"(*deviceRequest).answer", "a session that isn't valid isn't bound", []string{
+		"!st.arrived.facts.has(valid) → false #2",
+	}},
+	{"(*deviceRequest).grant", "it saves an allocation", []string{"defer b.release() → nothing"}},
+	{"(*deviceRequest).grant", "where one can't be sealed none can", []string{
+		"m.device.writeFor(&b.lines, q.now, b.device, q.s.maxAge(q.now), of) != nil → false",
+		"m.proof.writeFor(&b.lines, q.now, b.device, seconds(m.config.DeviceProof), of) != nil → false",
+		"!q.challenge() → false",
+	}},
+	{"(*Session).endedOrigins", "where several could be meant, none is valid", []string{"s.destroyed → true"}},
+	{"(*Manager).pruneMarkers", "only the position counts", []string{"1 → zero"}},
+	{"(*Manager).pruneMarkers", "it has the greatest age", []string{"mk.broken → false"}},
 }
