@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
@@ -455,5 +456,230 @@ func (b *deviceBrowser) want(p page, want string) {
 	}
 	if got != want {
 		b.t.Errorf("got a page for %s, want %s; the browser did %q and has %s", got, want, b.did, b.names())
+	}
+}
+
+// TestDeviceLife walks from login to logout as a browser that binds sessions does.
+func TestDeviceLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(t, nil)
+		b := newDeviceBrowser(t, shop)
+		b.busy = true
+		b.want(b.visit("/login", typed), "new")
+		if got, want := b.names(), "[.] [.device]"; got != want {
+			t.Fatalf("after login: got cookies %s, want %s", got, want)
+		}
+		b.want(b.visit("/", ownPage), "ada")
+		b.busy = false
+		b.register()
+		if got, want := b.names(), "[.] [.device] [.proof]"; got != want {
+			t.Fatalf("after registration: got cookies %s, want %s", got, want)
+		}
+		b.want(b.visit("/", ownPage), "ada proven")
+
+		time.Sleep(8*time.Minute + time.Second) // under two minutes are left
+		b.want(b.visit("/change", ownPage), "ada proven")
+		if got, want := strings.Join(b.did, ", "), "register 200, refresh 200"; got != want {
+			t.Errorf("the browser did %s, want %s", got, want)
+		}
+		time.Sleep(time.Hour) // the proof is gone
+		b.want(b.visit("/", typed), "ada proven")
+		time.Sleep(time.Hour)
+		p := b.visit("/", otherSite)
+		if b.want(p, "ada proven"); !p.again {
+			t.Error("a link from another site: the browser renewed, though it was another site's request")
+		}
+		thief := b.thief()
+		thief.want(thief.visit("/", typed), "ada proven")
+		time.Sleep(11 * time.Minute)
+		thief.want(thief.visit("/", typed), "unproven")
+		b.want(b.visit("/logout", ownPage), "ada proven")
+		b.want(b.visit("/", ownPage), "new")
+		if got, want := b.names(), "[.ended]"; got != want {
+			t.Errorf("after logout: got cookies %s, want %s", got, want)
+		}
+		if len(b.bindings) != 0 {
+			t.Errorf("after logout: the browser keeps %d bindings, want none", len(b.bindings))
+		}
+		want := cookiesession.DeviceStats{Offered: 1, Registered: 1, Refreshed: 4, Ended: 1, Retried: 2}
+		if got := shop.m.Stats().Device; got != want {
+			t.Errorf("got Stats.Device %+v, want %+v", got, want)
+		}
+	})
+}
+
+// TestDeviceUnable is the visitor whose browser can't bind sessions, or may not: nothing changes.
+func TestDeviceUnable(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(b *deviceBrowser)
+	}{
+		{"no such feature", func(b *deviceBrowser) { b.able = false }},
+		{"quota used up at login", func(b *deviceBrowser) {
+			for range 6 {
+				b.maySign()
+			}
+		}},
+		{"registration comes too late", func(b *deviceBrowser) {
+			b.busy = true
+			b.visit("/login", typed)
+			time.Sleep(5*time.Minute + time.Second)
+			b.busy = false
+			b.register()
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newDeviceBrowser(t, newShop(t, nil))
+				c.spoil(b)
+				if len(b.did) == 0 {
+					b.visit("/login", typed)
+				}
+				for _, from := range []string{typed, ownPage, otherSite, otherHost} {
+					time.Sleep(time.Hour)
+					b.want(b.visit("/", from), "ada")
+				}
+				b.want(b.visit("/change", ownPage), "ada")
+				b.able = false // or another invitation might go well
+				b.want(b.visit("/regenerate", ownPage), "ada")
+				b.want(b.visit("/extend", ownPage), "ada")
+				time.Sleep(47 * time.Hour)
+				b.want(b.visit("/", ownPage), "ada")
+			})
+		})
+	}
+}
+
+// TestDeviceKeepsUp has the device cookie follow the session: Remember, Persist and a longer life, a restart of the browser, and a
+// new ID.
+func TestDeviceKeepsUp(t *testing.T) {
+	for _, able := range []bool{true, false} {
+		for _, action := range []string{"/remember", "/persist", "/extend"} {
+			t.Run(fmt.Sprintf("%s, able %v", action, able), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					want := "ada"
+					if able {
+						want = "ada proven"
+					}
+					b := newDeviceBrowser(t, newShop(t, nil))
+					b.able = able
+					b.visit("/login", typed)
+					b.want(b.visit(action, ownPage), want)
+					b.want(b.visit("/regenerate", ownPage), want)
+					b.want(b.visit(action, ownPage), want)
+					if action != "/extend" {
+						b.jar.Restart()
+					}
+					time.Sleep(23 * time.Hour)
+					b.want(b.visit("/", typed), want)
+				})
+			})
+		}
+	}
+}
+
+// TestDeviceRotation rotates the ring's keys under sessions that are in use. A device cookie lives as long as its session, also where
+// that has been sealed anew with a newer key.
+func TestDeviceRotation(t *testing.T) {
+	for _, able := range []bool{true, false} {
+		t.Run(fmt.Sprintf("able %v", able), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				keys := newRing(t, playKey(0))
+				b := newDeviceBrowser(t, newShop(t, func(c *cookiesession.Config) { c.Keys = keys }))
+				b.able = able
+				b.visit("/login", typed)
+				want := "ada"
+				if able {
+					want = "ada proven"
+				}
+				for i := range 5 {
+					if err := keys.Replace(playKey(i+1), playKey(i)); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(9 * time.Minute)
+					b.want(b.visit("/change", ownPage), want)
+				}
+			})
+		})
+	}
+}
+
+// TestDeviceServers has two servers, one of which lacks the newest key: it says "try later", never "give up".
+func TestDeviceServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old := newRing(t, playKey(0))
+		behind, ahead := newShop(t, func(c *cookiesession.Config) { c.Keys = old }), newShop(t, func(c *cookiesession.Config) {
+			c.Keys = newRing(t, playKey(1), playKey(0))
+		})
+		b := newDeviceBrowser(t, behind)
+		b.busy = true
+		b.visit("/login", typed) // sealed with the old key
+		b.site, b.busy = ahead, false
+		b.register() // with the new one
+		b.want(b.visit("/", ownPage), "ada proven")
+		b.site = behind
+		b.want(b.visit("/", ownPage), "unproven")
+		time.Sleep(deviceProof + time.Second)
+		if p := b.visit("/", ownPage); p.Code != http.StatusOK || p.Body.String() != "unproven" {
+			t.Errorf("got status %d, %s, want an anonymous page", p.Code, p.Body)
+		}
+		if got := b.did[len(b.did)-1]; got != "refresh 503" {
+			t.Errorf("the browser did %q, want a refresh that failed for now", b.did)
+		}
+		if err := old.Replace(playKey(0), playKey(1)); err != nil {
+			t.Fatal(err)
+		}
+		b.want(b.visit("/", ownPage), "ada proven")
+	})
+}
+
+// TestDeviceSwitch switches DeviceProof on, off and on again: nobody is logged out but whose browser holds a key that
+// could not be renewed meanwhile, and who can renew it.
+func TestDeviceSwitch(t *testing.T) {
+	for _, able := range []bool{true, false} {
+		for _, meanwhile := range []string{"/", "/change", "/regenerate", "/remember"} {
+			t.Run(fmt.Sprintf("able %v, %s", able, meanwhile), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					keys := newRing(t)
+					on := newShop(t, func(c *cookiesession.Config) { c.Keys = keys })
+					off := newShop(t, func(c *cookiesession.Config) { c.Keys, c.DeviceProof = keys, 0 })
+					b := newDeviceBrowser(t, off)
+					b.able = able
+					b.visit("/login", typed)
+					if got := b.names(); got != "[.]" {
+						t.Fatalf("off: login sets %s, want the session only", got)
+					}
+					b.site = on
+					b.want(b.visit("/", ownPage), "ada")
+					b.want(b.visit("/change", ownPage), "ada") // as it was, till it logs in
+					if got := b.names(); got != "[.]" {
+						t.Fatalf("on: got cookies %s of a session from before, want it only", got)
+					}
+					proven := "ada"
+					if able {
+						proven = "ada proven"
+					}
+					b.visit("/login", ownPage)
+					b.want(b.visit("/", ownPage), proven)
+
+					b.site = off
+					if able {
+						time.Sleep(deviceProof + time.Second)
+					}
+					for range 2 {
+						b.want(b.visit(meanwhile, ownPage), "ada")
+						if b.invited != nil {
+							t.Error("off: got an invitation")
+						}
+					}
+					b.drop(".proof.") // long gone
+					if able && !slices.Contains(b.did, "refresh 503") {
+						t.Errorf("off: the browser did %q, want a refresh to be tried later", b.did)
+					}
+					b.site = on
+					b.want(b.visit("/", ownPage), proven)
+				})
+			})
+		}
 	}
 }
