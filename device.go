@@ -98,7 +98,8 @@ type openedDevices struct {
 	slots [2048]atomic.Pointer[openedDevice]
 }
 
-// openDevices opens the device cookies, or proofs, of an origin. refused says why the first doesn't open.
+// openDevices opens the device cookies, or proofs, of an origin. refused says why one doesn't open: rather one that may
+// open later.
 func (m *Manager) openDevices(c *compartment, s *Session, now time.Time, r *received, of origin, found *[maxCandidates]*openedDevice) (n int, refused *RejectError) {
 	tried := 0
 	for i := range r.cookies {
@@ -113,7 +114,7 @@ func (m *Manager) openDevices(c *compartment, s *Session, now time.Time, r *rece
 		if err == nil {
 			found[n] = o
 			n++
-		} else if refused == nil && n == 0 {
+		} else if refused == nil || !refused.Reason.mayPass() {
 			refused = err
 		}
 	}
@@ -306,10 +307,10 @@ func (m *Manager) checkChallenge(s *Session, now time.Time, text string, want ch
 		return "the challenge is refused: " + refused.Reason.String()
 	}
 	var c challenge
-	age := int64(0)
-	if decodeChallenge(opened.payload, &c) {
-		age = now.Unix() - c.time
+	if !decodeChallenge(opened.payload, &c) {
+		return "the challenge isn't one"
 	}
+	age := now.Unix() - c.time
 	switch {
 	case c.kind != want.kind:
 		return "the challenge is of another kind"

@@ -550,10 +550,15 @@ func TestDeviceCountsWhatItRemembers(t *testing.T) {
 
 // deviceCookie returns a device cookie, or a proof, as a server with another bug may seal it.
 func deviceCookie(key cookiesession.Key, purpose string, origin, payload []byte) string {
+	return splitToken(cookieName+"."+purpose+"."+textEncoding.EncodeToString(origin), sealFor(key, purpose, payload))[0]
+}
+
+// sealFor returns the token of any payload.
+func sealFor(key cookiesession.Key, purpose string, payload []byte) []byte {
 	nonce := make([]byte, 24)
 	rand.Read(nonce)
 	d := derive(key.Secret, purpose, "", cookieName)
-	return splitToken(cookieName+"."+purpose+"."+textEncoding.EncodeToString(origin), d.seal(nonce, payload))[0]
+	return d.seal(nonce, payload)
 }
 
 // packDevice returns the payload of a device cookie: a permit, if key is nil.
@@ -684,6 +689,8 @@ func TestDeviceBesideJunk(t *testing.T) {
 		}
 	}
 	malformed, unknown := cookieName+".device."+d.tag()+"=1AAAA", d.device(7, d.one)
+	earlierID := append(slices.Clone(d.origin), "earlier."...)
+	earlier := deviceCookie(playKey(0), "device", d.origin, packDevice(earlierID, nil))
 	tooLong := func(payload []byte) []byte { return append(payload, 0xc0) }
 	for _, row := range []struct {
 		name    string
@@ -695,6 +702,9 @@ func TestDeviceBesideJunk(t *testing.T) {
 		{"malformed", []string{malformed}, "unproven", "ended"},
 		{"of an unknown key", []string{unknown}, "unproven", "later"},
 		{"of an unknown key, and malformed", []string{unknown, malformed}, "unproven", "later"},
+		{"malformed, and of an unknown key", []string{malformed, unknown}, "unproven", "later"},
+		{"a permit for an earlier ID, and of an unknown key", []string{earlier, unknown}, "unproven", "later"},
+		{"a permit for an earlier ID", []string{earlier}, "unproven", "ended"},
 		{"of an unknown key, and good", []string{unknown, one, proof}, "", "bound"},
 		{"a device that is too long", []string{deviceCookie(playKey(0), "device", d.origin, tooLong(packDevice(d.id, d.one))), proof}, "unproven", "ended"},
 		{"a permit that is too long", []string{deviceCookie(playKey(0), "device", d.origin, tooLong(packDevice(d.id, nil)))}, "unproven", "ended"},

@@ -79,7 +79,7 @@ func (m *Manager) serveDevice(w http.ResponseWriter, r *http.Request) {
 func (q *deviceRequest) answer() {
 	st := q.s.state
 	if !st.arrived.facts.has(valid) {
-		if t := st.arrived.troubled(); t.unchecked != nil || t.refused != nil && mayPass(t.refused.Reason) {
+		if t := st.arrived.troubled(); t.unchecked != nil || t.refused != nil && t.refused.Reason.mayPass() {
 			q.tryLater()
 			return
 		}
@@ -95,7 +95,7 @@ func (q *deviceRequest) answer() {
 	received := receive(q.s.cookies, q.m.name, nil)
 	q.binding = q.m.binding(q.s, q.now, &received, st.data.id)
 	b := &q.binding
-	if !b.hasKey && !b.hasPermit && b.refused != nil && mayPass(b.refused.Reason) {
+	if !b.hasKey && !b.hasPermit && b.refused != nil && b.refused.Reason.mayPass() {
 		q.tryLater()
 		return
 	}
@@ -109,15 +109,6 @@ func (q *deviceRequest) answer() {
 	default:
 		q.refresh()
 	}
-}
-
-// mayPass reports whether a cookie that is refused now may be accepted later, or by another server.
-func mayPass(r Reason) bool {
-	switch r {
-	case ReasonUnknownKey, ReasonFuture, ReasonAmbiguous, ReasonTorn:
-		return true
-	}
-	return false
 }
 
 // tag returns the session's identifier.

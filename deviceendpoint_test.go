@@ -598,6 +598,14 @@ func TestDeviceTellsWhich(t *testing.T) {
 		}, "there is a key already"},
 		{"as long as a challenge may be", register(strings.Repeat("A", 256)), "the challenge is refused: malformed"},
 		{"longer", register(strings.Repeat("A", 258)), "the challenge isn't one"},
+		{"of another shape", func(d *madeDevices) {
+			payload := append(pack(packArray(3), []byte{1}, packBytes(d.id), packTimes(d.now.Unix())), 0xc0)
+			register(textEncoding.EncodeToString(sealFor(playKey(0), "challenge", payload)))(d)
+		}, "the challenge isn't one"},
+		{"as a server seals it", func(d *madeDevices) {
+			payload := pack(packArray(3), []byte{1}, packBytes(d.id), packTimes(d.now.Unix()))
+			register(textEncoding.EncodeToString(sealFor(playKey(0), "challenge", payload)))(d)
+		}, ""},
 		{"another ring's", register(stranger), "the challenge is refused: unknown-key"},
 		{"too old", renewAfter(deviceProof + 5*time.Minute + time.Second), "the challenge is too old"},
 		{"from a clock a minute ahead", renewAfter(-time.Minute), ""},

@@ -104,6 +104,15 @@ func (r Reason) String() string {
 	return reasonNames[r]
 }
 
+// mayPass reports whether what is refused now may be accepted later, or by another server.
+func (r Reason) mayPass() bool {
+	switch r {
+	case ReasonUnknownKey, ReasonFuture, ReasonAmbiguous, ReasonTorn:
+		return true
+	}
+	return false
+}
+
 // MarshalText returns String.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 

@@ -83,7 +83,7 @@ func (r *received) holds(first receivedCookie) bool {
 
 // only returns what was received of one kind, in memory of its own.
 func (r *received) only(kind cookiename.Kind) received {
-	of := received{names: r.names, crowded: r.crowded}
+	of := received{crowded: r.crowded}
 	for _, c := range r.cookies {
 		if c.kind == kind {
 			of.cookies = append(of.cookies, c)

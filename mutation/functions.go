@@ -69,7 +69,7 @@ var functions = []string{
 	"(*device).permits", "hashKey", "(*Manager).binding", "(*Manager).openDevices", "(*Manager).openDevice",
 	"(*Manager).hasDevice",
 	"(*Manager).writeDevice", "(*Manager).deleteDevices", "(*Manager).sealChallenge", "(*Manager).checkChallenge",
-	"(*Manager).isForDevice", "(*deviceRequest).answer", "mayPass", "(*deviceRequest).register",
+	"(*Manager).isForDevice", "(*deviceRequest).answer", "Reason.mayPass", "(*deviceRequest).register",
 	"(*deviceRequest).refresh", "(*deviceRequest).grant", "(*Manager).standsIn", "skippedFor",
 	"dbscjwt.Register", "dbscjwt.Refresh", "dbscjwt.parse", "dbscjwt.(*parsed).signedBy", "dbscjwt.parseKey",
 	"dbscjwt.compress", "dbscjwt.decompress", "dbscjwt.decode", "dbscjwt.members", "dbscjwt.text",
