@@ -30,9 +30,10 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 	default:
 		return malformed, nil
 	}
-	var leases []lease
+	var storage [maxCandidates]lease
+	leases := storage[:0]
 	if m.config.IdleTimeout > 0 {
-		leases, leaseRefused = m.openLeases(s, now, r)
+		leases, leaseRefused = m.openLeases(s, now, r, leases)
 	}
 	var chosen, unproven *candidate
 	var unchecked *RejectError

@@ -142,7 +142,7 @@ func (s *Session) open() {
 // still. It returns what was refused, to be reported once the session is open; not nil if Import failed.
 func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	now := m.now()
-	var storage [4]receivedCookie
+	var storage [6]receivedCookie // what browsers usually have
 	r := receive(s.cookies, m.name, storage[:])
 	st, token := newState(r.first(cookiename.Session))
 	a := &st.arrived

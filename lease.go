@@ -14,10 +14,11 @@ type lease struct {
 	seen int64
 }
 
-// openLeases returns the leases that came, whosever they are. refused says why the first that is none isn't.
-func (m *Manager) openLeases(s *Session, now time.Time, r *received) (leases []lease, refused *RejectError) {
+// openLeases appends the leases that came to leases, which is empty, whosever they are. refused says why the first that is
+// none isn't.
+func (m *Manager) openLeases(s *Session, now time.Time, r *received, leases []lease) (_ []lease, refused *RejectError) {
 	if r.names[cookiename.Lease] == 0 {
-		return nil, nil
+		return leases, nil
 	}
 	var found candidates
 	refused = m.lease.open(s.request.Context(), now, r, nil, &found)
