@@ -137,7 +137,7 @@ func (m *Manager) validate(s *Session, now time.Time, c *candidate, leases []lea
 		return ReasonExpired, nil
 	case d.created < m.config.Keys.notBefore():
 		return ReasonRevoked, nil
-	case r.names[cookiename.Ended] != 0 && s.hasMarker(now, d.id.origin()):
+	case r.names[cookiename.Ended] != 0 && s.hasMarker(d.id.origin()):
 		return ReasonEnded, nil
 	}
 	if idle := m.config.IdleTimeout; idle > 0 {

@@ -1,6 +1,7 @@
 package cookiesession
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -20,39 +21,38 @@ const (
 
 // A marker is one that was received.
 type marker struct {
-	tag    string
-	age    int64 // in seconds; the greatest if it doesn't say
-	broken bool  // it says no time, or one to come
+	tag string
+	age int64 // in seconds; the greatest if it says no time, or one to come
 }
 
-// endedMarkers yields the markers that came. It's a pass of its own over the Cookie header, for requests that brought
-// markers only: to keep them beforehand would take memory for as many as the visitor likes.
-func (s *Session) endedMarkers(now time.Time, yield func(marker) bool) {
+// endedMarkers yields tag and value of the markers that came. It's a pass of its own over the Cookie header, for requests
+// that brought markers only: to keep them beforehand would take memory for as many as the visitor likes.
+func (s *Session) endedMarkers(yield func(tag, value string) bool) {
 	for suffix, value := range cookiesNamed(s.cookies, s.manager.name) {
-		kind, _, tag := cookiename.Parse(suffix)
-		if kind != cookiename.Ended {
-			continue
-		}
-		m := marker{tag: tag}
-		ended, err := strconv.ParseInt(value, 10, 64)
-		m.age = now.Unix() - ended
-		if err != nil || m.age < -clockSkew {
-			m.age, m.broken = 1<<63-1, true
-		}
-		if !yield(m) {
+		if kind, _, tag := cookiename.Parse(suffix); kind == cookiename.Ended && !yield(tag, value) {
 			return
 		}
 	}
 }
 
 // hasMarker reports whether a marker came for the origin, whatever it says.
-func (s *Session) hasMarker(now time.Time, o origin) (found bool) {
+func (s *Session) hasMarker(o origin) bool {
 	want := o.Tag()
-	s.endedMarkers(now, func(m marker) bool {
-		found = m.tag == want
-		return !found
-	})
-	return found
+	for tag := range s.endedMarkers {
+		if tag == want {
+			return true
+		}
+	}
+	return false
+}
+
+// readMarker returns what a marker says.
+func readMarker(now time.Time, tag, value string) marker {
+	ended, err := strconv.ParseInt(value, 10, 64)
+	if age := now.Unix() - ended; err == nil && age >= -clockSkew {
+		return marker{tag, age}
+	}
+	return marker{tag, math.MaxInt64}
 }
 
 // endedOrigins returns the origins that the response ends: all that came, for Destroy; for Regenerate, which starts something
@@ -88,16 +88,17 @@ func (m *Manager) marker(l *lines, tag, value string, maxAge int64) {
 func (m *Manager) pruneMarkers(l *lines, s *Session, now time.Time, writing []origin) {
 	var oldest []marker
 	count := len(writing)
-	s.endedMarkers(now, func(mk marker) bool {
-		o, _ := cookiename.ParseTag(mk.tag)
+	for tag, value := range s.endedMarkers {
+		o, _ := cookiename.ParseTag(tag)
 		if slices.Contains(writing, o) {
-			return true // is renewed
+			continue // is renewed
 		}
 		count++
-		same := func(other marker) bool { return other.tag == mk.tag }
+		same := func(other marker) bool { return other.tag == tag }
 		if slices.Contains(s.state.arrived.troubled().origins, o) || slices.ContainsFunc(oldest, same) {
-			return true
+			continue
 		}
+		mk := readMarker(now, tag, value)
 		at, _ := slices.BinarySearchFunc(oldest, mk, func(a, b marker) int {
 			if a.age >= b.age { // equal ones in the order in which they came
 				return -1
@@ -107,10 +108,9 @@ func (m *Manager) pruneMarkers(l *lines, s *Session, now time.Time, writing []or
 		if at < maxExcessPruned {
 			oldest = slices.Insert(oldest[:min(len(oldest), maxExcessPruned-1)], at, mk)
 		}
-		return true
-	})
+	}
 	for i, mk := range oldest {
-		isOld := mk.broken || mk.age > int64(markerMinAge/time.Second)
+		isOld := mk.age > int64(markerMinAge/time.Second)
 		if i >= count-maxMarkers && !(i < maxOldMarkers && isOld && s.state.arrived.facts.has(valid)) {
 			break
 		}

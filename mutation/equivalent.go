@@ -188,5 +188,4 @@ var equivalents = []struct {
 	}},
 	{"(*Session).endedOrigins", "where several could be meant, none is valid", []string{"s.destroyed → true"}},
 	{"(*Manager).pruneMarkers", "only the position counts", []string{"1 → zero"}},
-	{"(*Manager).pruneMarkers", "it has the greatest age", []string{"mk.broken → false"}},
 }

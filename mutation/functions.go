@@ -35,7 +35,7 @@ var functions = []string{
 	"(*Manager).choose", "(*Manager).decodeCandidates", "(*Manager).validate", "(*Manager).importValues",
 	"(*Manager).withholds",
 	"(*Session).isWithheld", "newState", "(*state).received", "(*Session).bind", "(*Session).originalRequest",
-	"(*Session).forHook", "(*Session).endedMarkers", "(*Session).hasMarker", "(*Manager).openLeases", "lastUse",
+	"(*Session).forHook", "(*Session).endedMarkers", "(*Session).hasMarker", "readMarker", "(*Manager).openLeases", "lastUse",
 	"(*Session).leaseDue", "(*Manager).readFlash",
 
 	// What changes it.
