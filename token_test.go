@@ -245,8 +245,11 @@ func TestDerivingAtOnce(t *testing.T) {
 			tokens <- token
 		}()
 	}
-	for waiting := 0; waiting < cap(tokens); waiting = waitingToDerive() {
-		runtime.Gosched()
+	for deadline := time.Now().Add(time.Minute); waitingToDerive() < cap(tokens); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			release()
+			t.Fatal("nobody waits for the lock, or stacks don't say so any more")
+		}
 	}
 	if err := ring.Replace(playKey(2)); err != nil {
 		t.Fatal(err)
