@@ -93,9 +93,9 @@ type Config struct {
 
 	// DeviceHosts are the other hosts of this site whose pages send requests to this one, "app.example.com" or
 	// "*.example.com", which doesn't include example.com: for those the browser renews a proof, too. Once the proof has
-	// expired, a fetch or a form POST from a host that isn't here is anonymous; a link from anywhere isn't. A host of
-	// another site must not be here: at a link from there the browser would renew without its cookies, and give the key
-	// up. Experimental.
+	// expired, a fetch or a form POST from a host that isn't here is anonymous; a link from anywhere isn't, under Handler.
+	// A host of another site must not be here: at a link from there the browser would renew without its cookies, and give
+	// the key up. Experimental.
 	DeviceHosts []string
 
 	// Revoked, if set, is asked once for each session that opens and is valid otherwise. The Session is a copy to

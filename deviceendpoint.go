@@ -26,7 +26,9 @@ const (
 )
 
 // DeviceHandler returns what answers browsers that register a device's key or renew a proof. Those who use Load and Save
-// serve it at Config.DevicePath, whatever path it gets to see; Handler answers there by itself. Experimental, as
+// serve it at Config.DevicePath, whatever path it gets to see; Handler answers there by itself. Handler also answers in
+// the application's place while a device can't be proven; with Load the visitor is anonymous then, and what Save writes
+// takes the bound session's place: save nothing where [Session.Rejected] says [ReasonUnproven]. Experimental, as
 // Config.DeviceProof is.
 func (m *Manager) DeviceHandler() http.Handler { return http.HandlerFunc(m.serveDevice) }
 

@@ -11,11 +11,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-50e21e88/cookiesession"
 	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
 const (
-	maxLoot    = 64                          // visitors of whom the thief keeps cookies at a time: the oldest make room
+	maxLoot    = 64                          // thefts of which the thief keeps cookies at a time: the oldest make room
 	keepLoot   = deviceProof + 6*time.Minute // long enough to see every proof in it run out
 	tryEvery   = 4 * time.Second             // at most so often, however often the page asks
 	maxStreaks = 6                           // what is told of a copy's past
@@ -24,7 +25,7 @@ const (
 
 // A thief copies a visitor's cookies, as malware does that reads a browser's files, and uses the copies himself. This one
 // works here, at the visitor's wish, to show what copies are good for. His notebook is all that the demo keeps of anybody:
-// in memory, for minutes. What is in it is never shown. He works while somebody watches: no goroutine outlives a request.
+// in memory, for minutes. What is in it is never shown. He works while somebody watches.
 type thief struct {
 	site http.Handler // which he visits as everybody does
 
@@ -37,6 +38,7 @@ func newThief() *thief { return &thief{notebook: map[string]*loot{}} }
 // A loot is one visitor's cookies.
 type loot struct {
 	taken     time.Time
+	burning   *time.Timer // that removes it, whether or not somebody watches
 	bound     bool
 	refusedAt time.Time // when the whole jar will be: at the end of its proof or of the session
 
@@ -64,7 +66,7 @@ func (a *app) steal(w http.ResponseWriter, r *http.Request) {
 	whole := jar{}
 	for name, value := range jarOf(r) {
 		if kind, _ := a.kindOf(name); kind != cookiename.Other { // what else runs on localhost is none of his business
-			whole[name] = value
+			whole[strings.Clone(name)] = strings.Clone(value) // parts of the header would keep all of it in memory
 		}
 	}
 	n := notice{Card: "device", Text: "The thief has a copy of your cookies, and tries it."}
@@ -93,7 +95,7 @@ func (a *app) steal(w http.ResponseWriter, r *http.Request) {
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: a.notebookCookie(), Value: a.thief.keep(l, a.notebookID(r)), Path: "/", MaxAge: int(keepLoot / time.Second),
-		Secure: !a.insecure, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: !a.insecure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 	a.back(w, r, n)
 }
@@ -130,7 +132,7 @@ func (t *thief) keep(l *loot, last string) (id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.burn(l.taken)
-	delete(t.notebook, last)
+	t.remove(last)
 	if len(t.notebook) >= maxLoot {
 		oldest := ""
 		for id, other := range t.notebook {
@@ -138,10 +140,11 @@ func (t *thief) keep(l *loot, last string) (id string) {
 				oldest = id
 			}
 		}
-		delete(t.notebook, oldest)
+		t.remove(oldest)
 	}
 	id = rand.Text()
 	t.notebook[id] = l
+	l.burning = time.AfterFunc(keepLoot, func() { t.find("", time.Now()) })
 	return id
 }
 
@@ -156,8 +159,16 @@ func (t *thief) find(id string, now time.Time) *loot {
 func (t *thief) burn(now time.Time) {
 	for id, l := range t.notebook {
 		if now.Sub(l.taken) >= keepLoot {
-			delete(t.notebook, id)
+			t.remove(id)
 		}
+	}
+}
+
+// remove forgets a loot, if there is one. The caller holds t.mu.
+func (t *thief) remove(id string) {
+	if l := t.notebook[id]; l != nil {
+		l.burning.Stop()
+		delete(t.notebook, id)
 	}
 }
 
@@ -252,6 +263,11 @@ func (c copyView) Before() []streak {
 
 // Accepted reports whether a copy is.
 func (v *lootView) Accepted() bool { return slices.ContainsFunc(v.Copies, copyView.Accepted) }
+
+// ProofIsOver reports whether the whole jar is refused because the proof in it has run out.
+func (v *lootView) ProofIsOver() bool {
+	return v.Copies[0].Last().Refused == cookiesession.ReasonUnproven.String()
+}
 
 // Said says in a sentence how things stand, for those who hear the page. It changes only when that does.
 func (v *lootView) Said() string {

@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/seed-50e21e88/cookiesession"
 )
@@ -166,11 +168,11 @@ func TestNotebookIsItsVisitors(t *testing.T) {
 	const forged = "__Host-thief=AAAAAAAAAAAAAAAAAAAAAAAAAA; Path=/; Secure"
 	other.jar.SetHeader(at("/"), http.Header{"Set-Cookie": {forged}})
 	card, again := other.look()
-	if got, want := card.byID("device-loot").text(), "This server’s thief has nothing of yours now: it has restarted, or another server has robbed you."; got != want || again != "5" {
+	if got, want := card.byID("device-loot").text(), "This server’s thief has nothing of yours now: it has restarted or robbed many others since, or another server has robbed you."; got != want || again != "5" {
 		t.Errorf("who guesses sees %q, and again after %s s; want %q, 5 s", got, again, want)
 	}
 	for _, c := range v.jar.All() {
-		if c.Name == "__Host-thief" && (len(c.Value) < 26 || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteStrictMode) {
+		if c.Name == "__Host-thief" && (len(c.Value) < 26 || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode) {
 			t.Errorf("the notebook's cookie: got %d characters, HttpOnly %t, Secure %t, SameSite %d", len(c.Value), c.HttpOnly, c.Secure, c.SameSite)
 		}
 	}
@@ -211,17 +213,75 @@ func TestNotebookIsBounded(t *testing.T) {
 		}
 		newest := visitors[maxLoot]
 		newest.submit("/steal")
-		if got := len(a.thief.notebook); got != maxLoot {
+		if got := a.thief.entries(); got != maxLoot {
 			t.Errorf("who is robbed again takes the place of the first: got %d entries, want %d", got, maxLoot)
 		}
 		time.Sleep(keepLoot - time.Second)
 		if got := newest.copies(); got == nil {
 			t.Errorf("burned before %v", keepLoot)
 		}
-		time.Sleep(time.Second)
-		newest.copies()
-		if got := len(a.thief.notebook); got != 0 {
+		time.Sleep(time.Second + time.Nanosecond) // and nobody looks any more
+		if got := a.thief.entries(); got != 0 {
 			t.Errorf("after %v: got %d entries, want 0", keepLoot, got)
+		}
+	})
+}
+
+func (t *thief) entries() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.notebook)
+}
+
+// The notebook keeps cookies, and not the header that they came in, which may be a megabyte.
+func TestNotebookHoldsNoHeaders(t *testing.T) {
+	a, site := newDemo(t, nil)
+	v := newVisitor(t, site)
+	v.open("/")
+	token := v.page.find(func(e *element) bool { return e.attr["name"] == cookiesession.CSRFField }).attr["value"]
+	collected := make(chan struct{})
+	func() {
+		r := v.request(http.MethodPost, "/steal", url.Values{cookiesession.CSRFField: {token}})
+		header := strings.Clone(r.Header.Get("Cookie") + "; junk=" + strings.Repeat("x", 1<<20))
+		runtime.AddCleanup(unsafe.StringData(header), func(c chan struct{}) { close(c) }, collected)
+		r.Header.Set("Cookie", header)
+		v.do(r)
+	}()
+	if got := a.thief.entries(); got != 1 {
+		t.Fatalf("got %d entries, want 1", got)
+	}
+	for range 50 {
+		runtime.GC()
+		select {
+		case <-collected:
+			runtime.KeepAlive(a)
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	t.Error("the header is still in memory")
+	runtime.KeepAlive(a)
+}
+
+// What the page says of a copy that is refused, though the proof in it hasn't run out.
+func TestStolenAndRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, isBound := range []bool{true, false} {
+			site := newSite(t, nil)
+			v := newVisitor(t, site)
+			if isBound {
+				v, _ = stealBound(t, site)
+			} else {
+				v.open("/")
+				v.submit("/steal")
+			}
+			v.submit("/end-all")
+			time.Sleep(5 * time.Second)
+			card, _ := v.look()
+			got := card.byID("device-loot").text()
+			if !strings.Contains(got, "refused: revoked") || !strings.Contains(got, "All that he has is useless. The copies") {
+				t.Errorf("bound %t: got %q", isBound, got)
+			}
 		}
 	})
 }

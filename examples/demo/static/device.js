@@ -12,7 +12,7 @@ function wait(seconds) {
 
 async function look() {
   if (document.hidden) return; // it is time when somebody looks
-  due = undefined;
+  wait(0); // or, if it wasn't due yet, two would go on
   let again = 10; // if the server can't be reached
   try {
     const answer = await fetch('/device');
