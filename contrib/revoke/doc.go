@@ -24,7 +24,8 @@
 // over once a greater one is known. Clocks and Regenerate don't matter. Sessions without that value, from before the
 // module or of a login that lacks [Login.Keep], are compared by CreatedAt, to the second. Entries go by themselves when
 // every session that they could concern has expired. Nobody is un-revoked: who is pardoned logs in. Values of
-// Config.NeverReused, such as an OpenID Connect sid, aren't pardoned: a session that begins with an ended one is over.
+// Config.NeverReused, such as an OpenID Connect sid, aren't pardoned: a session that begins with an ended one, up to
+// Config.MaxLifetime after the end, is over.
 //
 // # What it promises
 //

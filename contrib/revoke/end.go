@@ -22,7 +22,8 @@ func (l *List) End(ctx context.Context, key string, value any) error {
 	if err != nil {
 		return err
 	}
-	return l.end(ctx, k)
+	_, err = l.publish(ctx, l.entryOf(key, k))
+	return err
 }
 
 // EndSession ends the session with this ID (Session.ID), and what Regenerate has made or makes of it. Errors are as
@@ -44,7 +45,7 @@ func (l *List) EndSession(ctx context.Context, id string) error {
 func (l *List) EndAll(ctx context.Context) error { return l.end(ctx, keyOfAll) }
 
 func (l *List) end(ctx context.Context, k Key) error {
-	_, err := l.publish(ctx, l.entry(k))
+	_, err := l.publish(ctx, l.entry(k, l.config.MaxLifetime))
 	return err
 }
 
@@ -67,7 +68,7 @@ func (l *List) EndOthers(ctx context.Context, s *cookiesession.Session, key stri
 		return ErrRevoked
 	}
 	spare := l.watchers.spare(keyOfSession(s.ID()), k)
-	e, err := l.publish(ctx, l.entry(k))
+	e, err := l.publish(ctx, l.entryOf(key, k))
 	spare(l, e.Pos)
 	if err != nil {
 		return err
@@ -89,8 +90,8 @@ func (l *List) EndOthers(ctx context.Context, s *cookiesession.Session, key stri
 func (l *List) markOf(s *cookiesession.Session) (mark []claim) {
 	session := keyOfSession(s.ID())
 	for _, c := range l.claims(nil, s) {
-		if !c.marked {
-			c.pos = l.entries.lookup(&c.key).Pos
+		if e := l.entries.lookup(&c.key); !c.marked || c.final && l.comesBack(e.Before, s.CreatedAt()) {
+			c.pos = max(c.pos, e.Pos)
 		}
 		if c.key != session {
 			mark = append(mark, c)
@@ -139,12 +140,22 @@ func (l *List) Entry(key string, value any) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	return l.entry(k), nil
+	return l.entryOf(key, k), nil
 }
 
-func (l *List) entry(k Key) Entry {
+// entryOf returns the entry of a value of one of Config.Keys.
+func (l *List) entryOf(name string, k Key) Entry {
+	longest := l.config.MaxLifetime
+	if l.neverReused(name) {
+		longest *= 2 // it ends sessions that begin in the first half
+	}
+	return l.entry(k, longest)
+}
+
+// entry returns one that concerns sessions which expire within longest.
+func (l *List) entry(k Key, longest time.Duration) Entry {
 	now := time.Now()
-	kept := l.config.MaxLifetime + l.config.MaxStale + clockSlack*time.Second
+	kept := longest + l.config.MaxStale + clockSlack*time.Second
 	return Entry{
 		Key:     k,
 		Before:  uint32(now.Unix() + 1), // a session of this very second began earlier too

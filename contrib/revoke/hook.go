@@ -35,11 +35,15 @@ func (l *List) claims(claims []claim, s *cookiesession.Session) []claim {
 	claims = append(claims, claim{key: keyOfSession(s.ID()), marked: true}) // no pos excuses what was ended by its ID
 	for _, name := range l.config.Keys {
 		key, ok := keyOfValue(name, s.Get(name))
-		if !ok || contains(claims, key) {
+		if !ok {
 			continue
 		}
 		final := l.neverReused(name)
-		claims = append(claims, claim{key: key, marked: final}) // if so no pos excuses it, as that of the session's ID
+		if c := claimOf(claims, key); c != nil {
+			c.final = final
+			continue
+		}
+		claims = append(claims, claim{key: key, marked: final, final: final}) // a final one needs no mark
 		if marked == nil && !final {
 			l.noteUnmarked(name)
 		}
@@ -49,13 +53,21 @@ func (l *List) claims(claims []claim, s *cookiesession.Session) []claim {
 
 func (l *List) neverReused(name string) bool { return slices.Contains(l.config.NeverReused, name) }
 
-func contains(claims []claim, key Key) bool {
+// claimOf returns the claim with a key, or nil.
+func claimOf(claims []claim, key Key) *claim {
 	for i := range claims {
 		if claims[i].key == key {
-			return true
+			return &claims[i]
 		}
 	}
-	return false
+	return nil
+}
+
+// comesBack reports whether a session of that time may begin with a value of Config.NeverReused whose entry has
+// that Before. The entry is kept until every session that may not has expired, so that none is let in later.
+func (l *List) comesBack(before uint32, created time.Time) bool {
+	lifetime := (l.config.MaxLifetime + time.Second - 1) / time.Second
+	return created.Unix() >= int64(before)+int64(lifetime)
 }
 
 // over reports whether one of the claims is.
@@ -67,6 +79,7 @@ func (l *List) over(claims []claim, created, now time.Time) bool {
 		e := l.entries.lookup(&claims[i].key)
 		switch {
 		case e.Pos == 0 || int64(e.Expires) <= now.Unix():
+		case claims[i].final && l.comesBack(e.Before, created):
 		case claims[i].marked && e.Pos > claims[i].pos, !claims[i].marked && created.Unix() < int64(e.Before):
 			return true
 		}

@@ -25,13 +25,15 @@ type Config struct {
 	// NeverReused are those of Keys whose values aren't used again once they have been ended, such as "sid", the session
 	// of an OpenID Connect provider. A session that begins with such a value is over if it was ended before, too: a
 	// provider may log the user out while the login here is still under way, and then its logout token comes first (OpenID
-	// Connect Back-Channel Logout 1.0, 2.1 and 2.7). That holds for MaxLifetime from then on, and whether or not the login
-	// has Begin and Keep. For other keys a login forgives what ended before it, since users come back.
+	// Connect Back-Channel Logout 1.0, 2.1 and 2.7). That is so for every session that was created (Session.CreatedAt) up
+	// to MaxLifetime after the end, to the second, whether or not the login has Begin and Keep, and until the session
+	// expires. One that is created later is let in, and stays so. For other keys a login forgives what ended before it,
+	// since users come back.
 	NeverReused []string
 
 	// MaxLifetime is the longest that a session lives: the greatest of cookiesession.Config.Lifetime and of what is
-	// given to Remember; from a second to 400 days. Entries are kept for it, MaxStale and two minutes for clocks, then
-	// they go by themselves.
+	// given to Remember; from a second to 400 days. Entries are kept for it, or twice as long for keys of NeverReused,
+	// and for MaxStale and two minutes for clocks; then they go by themselves.
 	MaxLifetime time.Duration
 
 	// MaxStale is how long a server goes on with what it last knew: 30 s if zero, at least 3 s, since in good weather

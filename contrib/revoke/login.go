@@ -25,12 +25,20 @@ func (b Login) Keep(s *cookiesession.Session) {
 		switch {
 		case !ok:
 		case b.list.neverReused(name):
-			claims = append(claims, claim{key: key})
+			claims = append(claims, claim{key: key, pos: b.spared(s, key)})
 		default:
 			claims = append(claims, claim{key: key, pos: b.forgiven(key)})
 		}
 	}
 	s.Put(markKey, appendMark(nil, claims))
+}
+
+// spared returns the pos up to which s may have a value of Config.NeverReused: that of its end if it has come back since.
+func (b Login) spared(s *cookiesession.Session, key Key) uint64 {
+	if e := b.list.entries.lookup(&key); b.list.comesBack(e.Before, s.CreatedAt()) {
+		return e.Pos
+	}
+	return 0
 }
 
 // forgiven returns the pos up to which the login is good. What came since Begin ends it. The pos before that is forgotten,

@@ -102,8 +102,10 @@ func TestLogin(t *testing.T) {
 }
 
 // What ended a value that is never used again ends whatever session begins with it later, too: a provider's logout can come
-// before the login that it is about. What else sessions have in common with ended ones is forgiven as ever.
+// before the login that it is about. What else sessions have in common with ended ones is forgiven as ever. For each
+// session the verdict is one from its beginning to its end.
 func TestLoginNeverReused(t *testing.T) {
+	const lifetime = time.Hour
 	end := func(f *fleet, s *server, sid string) { must(f.t, s.list.End(f.t.Context(), "sid", sid)) }
 	login := func(b *browser, s *server, sid string, meanwhile ...func()) {
 		login := s.list.Begin()
@@ -127,9 +129,9 @@ func TestLoginNeverReused(t *testing.T) {
 			end(f, here, "1")
 			login(b, here, "1")
 		}, "nobody", false},
-		{"End, then login hours later", func(f *fleet, here, there *server, b *browser) {
+		{"End, then login much later", func(f *fleet, here, there *server, b *browser) {
 			end(f, here, "1")
-			time.Sleep(20 * time.Hour)
+			time.Sleep(50 * time.Minute)
 			login(b, here, "1")
 		}, "nobody", false},
 		{"End on the other server, then login", func(f *fleet, here, there *server, b *browser) {
@@ -192,17 +194,47 @@ func TestLoginNeverReused(t *testing.T) {
 			b.want(f.t, here, "ada")
 			end(f, here, "1")
 		}, "nobody", false},
-		{"the entry has expired, and so has every session from before it", func(f *fleet, here, there *server, b *browser) {
+		{"End, then login in the last second of MaxLifetime", func(f *fleet, here, there *server, b *browser) {
+			ended := time.Now()
 			end(f, here, "1")
-			time.Sleep(day + time.Hour)
+			time.Sleep(time.Until(ended.Truncate(time.Second).Add(lifetime + time.Second - 1)))
+			login(b, here, "1")
+		}, "nobody", false},
+		{"End, then login a second later", func(f *fleet, here, there *server, b *browser) {
+			ended := time.Now()
+			end(f, here, "1")
+			time.Sleep(time.Until(ended.Truncate(time.Second).Add(lifetime + time.Second)))
+			login(b, here, "1")
+		}, "ada", false},
+		{"End, then login then without Keep", func(f *fleet, here, there *server, b *browser) {
+			end(f, here, "1")
+			time.Sleep(lifetime + time.Second)
+			b.visit(here, func(s *cookiesession.Session) { s.Put("user", "ada"); s.Put("sid", "1") })
+		}, "ada", false},
+		{"End, then login then without Keep, and EndOthers of the user", func(f *fleet, here, there *server, b *browser) {
+			end(f, here, "1")
+			time.Sleep(lifetime + time.Second)
+			b.visit(here, func(s *cookiesession.Session) { s.Put("user", "ada"); s.Put("sid", "1") })
+			b.visit(here, func(s *cookiesession.Session) { must(f.t, here.list.EndOthers(f.t.Context(), s, "user")) })
+		}, "ada", false},
+		{"End, then login then, and End again", func(f *fleet, here, there *server, b *browser) {
+			end(f, here, "1")
+			time.Sleep(lifetime + time.Second)
+			login(b, here, "1")
+			end(f, here, "1")
+		}, "nobody", false},
+		{"the entry has expired", func(f *fleet, here, there *server, b *browser) {
+			end(f, here, "1")
+			time.Sleep(2*lifetime + 2*time.Minute)
 			login(b, here, "1")
 		}, "ada", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFleet(t)
-				here := f.server(func(c *revoke.Config) { c.Keys, c.NeverReused = []string{"user", "sid"}, []string{"sid"} })
-				there := f.server(func(c *revoke.Config) { c.Keys = []string{"user", "sid"} }) // believes the mark
+				f.change = func(c *revoke.Config) { c.Keys, c.MaxLifetime = []string{"user", "sid"}, lifetime }
+				here := f.server(func(c *revoke.Config) { c.NeverReused = []string{"sid"} })
+				there := f.server(nil) // believes the mark
 				b := newBrowser()
 				test.order(f, here, there, b)
 				heard()
@@ -210,6 +242,12 @@ func TestLoginNeverReused(t *testing.T) {
 				b.want(t, here, test.want)
 				if !test.alone {
 					c.want(t, there, test.want)
+				}
+				for until := time.Now().Add(lifetime - time.Minute); time.Now().Before(until) && !t.Failed(); time.Sleep(time.Minute) {
+					c.copied().want(t, here, test.want) // and stays so to the session's end
+					if !test.alone {
+						c.copied().want(t, there, test.want)
+					}
 				}
 			})
 		})

@@ -16,8 +16,8 @@ func TestMark(t *testing.T) {
 		size   int
 	}{
 		{[]claim{all}, 2},
-		{[]claim{all, {k, 0, true}}, 19},
-		{[]claim{{keyOfAll, math.MaxUint64, true}, {k, 1 << 50, true}, {Key{}, 127, true}}, 1 + 10 + 16 + 8 + 17},
+		{[]claim{all, {key: k, marked: true}}, 19},
+		{[]claim{{keyOfAll, math.MaxUint64, true, false}, {k, 1 << 50, true, false}, {Key{}, 127, true, false}}, 1 + 10 + 16 + 8 + 17},
 	} {
 		b := appendMark(nil, test.claims)
 		if got := parseMark(nil, b); !slices.Equal(got, test.claims) || len(b) != test.size {

@@ -55,7 +55,7 @@ const (
 	field   = "e"                    // of a stream entry; its value is one entry of package revoke or more
 	first   = "-"                    // below every ID
 	slack   = int64(60 * 1000)       // milliseconds: what may be forgotten by an entry's own account waits so long, for clocks
-	longest = 402 * 24 * 3600 * 1000 // milliseconds: no session lives for more than 400 days
+	longest = 802 * 24 * 3600 * 1000 // milliseconds: twice the 400 days that a session may live, see revoke.Config.NeverReused
 	noEntry = "0-0"                  // cursor of an empty stream
 )
 
