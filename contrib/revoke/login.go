@@ -15,6 +15,8 @@ func (l *List) Begin() Login { return Login{l, l.entries.applied.Load()} }
 // Keep puts into s what revocations are compared with, about 20 bytes for each of Config.Keys. Call it after their
 // values have been put: s is compared by time, to the second, for a value that comes later. It forgives what ended before
 // Begin, except for values of Config.NeverReused: if such a one has ended, s is over already, and [List.Revoked] says so.
+// Keep again, after a second factor for instance, goes by what ended before the new Begin, but leaves a session in that
+// EndOthers has spared.
 func (b Login) Keep(s *cookiesession.Session) {
 	if b.list == nil {
 		panic("revoke: Keep of a Login that Begin didn't return")
@@ -33,12 +35,17 @@ func (b Login) Keep(s *cookiesession.Session) {
 	s.Put(markKey, appendMark(nil, claims))
 }
 
-// spared returns the pos up to which s may have a value of Config.NeverReused: that of its end if it has come back since.
-func (b Login) spared(s *cookiesession.Session, key Key) uint64 {
-	if e := b.list.entries.lookup(&key); b.list.comesBack(e.Before, s.CreatedAt()) {
-		return e.Pos
+// spared returns the pos up to which s may have a value of Config.NeverReused: by the mark that it has, which may be of
+// EndOthers, or since the value has come back.
+func (b Login) spared(s *cookiesession.Session, key Key) (pos uint64) {
+	mark, _ := s.Get(markKey).([]byte)
+	if c := claimOf(parseMark(nil, mark), key); c != nil {
+		pos = c.pos
 	}
-	return 0
+	if e := b.list.entries.lookup(&key); b.list.comesBack(e.Before, s.CreatedAt()) {
+		pos = max(pos, e.Pos)
+	}
+	return pos
 }
 
 // forgiven returns the pos up to which the login is good. What came since Begin ends it. The pos before that is forgotten,

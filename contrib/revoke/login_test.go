@@ -194,6 +194,17 @@ func TestLoginNeverReused(t *testing.T) {
 			b.want(f.t, here, "ada")
 			end(f, here, "1")
 		}, "nobody", false},
+		{"EndOthers spares the session, which logs in again", func(f *fleet, here, there *server, b *browser) {
+			login(b, here, "1")
+			b.visit(here, func(s *cookiesession.Session) { must(f.t, here.list.EndOthers(f.t.Context(), s, "sid")) })
+			login(b, here, "1")
+		}, "ada", false},
+		{"EndOthers spares the session, which logs in again, then End", func(f *fleet, here, there *server, b *browser) {
+			login(b, here, "1")
+			b.visit(here, func(s *cookiesession.Session) { must(f.t, here.list.EndOthers(f.t.Context(), s, "sid")) })
+			login(b, here, "1")
+			end(f, here, "1")
+		}, "nobody", false},
 		{"End, then login in the last second of MaxLifetime", func(f *fleet, here, there *server, b *browser) {
 			ended := time.Now()
 			end(f, here, "1")
