@@ -33,6 +33,7 @@ func (l *List) claims(claims []claim, s *cookiesession.Session) []claim {
 		claims = append(claims, claim{key: keyOfAll})
 	}
 	claims = append(claims, claim{key: keyOfSession(s.ID()), marked: true}) // no pos excuses what was ended by its ID
+	unmarked, byTime := "", ""                                              // a key, and what reaches its sessions by time
 	for _, name := range l.config.Keys {
 		key, ok := keyOfValue(name, s.Get(name))
 		if !ok {
@@ -44,9 +45,16 @@ func (l *List) claims(claims []claim, s *cookiesession.Session) []claim {
 			continue
 		}
 		claims = append(claims, claim{key: key, marked: final, final: final}) // a final one needs no mark
-		if marked == nil && !final {
-			l.noteUnmarked(name)
+		switch {
+		case marked != nil:
+		case !final:
+			unmarked, byTime = name, "it is"
+		case unmarked == "":
+			unmarked, byTime = name, "for EndAll it is"
 		}
+	}
+	if unmarked != "" {
+		l.noteUnmarked(unmarked, byTime)
 	}
 	return claims
 }
@@ -87,13 +95,13 @@ func (l *List) over(claims []claim, created, now time.Time) bool {
 	return false
 }
 
-// noteUnmarked says once that revocations reach a session by the second only.
-func (l *List) noteUnmarked(name string) {
+// noteUnmarked says once that revocations, or EndAll's, reach a session by the second only.
+func (l *List) noteUnmarked(name, byTime string) {
 	l.mu.Lock()
 	first := !l.unmarked
 	l.unmarked = true
 	l.mu.Unlock()
 	if first {
-		l.note(note{text: "revoke: a session has a value for key " + name + " but no mark, so it is compared by time only: unless it is older than this module, its login lacks Begin and Keep"})
+		l.note(note{text: "revoke: a session has a value for key " + name + " but no mark, so " + byTime + " compared by time only: unless it is older than this module, its login lacks Begin and Keep"})
 	}
 }

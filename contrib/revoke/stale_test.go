@@ -294,6 +294,37 @@ func TestLog(t *testing.T) {
 	})
 }
 
+// A session without a mark is told of, also where only EndAll needs one.
+func TestLogUnmarked(t *testing.T) {
+	const byEnd, byEndAll = "user but no mark, so it is compared", "sid but no mark, so for EndAll it is compared"
+	for _, test := range []struct {
+		name   string
+		never  []string
+		handle func(s *cookiesession.Session)
+		want   string // "" if nothing
+	}{
+		{"no key is never reused", nil, func(s *cookiesession.Session) { s.Put("user", "ada") }, byEnd},
+		{"one is, and the session has both", []string{"sid"}, func(s *cookiesession.Session) { s.Put("user", "ada"); s.Put("sid", "1") }, byEnd},
+		{"one is, and the session has that only", []string{"sid"}, func(s *cookiesession.Session) { s.Put("sid", "1") }, byEndAll},
+		{"all are", []string{"sid", "user"}, func(s *cookiesession.Session) { s.Put("sid", "1") }, byEndAll},
+		{"no value", []string{"sid"}, func(s *cookiesession.Session) { s.Put("theme", "dark") }, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFleet(t).server(func(c *revoke.Config) { c.Keys, c.NeverReused = []string{"sid", "user"}, test.never })
+				b := newBrowser()
+				b.visit(s, test.handle)
+				b.who(s)
+				time.Sleep(5 * time.Second)
+				s.list.Close()
+				if got := s.log.String(); !strings.Contains(got, test.want) || (got == "") != (test.want == "") {
+					t.Errorf("got %q, want %q", got, test.want)
+				}
+			})
+		})
+	}
+}
+
 // In good weather an idle list is never older than its Config.MaxStale may be at least.
 func TestStalenessIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
