@@ -155,13 +155,14 @@ func recordsEnd(at *os.File, size int64) (end int64, last Entry, added records, 
 	if err != nil || !ok {
 		return 0, last, added, err
 	}
-	var b [2 * recordSize]byte // a record and the one before
+	var room [3 * recordSize]byte // a record and those before
 	for end = size / recordSize * recordSize; end > recordSize; end -= recordSize {
-		if _, err := at.ReadAt(b[:], end-int64(len(b))); err != nil {
+		b := room[:min(end, int64(len(room)))]
+		if _, err := at.ReadAt(b, end-int64(len(b))); err != nil {
 			return 0, last, added, err
 		}
-		if last, ok := parseRecord(checksum(b[:recordSize]), b[recordSize:]); ok {
-			return end, last, records{sum: checksum(b[recordSize:])}, nil
+		if last, _, ok := parseNext(b); ok {
+			return end, last, records{sum: checksum(b[len(b)-recordSize:])}, nil
 		}
 	}
 	return end, last, records{sum: header(id).sum}, nil

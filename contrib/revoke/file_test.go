@@ -102,8 +102,18 @@ func TestFile(t *testing.T) {
 		{"the checksum of the one before the last rots", func(t *testing.T, path string, content []byte) {
 			content[3*recordSize-1]++
 			write(t, path, content)
+			publish(t, revoke.File(path), 8)
+		}, false, "1238"},
+		{"the first checksum rots", func(t *testing.T, path string, content []byte) {
+			content[2*recordSize-1]++
+			write(t, path, content)
+		}, false, "123"},
+		{"two checksums rot", func(t *testing.T, path string, content []byte) {
+			content[2*recordSize-1]++
+			content[3*recordSize-1]++
+			write(t, path, content)
 			publish(t, revoke.File(path), 8) // where the reader's cursor must not be good any more
-		}, true, "18"},
+		}, true, "8"},
 		{"the last record rots", func(t *testing.T, path string, content []byte) {
 			content[len(content)-1]++
 			write(t, path, content)

@@ -33,7 +33,8 @@ func (l *List) claims(claims []claim, s *cookiesession.Session) []claim {
 		claims = append(claims, claim{key: keyOfAll})
 	}
 	claims = append(claims, claim{key: keyOfSession(s.ID()), marked: true}) // no pos excuses what was ended by its ID
-	unmarked, byTime := "", ""                                              // a key, and what reaches its sessions by time
+
+	var unmarked, byTime string // a key whose value lacks a mark, and what reaches the session by time therefore
 	for _, name := range l.config.Keys {
 		key, ok := keyOfValue(name, s.Get(name))
 		if !ok {

@@ -19,7 +19,7 @@ type claim struct {
 	key    Key
 	pos    uint64 // it is over if a greater one is known
 	marked bool   // else it is over if it was created before Entry.Before
-	final  bool   // a value of Config.NeverReused: a greater pos counts only until Config.MaxLifetime after Entry.Before
+	final  bool   // a value of Config.NeverReused: no pos ends what was created Config.MaxLifetime after Entry.Before
 }
 
 // appendMark encodes claims; the first is that of everybody.
