@@ -236,7 +236,7 @@ func (c *chaos) nobodyKnows(value int64) {
 	defer c.mu.Unlock()
 	c.unpromised[value] = true
 	for _, a := range c.acks {
-		if age := time.Since(a.at); a.value == value && age > 15*time.Second {
+		if age := time.Since(a.at); a.value == value && age > 3*time.Second {
 			c.t.Errorf("a revocation was acknowledged %v ago, and lost, and not put back until the process that knew it ended", age)
 		}
 	}
