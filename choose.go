@@ -13,7 +13,7 @@ type candidate struct {
 	values *values
 	label  string // of the key that sealed it
 	facts  facts  // what is known of its device
-	isLive bool   // it has time left, or an older state of it has that came, too
+	isLive bool   // it has time left, or an older state of it has that was received, too
 	seen   int64  // under an idle timeout: when it was last sealed or leased
 }
 

@@ -34,7 +34,7 @@ const (
 	purposeChallenge = "challenge"
 )
 
-// candidates are the tokens of a compartment that opened, in the order in which their first cookies came.
+// candidates are the tokens of a compartment that opened, in the order in which their first cookies were received.
 type candidates struct {
 	tokens [maxCandidates]opened
 	n      int

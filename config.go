@@ -102,7 +102,7 @@ type Config struct {
 	// read. True refuses the session with ReasonRevoked. After an error, which is logged at most once a second, or a
 	// panic, nobody knows: the visitor is anonymous for this request, and nothing that would replace the session is
 	// written: what changes something fails with that error, status 503 by default. Destroy works all the same. The
-	// context is that of the request as it came to Handler or Load. Revoked runs when the session is first used, in
+	// context is that of the request as Handler or Load received it. Revoked runs when the session is first used, in
 	// whatever the handler is doing then: don't hold a lock there that Revoked takes. A list of ended sessions has to
 	// hold first halves of IDs, since Regenerate keeps those; don't compare CreatedAt with the time of an event, since
 	// Regenerate changes it.

@@ -138,7 +138,7 @@ func (s *Session) open() {
 	}
 }
 
-// open turns the cookies that came into s's values: receive, join, open, decode, and see whether what they say is valid
+// open turns the received cookies into s's values: receive, join, open, decode, and see whether what they say is valid
 // still. It returns what was refused, to be reported once the session is open; not nil if Import failed.
 func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	now := m.now()

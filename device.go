@@ -47,7 +47,7 @@ func hashKey(key *dbscjwt.Key) keyHash {
 // A binding is what the device cookies of a session's origin say.
 type binding struct {
 	permit, key       device // key is the one that proves, or else the first
-	hasPermit, hasKey bool   // a permit for the session's very ID came; a key did
+	hasPermit, hasKey bool   // a permit for the session's very ID was received; a key was
 	proven            bool   // and a proof by it that hasn't expired
 	label             string // of the ring's key that sealed what counts: key, or else permit
 	refused           *RejectError
@@ -151,8 +151,8 @@ func (m *Manager) openDevice(c *compartment, s *Session, now time.Time, r *recei
 	return o, nil
 }
 
-// hasDevice reports whether a device-aware session came with what it needs, and notes what that is. A request that is
-// about to prove the device needs nothing yet.
+// hasDevice reports whether a device-aware session was received with what it needs, and notes what that is. A request
+// that is about to prove the device needs nothing yet.
 func (m *Manager) hasDevice(s *Session, now time.Time, c *candidate, r *received) bool {
 	if s.provesDevice {
 		c.facts |= keyed | proven

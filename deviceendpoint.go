@@ -52,7 +52,7 @@ type deviceRequest struct {
 
 	identifier    string // as the browser names its session; "" if it doesn't
 	hasIdentifier bool
-	proof         string // the JWT; "" if none came
+	proof         string // the JWT; "" without one
 
 	binding binding
 }

@@ -25,8 +25,8 @@ type marker struct {
 	age int64 // in seconds; the greatest if it says no time, or one to come
 }
 
-// endedMarkers yields tag and value of the markers that came. It's a pass of its own over the Cookie header, for requests
-// that brought markers only: to keep them beforehand would take memory for as many as the visitor likes.
+// endedMarkers yields tag and value of the received markers. It's a pass of its own over the Cookie header, for
+// requests that brought markers only: to keep them beforehand would take memory for as many as the visitor likes.
 func (s *Session) endedMarkers(yield func(tag, value string) bool) {
 	for suffix, value := range cookiesNamed(s.cookies, s.manager.name) {
 		if kind, _, tag := cookiename.Parse(suffix); kind == cookiename.Ended && !yield(tag, value) {
@@ -35,7 +35,7 @@ func (s *Session) endedMarkers(yield func(tag, value string) bool) {
 	}
 }
 
-// hasMarker reports whether a marker came for the origin, whatever it says.
+// hasMarker reports whether a marker was received for the origin, whatever it says.
 func (s *Session) hasMarker(o origin) bool {
 	want := o.Tag()
 	for tag := range s.endedMarkers {
@@ -55,8 +55,8 @@ func readMarker(now time.Time, tag, value string) marker {
 	return marker{tag, math.MaxInt64}
 }
 
-// endedOrigins returns the origins that the response ends: all that came, for Destroy; for Regenerate, which starts something
-// new where it wasn't clear who the visitor is, those that weren't chosen.
+// endedOrigins returns the origins that the response ends: all that were received, for Destroy; for Regenerate, which
+// starts something new where it wasn't clear who the visitor is, those that weren't chosen.
 func (s *Session) endedOrigins() (origins []origin) {
 	a := &s.state.arrived
 	t := a.troubled()
@@ -100,7 +100,7 @@ func (m *Manager) pruneMarkers(l *lines, s *Session, now time.Time, writing []or
 		}
 		mk := readMarker(now, tag, value)
 		at, _ := slices.BinarySearchFunc(oldest, mk, func(a, b marker) int {
-			if a.age >= b.age { // equal ones in the order in which they came
+			if a.age >= b.age { // equal ones in the order of the header
 				return -1
 			}
 			return 1

@@ -9,8 +9,8 @@ import (
 // ErrNoValue is returned by [Field.Lookup] for a key that the session doesn't hold.
 var ErrNoValue = errors.New("cookiesession: no value")
 
-// ErrCommitted is what [Session.Err] returns after a change that came too late: the response header, and the cookies
-// with it, had been sent, or the connection had been hijacked.
+// ErrCommitted is what [Session.Err] returns after a change that was made too late: the response header, and the
+// cookies with it, had been sent, or the connection had been hijacked.
 var ErrCommitted = errors.New("cookiesession: session changed after the response header was sent")
 
 var errHookPanicked = errors.New("cookiesession: Revoked or Import panicked, so nobody knows whether the visitor has a session")
@@ -116,7 +116,7 @@ func (r Reason) mayPass() bool {
 // MarshalText returns String.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// A RejectError says why a cookie that came was refused. It never holds the cookie's contents.
+// A RejectError says why a received cookie was refused. It never holds the cookie's contents.
 type RejectError struct {
 	Reason   Reason
 	Cookie   string // name, as sent

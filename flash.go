@@ -13,7 +13,7 @@ import (
 // reading one never rewrites the session, and "you are logged out" survives Destroy. A browser that kept the cookie
 // can bring it back until it expires, so no authority belongs in it.
 type flash struct {
-	cookies received // that came, of the flash compartment
+	cookies received // of the flash compartment
 
 	opening  sync.Once // sets what follows, which never changes then
 	unread   values    // what was received
@@ -126,7 +126,7 @@ func (f *flash) encode(dst []byte, expires int64) []byte {
 	return appendFlash(dst, expires, &v)
 }
 
-// keptSize returns what the flash cookies that came, and stay, add to the Cookie header. Once they are open, what doesn't
+// keptSize returns what the received flash cookies that stay add to the Cookie header. Once they are open, what doesn't
 // open among them doesn't count: nobody can read it, and some response will replace or delete it.
 func (s *Session) keptSize() int {
 	f, m := s.state.flash, s.manager
@@ -165,7 +165,7 @@ func (s *Session) isPrefetch() bool {
 	return false
 }
 
-// consumeFlash locks the session and consumes the flash messages that came, if any.
+// consumeFlash locks the session and consumes the received flash messages, if any.
 func (s *Session) consumeFlash() *flash {
 	f := s.openFlash()
 	s.mu.Lock()
@@ -206,10 +206,10 @@ func (s *Session) FlashNow(key string, value any) {
 	f.now.set(key, p)
 }
 
-// Flashed returns the flash message of key, typed as [Session.Get] does, or nil. Reading one consumes all that came:
-// they are gone with this response unless kept. So read them before the first byte of the response, html/template's
-// included. A request that never asks consumes nothing; neither does one that the browser marks as a prefetch, so a page
-// that is prerendered and then shown may show a message that another page shows, too.
+// Flashed returns the flash message of key, typed as [Session.Get] does, or nil. Reading one consumes all that were
+// received: they are gone with this response unless kept. So read them before the first byte of the response,
+// html/template's included. A request that never asks consumes nothing; neither does one that the browser marks as a
+// prefetch, so a page that is prerendered and then shown may show a message that another page shows, too.
 func (s *Session) Flashed(key string) any {
 	if encoded := s.flashed(key); encoded != nil {
 		return value.Decode(encoded)
@@ -223,7 +223,7 @@ func (s *Session) flashed(key string) []byte {
 	return f.get(key)
 }
 
-// Flashes returns all flash messages, and consumes those that came.
+// Flashes returns all flash messages, and consumes those that were received.
 func (s *Session) Flashes() map[string]any {
 	f := s.consumeFlash()
 	defer s.unlock()
@@ -255,8 +255,8 @@ func (s *Session) Reflash() {
 	}
 }
 
-// keep carries a message on, unless a newer one of its key has been flashed. What came and wasn't consumed stays by itself:
-// in a prefetch, and when it's too late for any change.
+// keep carries a message on, unless a newer one of its key has been flashed. What was received and not consumed stays
+// by itself: in a prefetch, and when it's too late for any change.
 func (s *Session) keep(f *flash, key string) {
 	if f.isValid && !f.consumed && f.now.get(key) == nil {
 		return

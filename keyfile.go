@@ -139,7 +139,7 @@ type fileRead struct {
 	err   error // why the file isn't in force
 }
 
-// A fileState is what reading the file came to. Two equal ones are one event.
+// A fileState is the outcome of reading the file. Two equal ones are one event.
 type fileState struct {
 	sum [sha256.Size]byte // of the content; zero if it couldn't be read
 	err string            // why it isn't in force; empty if it is
@@ -204,7 +204,7 @@ func (k *Keyring) Reload() error {
 
 var errNoFile = errors.New("cookiesession: this Keyring has no file to read; open it with OpenKeyFile")
 
-// reread has the file read and returns what that came to, or nil if ctx ended first. A read that is under way already
+// reread has the file read and returns the outcome, or nil if ctx ended first. A read that is under way already
 // may have begun before the file changed, so it waits for its end and starts another.
 func (k *Keyring) reread(ctx context.Context, by readCause) *fileRead {
 	f := k.file
@@ -323,7 +323,7 @@ func (f *keyFile) error(err error) error {
 	return fmt.Errorf("cookiesession: key file %s: %w", f.path, err)
 }
 
-// log tells what a read came to. It is called when r.done is closed, so nobody waits for the logger.
+// log tells the outcome of a read. It is called when r.done is closed, so nobody waits for the logger.
 func (k *Keyring) log(r *fileRead, changed bool) {
 	switch {
 	case r.by == byReload:

@@ -22,7 +22,7 @@ import (
 type Keyring struct {
 	current      atomic.Pointer[ring] // requests read it without a lock, so no change of keys makes one wait
 	refuseBefore atomic.Int64         // Unix seconds; 0: none
-	file         *keyFile             // nil unless it came from OpenKeyFile; it has a lock of its own
+	file         *keyFile             // nil unless OpenKeyFile made it; it has a lock of its own
 	now          func() time.Time
 
 	// replacing is held from reading current to storing its successor, since Replace takes the not-before over from the

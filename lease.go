@@ -14,8 +14,8 @@ type lease struct {
 	seen int64
 }
 
-// openLeases appends the leases that came to leases, which is empty, whosever they are. refused says why the first that is
-// none isn't.
+// openLeases appends the received leases, whosever they are, to leases, which is empty. refused says why the first that
+// is none isn't.
 func (m *Manager) openLeases(s *Session, now time.Time, r *received, leases []lease) (_ []lease, refused *RejectError) {
 	if r.names[cookiename.Lease] == 0 {
 		return leases, nil

@@ -77,8 +77,8 @@ func (s *Session) ExpiresAt() time.Time {
 // at login, so that a session that somebody else may know of doesn't become a logged-in one (session fixation). What
 // Remember, ExpireIn and Persist said holds on only if it is said in the same request, before or after.
 //
-// If several sessions came and none could be chosen ([ReasonAmbiguous]), they are ended in this browser, as by Destroy,
-// so that they don't get into the new one's way.
+// If several sessions were received and none could be chosen ([ReasonAmbiguous]), they are ended in this browser, as by
+// Destroy, so that they don't get into the new one's way.
 //
 // Under Config.DeviceProof it is also the moment at which the browser is invited to bind the session to its device.
 func (s *Session) Regenerate() {
@@ -167,7 +167,7 @@ func (s *Session) setMode(m mode) {
 	s.changing().mode = m
 }
 
-// Destroy ends the session: values are gone, cookies are deleted, and the session that came is refused in this
+// Destroy ends the session: values are gone, cookies are deleted, and the session that was received is refused in this
 // browser from now on, whatever responses that are under way set it again. Flash messages stay. It clears
 // [Session.Err], and fails only after the commit ([ErrCommitted]). Putting a value after Destroy starts a new session.
 //

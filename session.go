@@ -365,7 +365,7 @@ func (s *Session) IsEmpty() bool {
 }
 
 // Changed reports whether there is something to save: bytes of values, ID, lifetime or CSRF secret differ from what
-// came. Flash messages don't count.
+// was received. Flash messages don't count.
 func (s *Session) Changed() bool {
 	s.lock()
 	defer s.unlock()
@@ -409,7 +409,7 @@ func (s *Session) drawID() {
 	}
 }
 
-// Rejected returns why the session cookie that came was refused, or nil. Don't show it to the visitor.
+// Rejected returns why the session cookie that was received is refused, or nil. Don't show it to the visitor.
 func (s *Session) Rejected() *RejectError {
 	s.open()
 	return s.state.arrived.troubled().refused

@@ -9,7 +9,7 @@ type state struct {
 
 	data    sessionData
 	values  values
-	flash   *flash // nil until flash messages came or are used
+	flash   *flash // nil until flash messages are received or used
 	special *special
 
 	// Storage of what a request usually needs little of.
@@ -19,7 +19,7 @@ type state struct {
 
 // An arrival is what a request brought.
 type arrival struct {
-	session, flash, lease nameSet // cookies that came
+	session, flash, lease nameSet // received cookies
 	facts                 facts
 	seen                  int64    // under an idle timeout: when the session was last sealed or leased, in Unix seconds
 	trouble               *trouble // nil if all is as it should be
@@ -31,11 +31,11 @@ type facts uint16
 const (
 	valid    facts = 1 << iota // a session cookie was accepted
 	imported                   // the values are what Import returned
-	marked                     // markers of ended sessions came
-	hinted                     // NAME.here came
+	marked                     // markers of ended sessions were received
+	hinted                     // NAME.here was received
 	withheld                   // the browser may have a session that it did not send with this request
-	devices                    // device cookies or proofs came
-	keyed                      // the session that came has a device's key,
+	devices                    // device cookies or proofs were received
+	keyed                      // the session that was received has a device's key,
 	proven                     // and a proof by it that hasn't expired
 )
 
@@ -46,9 +46,9 @@ type trouble struct {
 	refused   *RejectError
 	unchecked error    // what a hook failed with, so that nobody knows whether the visitor has a session
 	importErr error    // what Import failed with, or why its values can't be used
-	ambiguous bool     // several sessions came, and any could be the visitor's
+	ambiguous bool     // several sessions were received, and any could be the visitor's
 	origins   []origin // of sessions that opened, have time left and aren't in use
-	imports   []string // Config.ImportCookies that came: no trouble, but as rare
+	imports   []string // Config.ImportCookies that were received: no trouble, but as rare
 
 	lacksProof bool   // the session was refused as unproven, but has a key: its browser may be able to prove it
 	keyOf      origin // that session's
@@ -106,7 +106,7 @@ func newState(first string) (st *state, storage []byte) {
 	return new(state), nil
 }
 
-// received returns the data of the session that came, if one is valid.
+// received returns the data of the session that was received, if one is valid.
 func (st *state) received() *sessionData {
 	if st.special != nil && st.special.isCopied {
 		return &st.special.before

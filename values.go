@@ -11,8 +11,8 @@ import (
 // valuesDepth is the depth of a map of values: what lies in it is nested one deeper.
 const valuesDepth = 1
 
-// values maps strings to encoded values: a base that came sealed and never changes, and what differs from it. Since a
-// change back to the base's bytes leaves no trace, there is a change exactly if bytes differ.
+// values maps strings to encoded values: a base that was received sealed and never changes, and what differs from it.
+// Since a change back to the base's bytes leaves no trace, there is a change exactly if bytes differ.
 type values struct {
 	base    []byte       // entries of a canonical map, without its header; a span of the opened payload
 	starts  value.Starts // where each entry starts in base

@@ -6,9 +6,9 @@ import "net/http"
 // it. Its response must not replace a session that the browser hasn't shown.
 
 // withholds reports whether another site started the request in a way in which browsers withhold the session's cookies
-// (RFC 6265bis, 5.2; Fetch Metadata): then that none came says nothing about the visitor. Browsers that don't say who
-// started a request get the benefit of the doubt. Under SameSite=Strict cookies are withheld from navigations too, of
-// which most bring new visitors; there the hint cookie tells whether there is a session.
+// (RFC 6265bis, 5.2; Fetch Metadata): then that none was received says nothing about the visitor. Browsers that don't
+// say who started a request get the benefit of the doubt. Under SameSite=Strict cookies are withheld from navigations
+// too, of which most bring new visitors; there the hint cookie tells whether there is a session.
 func (m *Manager) withholds(r *http.Request, hinted bool) bool {
 	if m.config.SameSite == http.SameSiteNoneMode || r.Header.Get("Sec-Fetch-Site") != "cross-site" {
 		return false
