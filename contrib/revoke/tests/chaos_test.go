@@ -265,7 +265,7 @@ func (c *chaos) run(faults []fault) {
 // finish stops the chaos and counts what is missing, on these servers and on new ones.
 func (c *chaos) finish(engines ...revoke.Engine) {
 	c.t.Helper()
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // in which revocations go on and nothing fails
 	calm := time.Now()
 	close(c.stop)
 	c.running.Wait()

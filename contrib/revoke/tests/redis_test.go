@@ -99,16 +99,20 @@ func TestRedisReplica(t *testing.T) {
 	defer following.Close()
 	l := open(t, goRedis(t, master.addr()))
 	must(t, l.End(t.Context(), "user", 1))
-	time.Sleep(2 * time.Second)
-	if got := following.Stats(); got.Staleness != -1 || !strings.Contains(got.LastError, "READONLY") {
-		t.Errorf("a List of a replica: got %+v", got)
-	}
+	eventually(t, 10*time.Second, func() error {
+		if got := following.Stats(); got.Staleness != -1 || !strings.Contains(got.LastError, "READONLY") {
+			return fmt.Errorf("a List of a replica: got %+v", got)
+		}
+		return nil
+	})
 	stale := func(l *revoke.List, why string) {
 		t.Helper()
-		time.Sleep(4 * time.Second)
-		if got := l.Stats(); got.Staleness < 3*time.Second || !strings.Contains(got.LastError, why) {
-			t.Errorf("got %+v, want a stale list because of %s", got, why)
-		}
+		eventually(t, 15*time.Second, func() error {
+			if got := l.Stats(); got.Staleness < 3*time.Second || !strings.Contains(got.LastError, why) {
+				return fmt.Errorf("got %+v, want a stale list because of %s", got, why)
+			}
+			return nil
+		})
 	}
 	fresh := func(l *revoke.List) {
 		t.Helper()
@@ -143,7 +147,7 @@ func TestRedisCannotSave(t *testing.T) {
 		}
 		return nil
 	})
-	time.Sleep(4 * time.Second)
+	time.Sleep(4 * time.Second) // the list must not become stale, which would take three
 	if got := l.Stats(); got.Staleness >= 3*time.Second {
 		t.Errorf("got %+v, want a fresh list", got)
 	}
