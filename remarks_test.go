@@ -220,6 +220,18 @@ type use struct {
 	inside bool   // only the middleware says it
 }
 
+// manager returns a Manager and who listens to it.
+func (u *use) manager(t *testing.T) (*listener, *cookiesession.Manager) {
+	t.Helper()
+	l := newListener()
+	return l, newManager(t, func(c *cookiesession.Config) {
+		c.Logger = slog.New(l)
+		if u.config != nil {
+			u.config(c, l)
+		}
+	})
+}
+
 // garbage is a cookie's value that doesn't open.
 var garbage = "1" + strings.Repeat("A", 100)
 
@@ -315,13 +327,7 @@ func TestListenersMayUseTheSession(t *testing.T) {
 				name = test.name + "/Load and Save"
 			}
 			t.Run(name, func(t *testing.T) {
-				l := newListener()
-				m := newManager(t, func(c *cookiesession.Config) {
-					c.Logger = slog.New(l)
-					if test.config != nil {
-						test.config(c, l)
-					}
-				})
+				l, m := test.manager(t)
 				r := requestWith()
 				if test.method != "" {
 					r.Method = test.method
@@ -356,13 +362,7 @@ func TestListenersMayUseTheSession(t *testing.T) {
 // So may what listens to several goroutines of a request at once.
 func TestListenersOfSeveralGoroutines(t *testing.T) {
 	for _, test := range uses() {
-		l := newListener()
-		m := newManager(t, func(c *cookiesession.Config) {
-			c.Logger = slog.New(l)
-			if test.config != nil {
-				test.config(c, l)
-			}
-		})
+		l, m := test.manager(t)
 		r := requestWith()
 		for name, values := range test.header {
 			r.Header[name] = values

@@ -215,3 +215,19 @@ export async function sizes(context) {
     .filter((c) => /^__Host-session(\.\d)?$/.test(c.name))
     .map((c) => c.name.length + c.value.length);
 }
+
+// inWindow runs a step in a browser window of its own: no cookies to begin with. If it fails, its pages are told.
+export async function inWindow(browser, t, step) {
+  const context = await browser.createBrowserContext();
+  try {
+    await step(context, t);
+  } catch (error) {
+    for (const page of await context.pages()) {
+      const text = await page.$eval('body', (body) => body.innerText).catch(String);
+      t.diagnostic(`${page.url()}\n${text.slice(0, 1500)}`);
+    }
+    throw error;
+  } finally {
+    await context.close();
+  }
+}

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Demo, Tab, child, cookiesession, end, eventually, firefox, freePort, held, launch, newKeys, scratch, sizes, sleep } from './setup.mjs';
+import { Demo, Tab, child, cookiesession, end, eventually, firefox, freePort, held, inWindow, launch, newKeys, scratch, sizes, sleep } from './setup.mjs';
 
 let browser;
 let demo; // makes its keys itself
@@ -19,20 +19,7 @@ after(end);
 
 // walk is a test with a browser window of its own: no cookies to begin with.
 function walk(name, step) {
-  test(name, { timeout: 120_000 }, async (t) => {
-    const context = await browser.createBrowserContext();
-    try {
-      await step(context, t);
-    } catch (error) {
-      for (const page of await context.pages()) {
-        const text = await page.$eval('body', (body) => body.innerText).catch(String);
-        t.diagnostic(`${page.url()}\n${text.slice(0, 1500)}`);
-      }
-      throw error;
-    } finally {
-      await context.close();
-    }
-  });
+  test(name, { timeout: 120_000 }, (t) => inWindow(browser, t, step));
 }
 
 walk('a session lasts over a reload and in a second tab, not in a private window', async (context) => {
@@ -207,7 +194,7 @@ walk('logout sticks while a slow response is in flight', async (context, t) => {
   const { id } = await tab.session();
   const slow = await Tab.open(context);
   const loading = slow.go(`${demo.url}/slow?wait=3s`);
-  await sleep(1000);
+  await sleep(1000); // nothing tells that the server has the request
   await tab.press('form[action="/logout"] button');
   assert.equal((await tab.session()).user, '');
   const names = (cookies) => cookies.map((c) => c.name).join(', ');
