@@ -41,14 +41,11 @@
 // # What it doesn't promise
 //
 //   - What an engine acknowledged and lost before any other server read it, if the one that published it ends before it
-//     has put it back: Redis can in a failover, a file if somebody replaces it.
+//     has put it back: Redis can in a failover, a file if somebody replaces it. If it is put back, a session that
+//     EndOthers has spared meanwhile stays spared.
 //   - Anything on the minority side of a split Redis whose master still answers: set min-replicas-to-write, then it
 //     isn't followed.
 //   - Revocations of the last MaxStale on a server that is cut off, and anything about requests that are past the hook.
-//   - That an End which is acknowledged while EndOthers of the same value runs, after EndOthers has asked the engine and
-//     before the engine has its entry, ends the session that EndOthers spares. It ends all others. So an End that must
-//     reach whoever may be calling EndOthers at that moment, as when an account is closed, is called once more when such
-//     requests have ended, or the account refuses them.
 //   - Sessions that Config.Import makes of another library's cookie: keep that library's list as long.
 //   - A list of "my sessions": that is a table of the application's, and EndSession takes its IDs.
 package revoke

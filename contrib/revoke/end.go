@@ -22,7 +22,7 @@ func (l *List) End(ctx context.Context, key string, value any) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.publish(ctx, l.entryOf(key, k))
+	_, err = l.publish(ctx, k, l.longest(key), nil)
 	return err
 }
 
@@ -38,21 +38,26 @@ func (l *List) EndSession(ctx context.Context, id string) error {
 			return errors.New("revoke: a session's ID has 32 hexadecimal digits")
 		}
 	}
-	return l.end(ctx, keyOfSession(id))
+	_, err := l.publish(ctx, keyOfSession(id), l.config.MaxLifetime, nil)
+	return err
 }
 
 // EndAll ends every session of everybody that began earlier. Errors are as those of [List.End].
-func (l *List) EndAll(ctx context.Context) error { return l.end(ctx, keyOfAll) }
-
-func (l *List) end(ctx context.Context, k Key) error {
-	_, err := l.publish(ctx, l.entry(k, l.config.MaxLifetime))
+func (l *List) EndAll(ctx context.Context) error {
+	_, err := l.publish(ctx, keyOfAll, l.config.MaxLifetime, nil)
 	return err
 }
 
 // EndOthers ends all sessions with s's value of key but s, which must be saved in this response: its cookie from before
-// ends too, and so do copies of it. It asks the engine first, as [List.Sync] does, and returns ErrRevoked if s itself is
-// over, so that nobody whose session has been ended can spare it. It is an error if s has no value for key. If s can't
-// be changed any more (see Session.Err) the others end all the same, and s with them.
+// ends too, and so do copies of it. It is an error if s has no value for key. If s can't be changed any more (see
+// Session.Err) the others end all the same, and s with them.
+//
+// It asks the engine first, as [List.Sync] does, and returns ErrRevoked, having ended nobody, if s itself is over, so
+// that nobody whose session has been ended can spare it. The engine takes the entry only if that is still so: an End on
+// another server at the same time ends s whichever comes first, and of two sessions that end each other one is spared.
+//
+// After an error of the engine nobody knows: it may have the entry, and then s has ended with the others. So a second
+// call may return ErrRevoked, and so may a first one if the engine's client sends it twice.
 //
 // A context of [List.Until] of s goes on here, whichever response its cookie came with, and ends on other servers.
 func (l *List) EndOthers(ctx context.Context, s *cookiesession.Session, key string) error {
@@ -60,22 +65,23 @@ func (l *List) EndOthers(ctx context.Context, s *cookiesession.Session, key stri
 	if err != nil {
 		return err
 	}
-	if err := l.Sync(ctx); err != nil {
-		return err
-	}
-	mark := l.markOf(s)
-	if l.over(l.claims(nil, s), s.CreatedAt(), time.Now()) {
-		return ErrRevoked
+	var mark []claim
+	unlessOver := func() error {
+		mark = l.markOf(s)
+		if l.over(l.claims(nil, s), s.CreatedAt(), time.Now()) {
+			return ErrRevoked
+		}
+		return nil
 	}
 	spare := l.watchers.spare(keyOfSession(s.ID()), k)
-	e, err := l.publish(ctx, l.entryOf(key, k))
-	spare(l, e.Pos)
+	pos, err := l.publish(ctx, k, l.longest(key), unlessOver)
+	spare(l, pos)
 	if err != nil {
 		return err
 	}
 	for i := range mark {
 		if mark[i].key == k {
-			mark[i].pos = e.Pos
+			mark[i].pos = pos
 		}
 	}
 	s.Put(markKey, appendMark(nil, mark))
@@ -104,32 +110,44 @@ func (l *List) markOf(s *cookiesession.Session) (mark []claim) {
 // must not be a second late (a transfer, an administrator's page). The error is the engine's, ctx's, or ErrClosed. The
 // hook is asked once a request, so if the session has been used before Sync, ask [List.Revoked] again.
 func (l *List) Sync(ctx context.Context) error {
+	_, err := l.sync(ctx)
+	return err
+}
+
+// sync is Sync, and returns a cursor up to which all is known.
+func (l *List) sync(ctx context.Context) (cursor string, err error) {
 	called := time.Now()
 	select {
 	case l.reading <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return "", ctx.Err()
 	case <-l.ctx.Done():
-		return ErrClosed
+		return "", ErrClosed
 	}
 	if fresh := l.fresh.Load(); fresh != nil && fresh.After(called) {
+		cursor = l.cursor
 		<-l.reading // somebody has read meanwhile
-		return nil
+		return cursor, nil
 	}
-	done := make(chan error, 1)
+	type result struct {
+		cursor string
+		err    error
+	}
+	done := make(chan result, 1)
 	if !l.start(func() { // a caller who gives up doesn't break a connection that others use
 		err := l.readAll(l.ctx)
+		read := result{l.cursor, err}
 		<-l.reading
-		done <- err
+		done <- read
 	}) {
 		<-l.reading
-		return ErrClosed
+		return "", ErrClosed
 	}
 	select {
-	case err := <-done:
-		return err
+	case read := <-done:
+		return read.cursor, read.err
 	case <-ctx.Done():
-		return ctx.Err()
+		return "", ctx.Err()
 	}
 }
 
@@ -140,16 +158,15 @@ func (l *List) Entry(key string, value any) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	return l.entryOf(key, k), nil
+	return l.entry(k, l.longest(key)), nil
 }
 
-// entryOf returns the entry of a value of one of Config.Keys.
-func (l *List) entryOf(name string, k Key) Entry {
-	longest := l.config.MaxLifetime
+// longest returns within what time the sessions expire which an entry of a value of one of Config.Keys concerns.
+func (l *List) longest(name string) time.Duration {
 	if l.neverReused(name) {
-		longest *= 2 // it ends sessions that begin in the first half
+		return 2 * l.config.MaxLifetime // it ends sessions that begin in the first half
 	}
-	return l.entry(k, longest)
+	return l.config.MaxLifetime
 }
 
 // entry returns one that concerns sessions which expire within longest.
@@ -163,24 +180,49 @@ func (l *List) entry(k Key, longest time.Duration) Entry {
 	}
 }
 
-// publish adds e to the engine and makes it known here.
-func (l *List) publish(ctx context.Context, e Entry) (Entry, error) {
-	if l.ctx.Err() != nil {
-		return e, ErrClosed
+// publish adds an entry to the engine, makes it known here, and returns its pos. If may isn't nil, it's asked first,
+// and its error returned: asked again, if the engine by then holds something of the key that wasn't known here.
+func (l *List) publish(ctx context.Context, k Key, longest time.Duration, may func() error) (pos uint64, err error) {
+	for behind := false; ; {
+		if l.ctx.Err() != nil {
+			return 0, ErrClosed
+		}
+		var only *Condition
+		if may != nil || behind {
+			cursor, err := l.sync(ctx)
+			if err != nil {
+				return 0, err
+			}
+			only = &Condition{Cursor: cursor}
+		}
+		known := l.entries.lookup(&k).Pos // before may looks, which must not miss what counts as known
+		if only != nil {
+			only.Pos = known
+		}
+		if may != nil {
+			if err := may(); err != nil {
+				return 0, err
+			}
+		}
+		e := l.entry(k, longest)
+		if behind {
+			e.Pos = known + 1
+		}
+		published, err := l.config.Engine.Publish(ctx, e, only)
+		switch {
+		case only != nil && errors.Is(err, ErrConflict):
+			continue
+		case err != nil:
+			return 0, fmt.Errorf("revoke: publish: %w", err)
+		case published.Pos <= known && !behind:
+			// The engine has lost its place, and marks may hold what it had: nothing at or below that would end them.
+			behind = true
+			continue
+		}
+		if l.entries.raise(published, false) {
+			l.watchers.check(l, k)
+		}
+		l.await(published)
+		return published.Pos, nil
 	}
-	known := l.entries.lookup(&e.Key).Pos
-	published, err := l.config.Engine.Publish(ctx, e)
-	if err == nil && published.Pos <= known {
-		// The engine has lost its place, and marks may hold what it had: nothing at or below that would end them.
-		e.Pos = known + 1
-		published, err = l.config.Engine.Publish(ctx, e)
-	}
-	if err != nil {
-		return e, fmt.Errorf("revoke: publish: %w", err)
-	}
-	if l.entries.raise(published, false) {
-		l.watchers.check(l, e.Key)
-	}
-	l.await(published)
-	return published, nil
 }

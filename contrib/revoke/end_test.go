@@ -167,6 +167,15 @@ func TestEndBelowMark(t *testing.T) {
 		engine.back.Store(true)
 		must(t, s.list.End(t.Context(), "user", "ada"))
 		b.want(t, s, "nobody")
+
+		own, other := newBrowser(), newBrowser()
+		own.login(s, "ada")
+		other.login(s, "ada")
+		own.visit(s, func(session *cookiesession.Session) { must(t, s.list.EndOthers(t.Context(), session, "user")) })
+		own.want(t, s, "ada")
+		other.want(t, s, "nobody")
+		must(t, s.list.End(t.Context(), "user", "ada"))
+		own.want(t, s, "nobody")
 	})
 }
 
@@ -176,9 +185,9 @@ type behind struct {
 	back atomic.Bool
 }
 
-func (b *behind) Publish(ctx context.Context, e revoke.Entry) (revoke.Entry, error) {
+func (b *behind) Publish(ctx context.Context, e revoke.Entry, only *revoke.Condition) (revoke.Entry, error) {
 	if !b.back.Load() {
-		return b.Engine.Publish(ctx, e)
+		return b.Engine.Publish(ctx, e, only)
 	}
 	e.Pos = max(e.Pos, 1)
 	return e, b.PutBack(ctx, []revoke.Entry{e})

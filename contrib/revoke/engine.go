@@ -3,6 +3,7 @@ package revoke
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // An Engine keeps entries where all servers find them: a set that only grows, until entries may be forgotten (see
@@ -10,8 +11,8 @@ import (
 // by several Lists too.
 type Engine interface {
 	// Publish adds e, with a Pos that is above those which its key had, and at least e.Pos. It returns what the engine
-	// now holds for good.
-	Publish(ctx context.Context, e Entry) (Entry, error)
+	// now holds for good. If only isn't nil and doesn't hold, it adds nothing, and the error is ErrConflict.
+	Publish(ctx context.Context, e Entry, only *Condition) (Entry, error)
 
 	// PutBack adds entries with the Pos that they have. There are at most 1,000.
 	PutBack(ctx context.Context, es []Entry) error
@@ -26,6 +27,22 @@ type Engine interface {
 	// added, and every second at least. It returns the first error, or when ctx ends.
 	Follow(ctx context.Context, read func(context.Context) (cursor string, err error)) error
 }
+
+// A Condition says what is known of an entry's key. It holds as long as the engine has no entry of that key with a
+// greater Pos. To look at what was added behind Cursor is enough. An Engine may say that it doesn't hold whenever it
+// can't tell, as when the cursor is lost: then the List reads, and asks again.
+type Condition struct {
+	Cursor string // which the last Read returned
+	Pos    uint64 // that the key had by then; 0 if none
+}
+
+// brokenBy reports whether entries that were added behind Cursor break the condition for a key.
+func (c *Condition) brokenBy(k Key, es []Entry) bool {
+	return slices.ContainsFunc(es, func(e Entry) bool { return e.Key == k && e.Pos > c.Pos })
+}
+
+// ErrConflict is returned by an Engine's Publish if its Condition doesn't hold.
+var ErrConflict = errors.New("revoke: engine holds what the publisher doesn't know")
 
 // ErrLost is returned by an Engine's Read if it can't go on from a cursor: then the List reads everything and puts back
 // what the engine has lost.

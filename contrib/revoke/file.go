@@ -35,16 +35,47 @@ const (
 
 var errForeign = errors.New("revoke: the file is not one of revocations")
 
-func (f *file) Publish(ctx context.Context, e Entry) (Entry, error) {
-	err := f.append(ctx, func(last Entry) []Entry {
+func (f *file) Publish(ctx context.Context, e Entry, only *Condition) (Entry, error) {
+	at, err := f.openLocked(ctx)
+	if err != nil {
+		return e, err
+	}
+	defer at.Close() // and so unlock
+	if only != nil {
+		if err := only.check(ctx, at, e.Key); err != nil {
+			return e, err
+		}
+	}
+	err = f.append(at, func(last Entry) []Entry {
 		e.Pos = max(e.Pos, last.Pos+1, uint64(time.Now().UnixMicro()))
 		return []Entry{e}
 	})
 	return e, err
 }
 
+// check returns ErrConflict if the condition for a key doesn't hold in the file, whose lock is held.
+func (c *Condition) check(ctx context.Context, at *os.File, k Key) error {
+	broken := false
+	for cursor, more := c.Cursor, true; more; {
+		var err error
+		cursor, more, err = readFrom(ctx, at, cursor, func(es []Entry) { broken = broken || c.brokenBy(k, es) })
+		if broken || errors.Is(err, ErrLost) {
+			return ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (f *file) PutBack(ctx context.Context, es []Entry) error {
-	return f.append(ctx, func(last Entry) []Entry { return withLast(es, last) })
+	at, err := f.openLocked(ctx)
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	return f.append(at, func(last Entry) []Entry { return withLast(es, last) })
 }
 
 // withLast returns es and the last entry of the file, if there is one, so that they can follow it.
@@ -62,18 +93,8 @@ func byPos(es []Entry) []Entry {
 	return es
 }
 
-// append adds the entries that it gets for the file's last one, if there is one.
-func (f *file) append(ctx context.Context, entries func(last Entry) []Entry) error {
-	at, err := f.openLocked(ctx)
-	if err != nil {
-		return err
-	}
-	defer at.Close() // and so unlock
-	return f.appendTo(at, entries)
-}
-
-// appendTo is append to the file whose lock is held.
-func (f *file) appendTo(at *os.File, entries func(last Entry) []Entry) error {
+// append adds to the file, whose lock is held, the entries that it gets for the file's last one, if there is one.
+func (f *file) append(at *os.File, entries func(last Entry) []Entry) error {
 	info, err := at.Stat()
 	if err != nil {
 		return err
@@ -238,9 +259,6 @@ type fileCursor struct {
 func (c fileCursor) String() string { return fmt.Sprintf("%x:%d:%x", c.id, c.offset, c.last) }
 
 func (f *file) Read(ctx context.Context, cursor string, sink func([]Entry)) (next string, more bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return "", false, err
-	}
 	at, err := os.Open(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		at, err = os.OpenFile(f.path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -249,6 +267,14 @@ func (f *file) Read(ctx context.Context, cursor string, sink func([]Entry)) (nex
 		return "", false, err
 	}
 	defer at.Close()
+	return readFrom(ctx, at, cursor, sink)
+}
+
+// readFrom is Read of a file that is open.
+func readFrom(ctx context.Context, at *os.File, cursor string, sink func([]Entry)) (next string, more bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", false, err
+	}
 	info, err := at.Stat()
 	if err != nil {
 		return "", false, err

@@ -36,7 +36,7 @@ func newStepper(t *testing.T, path string) *stepper {
 	return s
 }
 
-func (s *stepper) Publish(ctx context.Context, e Entry) (Entry, error) {
+func (s *stepper) Publish(ctx context.Context, e Entry, _ *Condition) (Entry, error) {
 	err := s.write(ctx, func(last Entry) []Entry {
 		e.Pos = max(e.Pos, last.Pos+1)
 		return []Entry{e}
@@ -59,7 +59,7 @@ func (s *stepper) write(ctx context.Context, entries func(last Entry) []Entry) e
 	if locked != nil {
 		locked()
 	}
-	err = s.appendTo(at, entries)
+	err = s.append(at, entries)
 	if written != nil {
 		written()
 	}
@@ -103,7 +103,8 @@ func (w *fileWorld) must(err error) {
 
 func (w *fileWorld) end(s *stepper) bool {
 	k := Key{0, byte(len(w.acked)+w.excused) + 1} // all in one shard, since shards are put back in no order
-	w.must(s.list.end(w.t.Context(), k))
+	_, err := s.list.publish(w.t.Context(), k, time.Hour, nil)
+	w.must(err)
 	w.acked = append(w.acked, k)
 	return true
 }

@@ -41,7 +41,7 @@ func entry(n byte) revoke.Entry {
 
 func publish(t testing.TB, e revoke.Engine, n byte) revoke.Entry {
 	t.Helper()
-	published, err := e.Publish(t.Context(), entry(n))
+	published, err := e.Publish(t.Context(), entry(n), nil)
 	must(t, err)
 	return published
 }
@@ -173,7 +173,7 @@ func TestFileForeign(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "precious")
 		write(t, path, []byte(content))
 		e := revoke.File(path)
-		if _, err := e.Publish(t.Context(), entry(1)); err == nil {
+		if _, err := e.Publish(t.Context(), entry(1), nil); err == nil {
 			t.Error("published into a foreign file")
 		}
 		if _, _, err := readFile(t, e, ""); err == nil {
@@ -183,7 +183,7 @@ func TestFileForeign(t *testing.T) {
 			t.Errorf("got %q, %v; want it untouched", got, err)
 		}
 	}
-	if _, err := revoke.File(filepath.Join(t.TempDir(), "no", "directory")).Publish(t.Context(), entry(1)); err == nil {
+	if _, err := revoke.File(filepath.Join(t.TempDir(), "no", "directory")).Publish(t.Context(), entry(1), nil); err == nil {
 		t.Error("published into no directory")
 	}
 }
@@ -197,7 +197,7 @@ func TestFileModeAndOrder(t *testing.T) {
 	}
 	ahead := entry(1)
 	ahead.Pos = uint64(time.Now().Add(time.Hour).UnixMicro())
-	first, err := e.Publish(t.Context(), ahead)
+	first, err := e.Publish(t.Context(), ahead, nil)
 	must(t, err)
 	second := publish(t, revoke.File(path), 1)
 	must(t, e.PutBack(t.Context(), []revoke.Entry{{Key: revoke.Key{9}, Pos: 5, Expires: second.Expires}}))
@@ -293,7 +293,7 @@ func TestFileLocked(t *testing.T) {
 	flock(t, f)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := e.Publish(ctx, entry(2)); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := e.Publish(ctx, entry(2), nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want DeadlineExceeded", err)
 	}
 	if es, _, err := readFile(t, e, ""); err != nil || len(keysOf(es)) != 1 {

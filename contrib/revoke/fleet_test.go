@@ -140,11 +140,11 @@ func (f *fallible) pass(ctx context.Context) error {
 	return err
 }
 
-func (f *fallible) Publish(ctx context.Context, e revoke.Entry) (revoke.Entry, error) {
+func (f *fallible) Publish(ctx context.Context, e revoke.Entry, only *revoke.Condition) (revoke.Entry, error) {
 	if err := f.pass(ctx); err != nil {
 		return e, err
 	}
-	return f.Engine.Publish(ctx, e)
+	return f.Engine.Publish(ctx, e, only)
 }
 
 func (f *fallible) PutBack(ctx context.Context, es []revoke.Entry) error {

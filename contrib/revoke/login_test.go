@@ -270,7 +270,7 @@ func publishAt(f *fleet, s *server, now time.Time) error {
 	e, err := s.list.Entry("user", "ada")
 	if err == nil {
 		e.Before = uint32(now.Unix() + 1)
-		_, err = f.engine.Publish(f.t.Context(), e)
+		_, err = f.engine.Publish(f.t.Context(), e, nil)
 	}
 	return err
 }

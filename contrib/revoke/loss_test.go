@@ -23,7 +23,7 @@ type losing struct {
 	again bool // what is put back next is lost at once
 }
 
-func (e *losing) Publish(_ context.Context, entry revoke.Entry) (revoke.Entry, error) {
+func (e *losing) Publish(_ context.Context, entry revoke.Entry, _ *revoke.Condition) (revoke.Entry, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	entry.Pos = max(entry.Pos, uint64(time.Now().UnixMicro())+uint64(len(e.log)))
@@ -172,7 +172,7 @@ func TestFullPageIsNotFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		engine := &losing{}
 		for range 100 {
-			engine.Publish(t.Context(), revoke.Entry{Expires: uint32(time.Now().Unix() + 3600)})
+			engine.Publish(t.Context(), revoke.Entry{Expires: uint32(time.Now().Unix() + 3600)}, nil)
 		}
 		slow := &endless{engine: engine}
 		l, err := revoke.OpenStale(revoke.Config{Engine: slow, Keys: []string{"user"}, MaxLifetime: time.Hour})
@@ -191,7 +191,7 @@ type endless struct {
 	pages  atomic.Int64
 }
 
-func (e *endless) Publish(ctx context.Context, entry revoke.Entry) (revoke.Entry, error) {
+func (e *endless) Publish(ctx context.Context, entry revoke.Entry, _ *revoke.Condition) (revoke.Entry, error) {
 	return entry, nil
 }
 func (e *endless) PutBack(ctx context.Context, es []revoke.Entry) error { return nil }

@@ -19,12 +19,18 @@ type memory struct {
 	changed chan struct{} // closed at the next change
 }
 
-func (m *memory) Publish(ctx context.Context, e Entry) (Entry, error) {
+func (m *memory) Publish(ctx context.Context, e Entry, only *Condition) (Entry, error) {
 	if err := ctx.Err(); err != nil {
 		return e, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if only != nil {
+		at, err := m.offset(only.Cursor)
+		if err != nil || only.brokenBy(e.Key, m.log[at:]) {
+			return e, ErrConflict
+		}
+	}
 	e.Pos = max(e.Pos, m.last+1, uint64(time.Now().UnixMicro()))
 	m.add(e)
 	return e, nil
@@ -53,17 +59,27 @@ func (m *memory) add(e Entry) {
 
 func (m *memory) Read(ctx context.Context, cursor string, sink func([]Entry)) (next string, more bool, err error) {
 	m.mu.Lock()
+	at, err := m.offset(cursor)
 	log, epoch := m.log, m.epoch
 	m.mu.Unlock()
-	before, at := 0, 0
-	if cursor != "" {
-		n, err := fmt.Sscanf(cursor, "%d:%d", &before, &at)
-		if n != 2 || err != nil || before != epoch {
-			return "", false, ErrLost
-		}
+	if err != nil {
+		return "", false, err
 	}
 	sink(log[at:])
 	return fmt.Sprintf("%d:%d", epoch, len(log)), false, ctx.Err()
+}
+
+// offset returns where in the log a cursor stands. m.mu is held.
+func (m *memory) offset(cursor string) (at int, err error) {
+	if cursor == "" {
+		return 0, nil
+	}
+	epoch := 0
+	n, err := fmt.Sscanf(cursor, "%d:%d", &epoch, &at)
+	if n != 2 || err != nil || epoch != m.epoch {
+		return 0, ErrLost
+	}
+	return at, nil
 }
 
 func (m *memory) Follow(ctx context.Context, read func(context.Context) (string, error)) error {

@@ -159,11 +159,11 @@ type failing struct {
 	now atomic.Bool
 }
 
-func (f *failing) Publish(ctx context.Context, e revoke.Entry) (revoke.Entry, error) {
+func (f *failing) Publish(ctx context.Context, e revoke.Entry, only *revoke.Condition) (revoke.Entry, error) {
 	if f.now.Load() {
 		return e, errors.New("engine is down")
 	}
-	return f.Engine.Publish(ctx, e)
+	return f.Engine.Publish(ctx, e, only)
 }
 
 // TestRetry: what failed isn't a replay when it comes again.

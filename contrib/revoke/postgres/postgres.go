@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -59,6 +60,8 @@ type engine struct {
 // clock is the database's in microseconds.
 const clock = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 
+// publish adds an entry unless its key has a pos above $5. The key's row is locked for that, so what another
+// transaction has written counts once it is committed, whatever this one began with.
 const publish = `
 WITH e AS (
 	INSERT INTO cookiesession_revocations AS r (key, pos, before, expires, tx)
@@ -68,6 +71,7 @@ WITH e AS (
 		before = greatest(r.before, excluded.before),
 		expires = greatest(r.expires, excluded.expires),
 		tx = excluded.tx
+	WHERE r.pos <= $5
 	RETURNING pos, before, expires)
 SELECT e.pos, e.before, e.expires, pg_notify('` + Channel + `', '')::text FROM e`
 
@@ -100,19 +104,31 @@ const forget = `DELETE FROM cookiesession_revocations WHERE expires < extract(ep
 // committed, and this server too hears of it by following. Make e with [revoke.List.Entry] just before. The error is the
 // database's.
 func Publish(ctx context.Context, tx Querier, e revoke.Entry) (revoke.Entry, error) {
+	return publishAbove(ctx, tx, e, math.MaxInt64)
+}
+
+func (p *engine) Publish(ctx context.Context, e revoke.Entry, only *revoke.Condition) (revoke.Entry, error) {
+	if only == nil {
+		return Publish(ctx, p.db, e)
+	}
+	published, err := publishAbove(ctx, p.db, e, int64(only.Pos))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = revoke.ErrConflict
+	}
+	return published, err
+}
+
+// publishAbove adds e unless its key has a pos above known: then the error is sql.ErrNoRows.
+func publishAbove(ctx context.Context, tx Querier, e revoke.Entry, known int64) (revoke.Entry, error) {
 	var pos, before, expires int64
 	var notified sql.NullString
-	err := tx.QueryRowContext(ctx, publish, e.Key[:], int64(e.Pos), int64(e.Before), int64(e.Expires)).
+	err := tx.QueryRowContext(ctx, publish, e.Key[:], int64(e.Pos), int64(e.Before), int64(e.Expires), known).
 		Scan(&pos, &before, &expires, &notified)
 	if err != nil {
 		return e, err
 	}
 	e.Pos, e.Before, e.Expires = uint64(pos), uint32(before), uint32(expires)
 	return e, nil
-}
-
-func (p *engine) Publish(ctx context.Context, e revoke.Entry) (revoke.Entry, error) {
-	return Publish(ctx, p.db, e)
 }
 
 func (p *engine) PutBack(ctx context.Context, es []revoke.Entry) error {

@@ -5,8 +5,9 @@ package redis
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/hex"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,25 +48,42 @@ type engine struct {
 }
 
 const (
-	page    = 1000                   // stream entries that are read at once
-	packed  = 32                     // entries that are put back in a stream entry: a page stays within a megabyte
-	block   = time.Second            // how long XREAD waits
-	early   = 50 * time.Millisecond  // by how much its wait may fall short by this server's clock
-	timeout = 5 * time.Second        // for XREAD, in case do doesn't know one
-	field   = "e"                    // of a stream entry; its value is one entry of package revoke or more
-	first   = "-"                    // below every ID
-	slack   = int64(60 * 1000)       // milliseconds: what may be forgotten by an entry's own account waits so long, for clocks
-	longest = 802 * 24 * 3600 * 1000 // milliseconds: twice the 400 days that a session may live, see revoke.Config.NeverReused
-	noEntry = "0-0"                  // cursor of an empty stream
+	page     = 1000                   // stream entries that are read at once
+	packed   = 32                     // entries that are put back in a stream entry: a page stays within a megabyte
+	block    = time.Second            // how long XREAD waits
+	early    = 50 * time.Millisecond  // by how much its wait may fall short by this server's clock
+	timeout  = 5 * time.Second        // for XREAD, in case do doesn't know one
+	field    = "e"                    // of a stream entry; its value is one entry of package revoke or more
+	first    = "-"                    // below every ID
+	slack    = int64(60 * 1000)       // milliseconds: what may be forgotten by an entry's own account waits so long, for clocks
+	longest  = 802 * 24 * 3600 * 1000 // milliseconds: twice the 400 days that a session may live, see revoke.Config.NeverReused
+	noEntry  = "0-0"                  // cursor of an empty stream
+	conflict = "conflict"             // what add answers then
 )
 
-// add appends stream entries and trims what may be forgotten, by the engine's clock: that of a server may be wrong.
+// add appends stream entries and trims what may be forgotten, by the engine's clock: that of a server may be wrong. If
+// it gets a key, that is unless something of the key may have been added behind a position. The entry there must be the
+// same still: then what was added since has greater IDs. Of a full page nothing is said, so that others don't wait.
 const add = `
+local keep, from, sum, key = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+if key ~= '' then
+	local rows = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', 1000)
+	if #rows == 1000 then return 'conflict' end
+	if sum ~= '' then
+		local first = table.remove(rows, 1)
+		if not first or first[1] ~= from or redis.sha1hex(first[2][2]) ~= sum then return 'conflict' end
+	end
+	for _, row in ipairs(rows) do
+		for at = 1, #row[2][2], 32 do
+			if string.sub(row[2][2], at, at + 15) == key then return 'conflict' end
+		end
+	end
+end
 local now = redis.call('TIME')
-local min = now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(ARGV[1])
+local min = now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(keep)
 if min < 0 then min = 0 end
 local id
-for i = 2, #ARGV do
+for i = 5, #ARGV do
 	id = redis.call('XADD', KEYS[1], 'MINID', '~', string.format('%.0f', min), '*', 'e', ARGV[i])
 end
 return id`
@@ -78,8 +96,20 @@ local ok = redis.pcall('XTRIM', KEYS[1], 'MINID', '0')
 if type(ok) == 'table' and ok.err and not string.find(ok.err, 'MISCONF', 1, true) then return ok end
 return redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])`
 
-func (e *engine) Publish(ctx context.Context, entry revoke.Entry) (revoke.Entry, error) {
-	id, err := e.add(ctx, entry)
+func (e *engine) Publish(ctx context.Context, entry revoke.Entry, only *revoke.Condition) (revoke.Entry, error) {
+	from, sum, key := "", "", ""
+	if only != nil {
+		last := parsePosition(only.Cursor)
+		from, sum, key = last.from(), last.sum, string(entry.Key[:])
+	}
+	reply, err := e.add(ctx, []any{from, sum, key}, entry)
+	if err != nil {
+		return entry, err
+	}
+	if said, ok := text(reply); ok && said == conflict {
+		return entry, revoke.ErrConflict
+	}
+	id, err := parseID(reply)
 	if err != nil {
 		return entry, err
 	}
@@ -88,11 +118,15 @@ func (e *engine) Publish(ctx context.Context, entry revoke.Entry) (revoke.Entry,
 }
 
 func (e *engine) PutBack(ctx context.Context, entries []revoke.Entry) error {
-	_, err := e.add(ctx, entries...)
+	reply, err := e.add(ctx, []any{"", "", ""}, entries...)
+	if err == nil {
+		_, err = parseID(reply)
+	}
 	return err
 }
 
-func (e *engine) add(ctx context.Context, entries ...revoke.Entry) (streamID, error) {
+// add sends the script of that name. condition is a position's ID and sum, and a key.
+func (e *engine) add(ctx context.Context, condition []any, entries ...revoke.Entry) (any, error) {
 	var values []any
 	for row := range slices.Chunk(entries, packed) {
 		var b []byte
@@ -103,11 +137,7 @@ func (e *engine) add(ctx context.Context, entries ...revoke.Entry) (streamID, er
 		values = append(values, string(b))
 	}
 	args := []any{"EVAL", add, "1", e.stream, strconv.FormatInt(e.keep.Load()+slack, 10)}
-	reply, err := e.do(ctx, append(args, values...)...)
-	if err != nil {
-		return streamID{}, err
-	}
-	return parseID(reply)
+	return e.do(ctx, slices.Concat(args, condition, values)...)
 }
 
 // noteLifetime remembers for how long entries must be kept: engines aren't told, and another server's may live longer.
@@ -121,34 +151,41 @@ func (e *engine) noteLifetime(since int64, entry revoke.Entry) {
 // won't do: a stream that was lost can have another entry of the same millisecond under it.
 type position struct {
 	id  string
-	sum uint32
+	sum string // SHA-1, which Redis can compare, in hexadecimal digits; none of an empty stream
 }
 
-func (p position) String() string { return fmt.Sprintf("%s:%x", p.id, p.sum) }
+func (p position) String() string { return p.id + ":" + p.sum }
+
+// from returns the first ID of a range that begins with the position's entry, if there is one.
+func (p position) from() string {
+	if p.id == noEntry {
+		return first
+	}
+	return p.id
+}
 
 // parsePosition returns that of an empty stream for anything else.
 func parsePosition(cursor string) position {
-	p := position{id: noEntry}
 	if id, sum, ok := strings.Cut(cursor, ":"); ok {
-		n, _ := strconv.ParseUint(sum, 16, 32)
-		p = position{id, uint32(n)}
+		return position{id, sum}
 	}
-	return p
+	return position{id: noEntry}
 }
 
 func positionOf(id streamID, value string) position {
-	return position{id.String(), crc32.ChecksumIEEE([]byte(value))}
+	sum := sha1.Sum([]byte(value))
+	return position{id.String(), hex.EncodeToString(sum[:])}
 }
 
 // Read reads from the cursor's entry on, which must still be there: a replica's history is a beginning of its master's,
 // so if the last entry that was read survived a failover, all did; and nothing was added below it.
 func (e *engine) Read(ctx context.Context, cursor string, sink func([]revoke.Entry)) (next string, more bool, err error) {
 	last := parsePosition(cursor)
-	from, count := last.id, page+1
+	count := page + 1
 	if last.id == noEntry {
-		from, count = first, page
+		count = page
 	}
-	reply, err := e.do(ctx, "EVAL", read, "1", e.stream, from, strconv.Itoa(count))
+	reply, err := e.do(ctx, "EVAL", read, "1", e.stream, last.from(), strconv.Itoa(count))
 	if err != nil {
 		return "", false, err
 	}
@@ -165,9 +202,8 @@ func (e *engine) Read(ctx context.Context, cursor string, sink func([]revoke.Ent
 		if err != nil {
 			return "", false, err
 		}
-		at := positionOf(id, value)
 		if i == 0 && last.id != noEntry {
-			if at != last {
+			if positionOf(id, value) != last {
 				return "", false, revoke.ErrLost
 			}
 			continue
@@ -175,7 +211,9 @@ func (e *engine) Read(ctx context.Context, cursor string, sink func([]revoke.Ent
 		if entries, err = e.parse(entries, id, value); err != nil {
 			return "", false, err
 		}
-		last = at
+		if i == len(rows)-1 {
+			last = positionOf(id, value)
+		}
 	}
 	sink(entries)
 	return last.String(), len(rows) == count, nil

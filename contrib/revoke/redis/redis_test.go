@@ -43,7 +43,7 @@ func (f *fake) do(ctx context.Context, args ...any) (any, error) {
 		}
 		return nil, f.nilErr
 	case args[1] == add:
-		for _, value := range args[5:] {
+		for _, value := range args[8:] {
 			f.rows = append(f.rows, f.row(fmt.Sprintf("%d-0", f.first+len(f.rows)), value.(string)))
 		}
 		return f.text(fmt.Sprintf("%d-0", f.first+len(f.rows)-1)), nil
@@ -84,7 +84,7 @@ func TestReadWhatWasPublished(t *testing.T) {
 	for _, bytes := range []bool{false, true} {
 		f := &fake{t: t, bytes: bytes, first: 1000}
 		e := New(f.do, Options{Stream: "here"})
-		first, err := e.Publish(t.Context(), entry(1))
+		first, err := e.Publish(t.Context(), entry(1), nil)
 		if err != nil || first.Pos != 1000_000 {
 			t.Errorf("got %+v, %v; want the ID in microseconds", first, err)
 		}
@@ -93,7 +93,7 @@ func TestReadWhatWasPublished(t *testing.T) {
 		}
 		given := entry(2)
 		given.Pos = 5
-		if got, err := e.Publish(t.Context(), given); err != nil || got != given {
+		if got, err := e.Publish(t.Context(), given, nil); err != nil || got != given {
 			t.Errorf("got %+v, %v; want the pos that was given", got, err)
 		}
 		back := []revoke.Entry{{Key: revoke.Key{3}, Pos: 7}, {Key: revoke.Key{4}, Pos: 8}}
@@ -111,9 +111,36 @@ func TestReadWhatWasPublished(t *testing.T) {
 		}
 		f.rows = f.rows[:3]
 		got = nil
-		last, _ := e.Publish(t.Context(), entry(5))
+		last, _ := e.Publish(t.Context(), entry(5), nil)
 		if _, _, err := e.Read(t.Context(), cursor, sink); err != nil || !slices.Equal(got, []revoke.Entry{last}) {
 			t.Errorf("got %v, %v; want what is behind the cursor", got, err)
+		}
+	}
+}
+
+// A condition is sent as what the script compares, and its answer is told from an ID.
+func TestPublishOnCondition(t *testing.T) {
+	good := string(entry(1).Append(nil))
+	for _, test := range []struct {
+		name      string
+		cursor    string
+		from, sum string
+		answer    any
+		want      error
+	}{
+		{"of an empty stream", noEntry + ":", "-", "", "5-0", nil},
+		{"of a stream", at("7-1", good), "7-1", positionOf(streamID{}, good).sum, "8-0", nil},
+		{"that doesn't hold", at("7-1", good), "7-1", positionOf(streamID{}, good).sum, "conflict", revoke.ErrConflict},
+		{"that doesn't hold, in bytes", noEntry + ":", "-", "", []byte("conflict"), revoke.ErrConflict},
+	} {
+		var got []any
+		do := func(_ context.Context, args ...any) (any, error) { got = args; return test.answer, nil }
+		only := &revoke.Condition{Cursor: test.cursor, Pos: 5}
+		_, err := New(do, Options{}).Publish(t.Context(), entry(2), only)
+		key := entry(2).Key
+		want := []any{test.from, test.sum, string(key[:]), string(entry(2).Append(nil))}
+		if !errors.Is(err, test.want) || len(got) != 9 || !slices.Equal(got[5:], want) {
+			t.Errorf("%s: got %v for %q, want %v for %q", test.name, err, got[5:], test.want, want)
 		}
 	}
 }
@@ -205,7 +232,7 @@ func TestReadStrangeReplies(t *testing.T) {
 		if _, _, err := New(do, Options{}).Read(t.Context(), "", func([]revoke.Entry) {}); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
-		if _, err := New(do, Options{}).Publish(t.Context(), entry(1)); err == nil {
+		if _, err := New(do, Options{}).Publish(t.Context(), entry(1), nil); err == nil {
 			t.Errorf("%s: got no error from Publish", name)
 		}
 	}
@@ -249,7 +276,7 @@ func TestKeep(t *testing.T) {
 	f := &fake{t: t, first: int(now)}
 	e := New(f.do, Options{})
 	keep := func() (ms int64) {
-		if _, err := e.Publish(t.Context(), entry(1)); err != nil {
+		if _, err := e.Publish(t.Context(), entry(1), nil); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Sscan(f.last[4].(string), &ms)

@@ -180,7 +180,7 @@ func TestPostgresRows(t *testing.T) {
 	now := uint32(time.Now().Unix())
 	publish := func(e revoke.Entry) revoke.Entry {
 		t.Helper()
-		published, err := engine.Publish(t.Context(), e)
+		published, err := engine.Publish(t.Context(), e, nil)
 		must(t, err)
 		return published
 	}

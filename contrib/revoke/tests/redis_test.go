@@ -169,7 +169,7 @@ func TestRedisTrims(t *testing.T) {
 		old(now.Add(-30*time.Minute+time.Duration(i)*time.Second), now.Add(-10*time.Minute))
 	}
 	publish := func() int64 {
-		_, err := short.Publish(t.Context(), revoke.Entry{Key: revoke.Key{2}, Expires: uint32(now.Add(20 * time.Minute).Unix())})
+		_, err := short.Publish(t.Context(), revoke.Entry{Key: revoke.Key{2}, Expires: uint32(now.Add(20 * time.Minute).Unix())}, nil)
 		must(t, err)
 		return server.streamLength()
 	}
@@ -213,7 +213,7 @@ func TestRedisBegunAnew(t *testing.T) {
 				pause.RLock()
 				e := revoke.Entry{Expires: uint32(time.Now().Unix() + 3600)}
 				binary.BigEndian.PutUint64(e.Key[:], next.Add(1))
-				if _, err := writer.Publish(context.Background(), e); err != nil {
+				if _, err := writer.Publish(context.Background(), e, nil); err != nil {
 					t.Error(err)
 				}
 				pause.RUnlock()
