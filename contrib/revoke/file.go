@@ -33,7 +33,10 @@ const (
 	compactFrom = 64 << 10         // bytes that a compaction must be worth
 )
 
-var errForeign = errors.New("revoke: the file is not one of revocations")
+// foreign returns the error for a file that is something else.
+func foreign(at *os.File) error {
+	return fmt.Errorf("revoke: %s is not a list of revocations, or one of another version", at.Name())
+}
 
 func (f *file) Publish(ctx context.Context, e Entry, only *Condition) (Entry, error) {
 	at, err := f.openLocked(ctx)
@@ -197,13 +200,13 @@ func readHeader(at *os.File, size int64) (id uint64, ok bool, err error) {
 	}
 	if len(b) < recordSize { // being created, or that was interrupted
 		if n := min(len(b), len(magic)); !bytes.Equal(b[:n], magic[:n]) {
-			return 0, false, errForeign
+			return 0, false, foreign(at)
 		}
 		return 0, false, nil
 	}
 	e, ok := parseRecord(0, b)
 	if !ok || e.Key != magic {
-		return 0, false, errForeign
+		return 0, false, foreign(at)
 	}
 	return e.Pos, true, nil
 }
@@ -215,7 +218,7 @@ func (f *file) compact(at *os.File) error {
 		return err
 	}
 	if len(content) < recordSize {
-		return errForeign // somebody has truncated it meanwhile
+		return foreign(at) // somebody has truncated it meanwhile
 	}
 	es, _ := parseRecords(nil, content)
 	kept := header(rand.Uint64())

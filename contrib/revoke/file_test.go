@@ -169,15 +169,24 @@ func write(t testing.TB, path string, content []byte) {
 
 // A file that is something else stays as it is.
 func TestFileForeign(t *testing.T) {
-	for _, content := range []string{"x", "something of the user's, longer than a record of 36 bytes", strings.Repeat("\x00", 36)} {
+	path := filepath.Join(t.TempDir(), "revocations")
+	publish(t, revoke.File(path), 1)
+	earlier, err := os.ReadFile(path)
+	must(t, err)
+	earlier[len("revocations v")]-- // the version
+	for _, content := range []string{
+		"x", "something of the user's, longer than a record of 36 bytes", strings.Repeat("\x00", 36), string(earlier),
+	} {
 		path := filepath.Join(t.TempDir(), "precious")
 		write(t, path, []byte(content))
 		e := revoke.File(path)
-		if _, err := e.Publish(t.Context(), entry(1), nil); err == nil {
-			t.Error("published into a foreign file")
+		_, err := e.Publish(t.Context(), entry(1), nil)
+		if err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("published into a foreign file: got %v, want an error that names it", err)
 		}
-		if _, _, err := readFile(t, e, ""); err == nil {
-			t.Error("read a foreign file")
+		_, _, err = readFile(t, e, "")
+		if err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("read a foreign file: got %v, want an error that names it", err)
 		}
 		if got, err := os.ReadFile(path); string(got) != content {
 			t.Errorf("got %q, %v; want it untouched", got, err)
