@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,8 +22,8 @@ import (
 func File(path string) Engine { return &file{path: path} }
 
 type file struct {
-	path string
-	kept atomic.Int64 // bytes that the last compaction left
+	path   string
+	failed atomic.Int64 // bytes that the file had when it last could not be compacted
 }
 
 const (
@@ -102,12 +101,21 @@ func (f *file) append(at *os.File, entries func(last Entry) []Entry) error {
 	if err != nil {
 		return err
 	}
-	end, last, added, err := recordsEnd(at, info.Size())
+	head, ok, err := readHeader(at, info.Size())
 	if err != nil {
 		return err
 	}
-	if end == 0 {
-		added = header(rand.Uint64())
+	var end int64
+	var last Entry
+	var added records
+	if ok {
+		end, last, added, err = recordsEnd(at, info.Size())
+	} else {
+		head = newHeader(0)
+		added.add(head)
+	}
+	if err != nil {
+		return err
 	}
 	for _, e := range entries(last) {
 		added.add(e)
@@ -129,9 +137,10 @@ func (f *file) append(at *os.File, entries func(last Entry) []Entry) error {
 		at.Truncate(end) // nobody may find later what wasn't acknowledged
 		return err
 	}
-	if end+int64(len(added.encoded)) >= 2*f.kept.Load()+compactFrom {
+	end += int64(len(added.encoded))
+	if end >= 2*max(keptBy(head), f.failed.Load())+compactFrom {
 		if err := f.compact(at); err != nil {
-			f.kept.Store(end) // the entries are safe, so that waits until the file has doubled
+			f.failed.Store(end) // the entries are safe, so that waits until the file has doubled
 		}
 	}
 	return nil
@@ -172,13 +181,9 @@ func (f *file) is(at *os.File) bool {
 	return err == nil && os.SameFile(opened, there)
 }
 
-// recordsEnd returns where the records of a file of that size end, the last entry if there is one, and records that go on
-// from there.
+// recordsEnd returns where the records of a file of that size, which has a header, end, the last entry if there is one,
+// and records that go on from there.
 func recordsEnd(at *os.File, size int64) (end int64, last Entry, added records, err error) {
-	id, ok, err := readHeader(at, size)
-	if err != nil || !ok {
-		return 0, last, added, err
-	}
 	var room [3 * recordSize]byte // a record and those before
 	for end = size / recordSize * recordSize; end > recordSize; end -= recordSize {
 		b := room[:min(end, int64(len(room)))]
@@ -189,26 +194,27 @@ func recordsEnd(at *os.File, size int64) (end int64, last Entry, added records, 
 			return end, last, records{sum: checksum(b[len(b)-recordSize:])}, nil
 		}
 	}
-	return end, last, records{sum: header(id).sum}, nil
+	_, err = at.ReadAt(room[:recordSize], 0)
+	return end, last, records{sum: checksum(room[:recordSize])}, err
 }
 
-// readHeader returns what tells the file from its predecessors, or false if it has no header yet.
-func readHeader(at *os.File, size int64) (id uint64, ok bool, err error) {
+// readHeader returns the header of the file, or false if it has none yet.
+func readHeader(at *os.File, size int64) (head Entry, ok bool, err error) {
 	b := make([]byte, min(size, recordSize))
 	if _, err := at.ReadAt(b, 0); err != nil && err != io.EOF {
-		return 0, false, err
+		return head, false, err
 	}
 	if len(b) < recordSize { // being created, or that was interrupted
 		if n := min(len(b), len(magic)); !bytes.Equal(b[:n], magic[:n]) {
-			return 0, false, foreign(at)
+			return head, false, foreign(at)
 		}
-		return 0, false, nil
+		return head, false, nil
 	}
-	e, ok := parseRecord(0, b)
-	if !ok || e.Key != magic {
-		return 0, false, foreign(at)
+	head, ok = parseRecord(0, b)
+	if !ok || head.Key != magic {
+		return head, false, foreign(at)
 	}
-	return e.Pos, true, nil
+	return head, true, nil
 }
 
 // compact replaces the file, whose lock is held, by one without what may be forgotten.
@@ -221,11 +227,12 @@ func (f *file) compact(at *os.File) error {
 		return foreign(at) // somebody has truncated it meanwhile
 	}
 	es, _ := parseRecords(nil, content)
-	kept := header(rand.Uint64())
-	for _, e := range byPos(compact(es, time.Now().Unix())) {
+	es = byPos(compact(es, time.Now().Unix()))
+	var kept records
+	kept.add(newHeader(len(es)))
+	for _, e := range es {
 		kept.add(e)
 	}
-	f.kept.Store(int64(len(kept.encoded)))
 	next, err := os.OpenFile(f.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -282,7 +289,7 @@ func readFrom(ctx context.Context, at *os.File, cursor string, sink func([]Entry
 	if err != nil {
 		return "", false, err
 	}
-	id, ok, err := readHeader(at, info.Size())
+	head, ok, err := readHeader(at, info.Size())
 	if err != nil {
 		return "", false, err
 	}
@@ -290,7 +297,7 @@ func readFrom(ctx context.Context, at *os.File, cursor string, sink func([]Entry
 	if cursor != "" {
 		fmt.Sscanf(cursor, "%x:%d:%x", &came.id, &came.offset, &came.last)
 	}
-	if came.offset > 0 && (!ok || came.id != id) {
+	if came.offset > 0 && (!ok || came.id != head.Pos) {
 		return "", false, ErrLost
 	}
 	if !ok {
@@ -307,7 +314,7 @@ func readFrom(ctx context.Context, at *os.File, cursor string, sink func([]Entry
 		taken = len(page)
 	}
 	sink(es)
-	came = fileCursor{id: id, offset: start + int64(taken), last: checksum(page[taken-recordSize : taken])}
+	came = fileCursor{id: head.Pos, offset: start + int64(taken), last: checksum(page[taken-recordSize : taken])}
 	return came.String(), more, nil
 }
 

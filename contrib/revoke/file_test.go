@@ -291,6 +291,54 @@ func TestFileCompaction(t *testing.T) {
 	}
 }
 
+// A process that has just begun doesn't compact a file that another has compacted until that is worth it: at twice what
+// it was created with, and 64 KiB.
+func TestFileCompactionAfterRestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "revocations")
+	content := func() []byte {
+		b, err := os.ReadFile(path)
+		must(t, err)
+		return b
+	}
+	var last uint16
+	next := func() revoke.Entry {
+		last++
+		return revoke.Entry{Key: revoke.Key{byte(last >> 8), byte(last)}, Pos: uint64(last), Expires: entry(0).Expires}
+	}
+	publish := func() { // by a new process
+		_, err := revoke.File(path).Publish(t.Context(), next(), nil)
+		must(t, err)
+	}
+	fill := func(records int) { // likewise
+		var es []revoke.Entry
+		for range records - len(content())/recordSize - 1 { // the last one follows them, once more
+			es = append(es, next())
+		}
+		must(t, revoke.File(path).PutBack(t.Context(), es))
+	}
+	publish()
+	kept := 1 // the header
+	for _, name := range []string{"a new file", "a compacted one", "one that was compacted twice"} {
+		limit := 2*kept + (64<<10+recordSize-1)/recordSize
+		fill(limit - 2)
+		for _, records := range []int{limit - 1, limit} {
+			before := content()[:recordSize]
+			publish()
+			now := content()
+			compacted := !bytes.Equal(now[:recordSize], before)
+			if compacted != (records == limit) || !compacted && len(now) != records*recordSize {
+				t.Errorf("%s: got %d bytes, compacted: %v, at %d records; want that at %d", name, len(now), compacted, records, limit)
+			}
+			kept = len(now) / recordSize
+		}
+		es, _, err := readFile(t, revoke.File(path), "")
+		must(t, err)
+		if got := len(keysOf(es)); got != int(last) || got != kept-1 {
+			t.Errorf("%s: got %d entries in %d records, want %d once", name, got, kept, last)
+		}
+	}
+}
+
 // Somebody who holds the lock for ever keeps nobody longer than its context.
 func TestFileLocked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "revocations")

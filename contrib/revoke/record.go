@@ -3,10 +3,12 @@ package revoke
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"math/rand/v2"
 )
 
 // A file of entries is a sequence of records: an encoded entry and a checksum, in network order. The first is a header:
-// magic tells the file from others, and Pos, which is random, from its predecessors.
+// magic tells the file from others, and Pos, which is random, from its predecessors. Expires is how many entries it was
+// created with, so that whoever writes to it, and has just begun, knows what another compaction would be worth.
 //
 // The checksum is the CRC-32C of the entries from the header to this one, as they were written. So two files that have
 // one checksum at one place were written with the same up to there; bytes may have rotted since. A checksum of its own
@@ -32,11 +34,11 @@ func (r *records) add(e Entry) {
 	r.encoded = binary.BigEndian.AppendUint32(r.encoded, r.sum)
 }
 
-// header returns the first record of the file with an ID.
-func header(id uint64) (r records) {
-	r.add(Entry{Key: magic, Pos: id})
-	return r
-}
+// newHeader returns the header of a file that is created with so many entries.
+func newHeader(kept int) Entry { return Entry{Key: magic, Pos: rand.Uint64(), Expires: uint32(kept)} }
+
+// keptBy returns how long a file was, in bytes, when it was created with that header.
+func keptBy(head Entry) int64 { return (1 + int64(head.Expires)) * recordSize }
 
 func checksum(record []byte) uint32 { return binary.BigEndian.Uint32(record[EntrySize:]) }
 
