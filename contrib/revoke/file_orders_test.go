@@ -229,9 +229,14 @@ var fileSteps = func() (steps []fileStep) {
 	return steps
 }()
 
-// settle lets the servers do what they do by themselves, the first always first.
+// settle lets the servers do what they do by themselves, the first always first, until there is nothing left to do.
 func (w *fileWorld) settle(first int) {
-	for quiet := 0; quiet < 2; quiet++ {
+	const limit = 20
+	for quiet, round := 0, 0; quiet < 2; quiet, round = quiet+1, round+1 {
+		if round == limit {
+			w.t.Errorf("the servers still put back after %d rounds", limit)
+			return
+		}
 		for i := range w.servers {
 			s := w.servers[(first+i)%2]
 			w.look(s)
