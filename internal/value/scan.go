@@ -46,27 +46,40 @@ var sizes = func() (s [256]uint8) {
 func Skip(b []byte, depth int) (n int, err error) { return skip(b, 0, depth) }
 
 // skip is Skip for the value at b[at], and returns where it ends.
+//
+// What reads values one after the other takes most of the time that opening a session takes beside decryption. That is
+// why positions are compared as the compiler needs it to leave out checks of its own, and why what is rare is in other
+// functions: a loop that calls little keeps its variables in registers.
 func skip(b []byte, at, depth int) (end int, err error) {
-	if at >= len(b) {
+	if uint(at) >= uint(len(b)) {
 		return 0, errTruncated
 	}
-	c := b[at]
-	if size := int(sizes[c]); size > 0 {
+	if size := int(sizes[b[at]]); size > 0 {
 		if end = at + size; end > len(b) {
 			return 0, errTruncated
 		}
 		return end, nil
 	}
-	switch c & 0xf0 {
-	case 0x80:
+	return skipUnsized(b, at, depth)
+}
+
+// skipUnsized is skip for values whose code alone doesn't tell their length; b[at] is there.
+func skipUnsized(b []byte, at, depth int) (end int, err error) {
+	switch c := b[at]; {
+	case c&0xf0 == 0x80:
 		return skipEntries(b, at+1, int(c&0x0f), depth, nil)
-	case 0x90:
+	case c&0xf0 == 0x90:
 		return skipElements(b, at+1, int(c&0x0f), depth)
+	case c == 0xd9 && at+1 < len(b): // a string of up to 255 bytes
+		if end = at + 2 + int(b[at+1]); end > len(b) {
+			return 0, errTruncated
+		}
+		return end, nil
 	}
 	return skipLong(b, at, depth)
 }
 
-// skipLong is skip for values whose length, or number of entries, isn't in the code.
+// skipLong is skipUnsized for values whose length, or number of entries, isn't in the code.
 func skipLong(b []byte, at, depth int) (end int, err error) {
 	var count, n int
 	var ok bool
@@ -106,8 +119,6 @@ func (s Starts) Len() int { return len(s) / 2 }
 // At returns where entry i starts.
 func (s Starts) At(i int) int { return int(binary.BigEndian.Uint16(s[2*i:])) }
 
-func (s Starts) set(i, at int) { binary.BigEndian.PutUint16(s[2*i:], uint16(at)) }
-
 // Entries checks the map at the start of b as Skip does. It returns its length, that of its header, and where each entry
 // starts behind that, in storage if that is large enough. A map longer than 65,535 bytes is refused.
 func Entries(b []byte, depth int, storage []byte) (n, header int, starts Starts, err error) {
@@ -118,52 +129,39 @@ func Entries(b []byte, depth int, storage []byte) (n, header int, starts Starts,
 	if cap(storage) < 2*count {
 		storage = make([]byte, 2*count) // b is long enough for so many
 	}
-	starts = Starts(storage[:2*count])
-	n, err = skipEntries(b, header, count, depth, starts)
-	return n, header, starts, err
+	starts = Starts(storage[:0])
+	n, err = skipEntries(b[header:], 0, count, depth, &starts)
+	return header + n, header, starts, err
 }
 
 // skipEntries returns where the count entries of a map in a container of the given depth end, which start at b[at]. It
-// notes in starts, if that isn't empty, where each starts behind the first.
-func skipEntries(b []byte, at, count, depth int, starts Starts) (end int, err error) {
+// appends to starts, if that isn't nil, where each starts.
+func skipEntries(b []byte, at, count, depth int, starts *Starts) (end int, err error) {
 	if depth >= MaxDepth {
 		return 0, errDeep
 	}
-	first := at
 	var before uint64 // the last key's prefix
-	last, lastEnd := 0, 0
-	for i := range count {
-		if len(starts) > 0 {
-			starts.set(i, at-first)
+	last := -1        // where that key is
+	for range count {
+		if starts != nil {
+			*starts = binary.BigEndian.AppendUint16(*starts, uint16(at))
 		}
-		var start uint64 // the key's prefix
-		key := at + 1
-		if len(b)-at > 8 && b[at]&0xe0 == 0xa0 { // a short key that eight bytes can be loaded of
-			size := b[at] & 0x1f
-			start = binary.BigEndian.Uint64(b[key:]) & prefixes[size]
-			at = key + int(size)
-		} else if at >= len(b) {
-			return 0, errTruncated
-		} else {
-			s, n, ok := ReadString(b[at:])
-			if !ok {
-				return 0, errKey
+		start, keyEnd := shortKey(b, at)
+		if keyEnd == 0 {
+			if start, keyEnd, err = longKey(b, at); err != nil {
+				return 0, err
 			}
-			start = prefix(s)
-			at += n
-			key = at - len(s)
 		}
-		if start <= before && i > 0 && at < len(b) && (start < before || bytes.Compare(b[last:lastEnd], b[key:at]) >= 0) {
+		if start <= before && last >= 0 && (start < before || !ascending(b, last, at)) {
 			return 0, errOrder
 		}
-		before, last, lastEnd = start, key, at
-		if at < len(b) {
-			if size := int(sizes[b[at]]); size > 0 {
-				at += size
-				continue
-			}
+		before, last, at = start, at, keyEnd
+		if uint(at) >= uint(len(b)) {
+			return 0, errTruncated
 		}
-		if at, err = skip(b, at, depth+1); err != nil {
+		if size := int(sizes[b[at]]); size > 0 {
+			at += size
+		} else if at, err = skipUnsized(b, at, depth+1); err != nil {
 			return 0, err
 		}
 	}
@@ -173,19 +171,47 @@ func skipEntries(b []byte, at, count, depth int, starts Starts) (end int, err er
 	return at, nil
 }
 
+// shortKey returns the prefix of the key at b[at], and where the key ends, or 0 if it is longer than 31 bytes, or no key,
+// or eight bytes can't be loaded from where it starts.
+func shortKey(b []byte, at int) (start uint64, end int) {
+	if at >= 0 && at < len(b)-8 && b[at]&0xe0 == 0xa0 {
+		size := b[at] & 0x1f
+		return binary.BigEndian.Uint64(b[at+1:]) & prefixes[size], at + 1 + int(size)
+	}
+	return 0, 0
+}
+
+// longKey is shortKey for every key.
+func longKey(b []byte, at int) (start uint64, end int, err error) {
+	if at >= len(b) {
+		return 0, 0, errTruncated
+	}
+	key, n, ok := ReadString(b[at:])
+	if !ok {
+		return 0, 0, errKey
+	}
+	return prefix(key), at + n, nil
+}
+
+// ascending reports whether the key at b[last] is less than the one at b[at], or that one is cut off, which is found later.
+func ascending(b []byte, last, at int) bool {
+	one, _, _ := ReadString(b[last:])
+	other, _, whole := ReadString(b[at:])
+	return !whole || bytes.Compare(one, other) < 0
+}
+
 // skipElements is skipEntries for a list.
 func skipElements(b []byte, at, count, depth int) (end int, err error) {
 	if depth >= MaxDepth {
 		return 0, errDeep
 	}
 	for range count {
-		if at < len(b) {
-			if size := int(sizes[b[at]]); size > 0 {
-				at += size
-				continue
-			}
+		if uint(at) >= uint(len(b)) {
+			return 0, errTruncated
 		}
-		if at, err = skip(b, at, depth+1); err != nil {
+		if size := int(sizes[b[at]]); size > 0 {
+			at += size
+		} else if at, err = skipUnsized(b, at, depth+1); err != nil {
 			return 0, err
 		}
 	}
