@@ -119,10 +119,13 @@ func (x *exchange) Format(f fmt.State, _ rune) { io.WriteString(f, "cookiesessio
 // commit writes the session's cookies into the response header, once. It returns false if the handler's own response
 // must be discarded.
 func (x *exchange) commit() bool {
-	if status, err := x.save(); err != nil {
-		x.fail(status, err)
+	if x.session.commit == uncommitted {
+		x.session.commit = committed
+		if status, err := x.save(); err != nil {
+			x.fail(status, err)
+		}
 	}
-	return !x.session.unsaved
+	return x.session.commit != commitFailed
 }
 
 // save returns also the status that says best why it failed.
@@ -134,12 +137,11 @@ func (x *exchange) save() (status int, err error) {
 		s.openFlash()
 		s.mu.Lock()
 	}
-	if s.committed || s.state == nil {
-		s.committed = true
+	s.committed = true
+	if s.state == nil {
 		s.mu.Unlock()
 		return 0, nil
 	}
-	s.committed = true
 	_, said, err := s.manager.save(x.w.Header(), s, &s.state.fields)
 	s.mu.Unlock()
 	s.manager.tell(s, said)
@@ -148,7 +150,7 @@ func (x *exchange) save() (status int, err error) {
 
 // fail answers in the handler's place.
 func (x *exchange) fail(status int, err error) {
-	x.session.unsaved = true
+	x.session.commit = commitFailed
 	h := x.w.Header()
 	for _, name := range entityHeaders {
 		if was := x.outside[name]; was != nil {
@@ -237,7 +239,7 @@ func (x *exchange) WriteHeader(status int) {
 		if !x.commit() {
 			return
 		}
-	} else if x.session.unsaved {
+	} else if x.session.commit == commitFailed {
 		return
 	}
 	x.w.WriteHeader(status)

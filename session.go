@@ -40,9 +40,18 @@ type Session struct {
 	loggedIn    bool // Regenerate or Remember was called: the application knows who this is
 	passive     bool // this request doesn't count as use
 
-	unsaved      bool // committing failed, so an error page has been sent; the response writer's alone, without the lock
-	provesDevice bool // the browser sends the request to prove its device; never changes
+	commit       commitState // the response writer's alone, without the lock
+	provesDevice bool        // the browser sends the request to prove its device; never changes
 }
+
+// A commitState says what has become of committing a session.
+type commitState uint8
+
+const (
+	uncommitted  commitState = iota
+	committed                // or about to be
+	commitFailed             // so an error page has been sent
+)
 
 // special returns what few requests need, to be written to.
 func (s *Session) special() *special {
