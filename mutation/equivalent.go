@@ -6,10 +6,11 @@ var equivalents = []struct {
 	changes          []string
 }{
 	{"base64dot.decode", "src tells the length of out, and the slower loop takes what the faster leaves", []string{
-		"len(src) >= 16 && len(out) >= 14 → false",
-		"len(src) >= 16 → len(src) > 16",
-		"len(src) >= 16 → len(src) >= 16-1",
-		"len(out) >= 14 → len(out) > 14",
+		"len(src) > 16 && len(out) > 12 → false",
+		"len(src) > 16 → len(src) >= 16",
+		"len(src) > 16 → len(src) > 16+1",
+		"len(out) > 12 → len(out) >= 12",
+		"len(out) > 12 → len(out) > 12+1",
 		"len(src) >= 4 → len(src) >= 4-1",
 		"len(out) >= 3 → len(out) >= 3-1",
 	}},
@@ -21,7 +22,7 @@ var equivalents = []struct {
 		"c >= 0xa0 → c > 0xa0",
 		"s[c] = 1 + uint8(c&0x1f) → nothing",
 	}},
-	{"value.sizes", "the case before takes it", []string{"c < 0xc0 → c <= 0xc0"}},
+	{"value.sizes", "the case before takes it", []string{"c < 0xc0 → c <= 0xc0", "c >= 0xcc → c >= 0xcc-1"}},
 	{"value.decodeScalar", "a length of 0 says that it doesn't fit, too, and the reason is as without one", []string{
 		"ok → true", "ok → true #2", "ok → true #3", "ok → true #4", "why = otherType → nothing",
 	}},
@@ -29,7 +30,13 @@ var equivalents = []struct {
 		"r.names[cookiename.Ended] != 0 → true",
 	}},
 	{"value.sizes", "skipLong takes it", []string{"c < 0xc0 → c < 0xc0-1"}},
-	{"value.skipElements", "skip takes it, more slowly", []string{"size > 0 → false"}},
+	{"value.skipUnsized", "skipLong says the same, more slowly", []string{
+		"c&0xf0 == 0x90 → false", "c == 0xd9 && at+1 < len(b) → false",
+	}},
+	{"value.Entries", "it saves an allocation", []string{"cap(storage) < 2*count → cap(storage) <= 2*count"}},
+	{"value.skipEntries", "ascending says the same, more slowly", []string{"start < before → false", "start <= before → true"}},
+	{"value.shortKey", "no position is negative", []string{"at >= 0 → true", "at >= 0 → at >= 0-1"}},
+	{"value.shortKey", "longKey says the same, more slowly", []string{"at >= 0 → at > 0"}},
 	{"(*sealer).current", "the keys are derived once more, to the same", []string{
 		"old != nil && old.of == r → false",
 	}},
@@ -70,7 +77,6 @@ var equivalents = []struct {
 	{"(*buffer).release", "it bounds memory, by and large", []string{
 		"cap(b.lines.buf) > keep → cap(b.lines.buf) > keep+1",
 	}},
-	{"value.skipElements", "skip takes it, more slowly", []string{"size > 0 → size > 0+1"}},
 	{"(*Manager).Save", "lines that are gone aren't found again", []string{"s.state.special != nil → false"}},
 	{"(*Manager).Save", "what couldn't be saved must change first, which takes delivered back", []string{
 		"err == nil → true",

@@ -26,7 +26,8 @@ var functions = []string{
 	"(*reader).bin", "(*reader).optionalBin", "(*reader).uint", "(*reader).advance",
 	"pair.value", "(*values).read", "(*values).find", "(*values).findChange", "(*values).get", "(*values).set",
 	"(*values).clear", "(*values).all", "(*values).append",
-	"value.sizes", "value.skip", "value.skipLong", "value.Entries", "value.skipEntries", "value.skipElements",
+	"value.sizes", "value.skip", "value.skipUnsized", "value.skipLong", "value.Entries", "value.skipEntries",
+	"value.shortKey", "value.longKey", "value.ascending", "value.skipElements",
 	"value.prefixes", "value.ReadUint", "value.ReadString", "value.readBody", "value.readHeader", "value.readInt",
 	"value.readTime", "value.sized", "value.decodeScalar",
 
