@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -96,7 +97,7 @@ type exchange struct {
 	context.Context // the request's
 	session         Session
 	w               http.ResponseWriter
-	outside         http.Header // what there was of entityHeaders before the handler ran
+	outside         http.Header // what entityHeadersIn found before the handler ran
 }
 
 // Value makes the exchange the context of its request.
@@ -152,13 +153,12 @@ func (x *exchange) save() (status int, err error) {
 func (x *exchange) fail(status int, err error) {
 	x.session.commit = commitFailed
 	h := x.w.Header()
-	for _, name := range entityHeaders {
-		if was := x.outside[name]; was != nil {
-			h[name] = was
-		} else {
+	for name := range h {
+		if describesEntity(name) {
 			delete(h, name)
 		}
 	}
+	maps.Copy(h, x.outside)
 	forbidStoring(h)
 	x.session.manager.answerUnsaved(x.w, x.session.originalRequest(x), status, err)
 }
@@ -177,20 +177,23 @@ func (m *Manager) answerUnsaved(w http.ResponseWriter, r *http.Request, status i
 	http.Error(page, http.StatusText(status), status)
 }
 
-// entityHeaders describe the body that a handler meant to send, or lead elsewhere; they would lie about an error page.
-// What was set outside Handler is as it was there: it may be a compressor's, which will treat the error page likewise.
-var entityHeaders = [...]string{
-	"Accept-Ranges", "Cache-Control", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
-	"Content-Length", "Content-Location", "Content-Range", "Content-Type", "Etag", "Expires", "Last-Modified", "Location",
-	"Refresh", "Repr-Digest", "Trailer",
+// describesEntity reports whether a header field describes the body that a handler meant to send, or leads elsewhere: it
+// would lie about an error page. What was set outside Handler is as it was there: it may be a compressor's, which will
+// treat the error page likewise.
+func describesEntity(name string) bool {
+	switch name {
+	case "Accept-Ranges", "Cache-Control", "Content-Digest", "Content-Disposition", "Content-Encoding",
+		"Content-Language", "Content-Length", "Content-Location", "Content-Range", "Content-Type", "Etag", "Expires",
+		"Last-Modified", "Location", "Refresh", "Repr-Digest", "Trailer":
+		return true
+	}
+	return false
 }
 
+// entityHeadersIn returns a copy of those, or nil.
 func entityHeadersIn(h http.Header) (present http.Header) {
-	if len(h) == 0 {
-		return nil
-	}
-	for _, name := range entityHeaders {
-		if values := h[name]; values != nil {
+	for name, values := range h {
+		if describesEntity(name) {
 			if present == nil {
 				present = make(http.Header)
 			}

@@ -95,10 +95,11 @@ func (v *values) find(key string) (i int, found bool) {
 	low, high := 0, v.starts.Len()
 	for low < high {
 		i := (low + high) / 2
-		switch at, _, _ := value.ReadString(v.base[v.starts.At(i):]); {
-		case string(at) < key:
+		at, _, _ := value.ReadString(v.base[v.starts.At(i):])
+		switch c := bytes.Compare(at, []byte(key)); {
+		case c < 0:
 			low = i + 1
-		case string(at) == key:
+		case c == 0:
 			return i, true
 		default:
 			high = i
@@ -109,13 +110,7 @@ func (v *values) find(key string) (i int, found bool) {
 
 func (v *values) findChange(key string) (i int, found bool) {
 	return slices.BinarySearchFunc(v.changes, key, func(c change, key string) int {
-		switch at := c.pair().key(); {
-		case string(at) < key:
-			return -1
-		case string(at) > key:
-			return 1
-		}
-		return 0
+		return bytes.Compare(c.pair().key(), []byte(key))
 	})
 }
 

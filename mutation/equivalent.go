@@ -66,11 +66,9 @@ var equivalents = []struct {
 		"now.Unix() → zero",
 		"now.Unix() → zero #2",
 	}},
-	{"(*exchange).fail", "a field without values isn't sent", []string{"was != nil → true"}},
 	{"(*Manager).deleteDevices", "it saves a pass that finds nothing to delete", []string{
 		"len(ended) == 0 && !logsIn → false",
 	}},
-	{"entityHeadersIn", "a field without values isn't sent", []string{"values != nil → true"}},
 	{"(*lines).putInto", "it saves an allocation", []string{"n > len(storage) → true"}},
 	{"decodeText", "no token is nil, and so malformed", []string{"false → true"}},
 	{"(*received).join", "nobody looks at what is refused", []string{"j → zero", "j → zero #2", "j → zero #3"}},

@@ -60,7 +60,7 @@ var functions = []string{
 	"(*attributes).append",
 	"(*Config).checkCookie", "(*Config).checkImportCookies", "(*Config).checkTimes", "(*Config).cookieName",
 	"(*Manager).Handler", "giveBack", "(*exchange).Value", "(*exchange).Format", "(*exchange).commit",
-	"(*exchange).save", "(*exchange).fail", "(*Manager).answerUnsaved", "entityHeadersIn", "(*errorPage).WriteHeader",
+	"(*exchange).save", "(*exchange).fail", "(*Manager).answerUnsaved", "describesEntity", "entityHeadersIn", "(*errorPage).WriteHeader",
 	"(*errorPage).Write", "(*errorPage).begin", "(*exchange).WriteHeader", "(*exchange).Write",
 	"(*exchange).WriteString", "(*exchange).ReadFrom", "(*exchange).FlushError", "(*unwrapped).Hijack",
 	"(*exchange).hijack", "(*exchange).hasUnsent", "remarks.status", "clearsCookies", "(*Manager).report",
