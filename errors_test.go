@@ -298,6 +298,9 @@ func TestFailedCommitOnEveryPath(t *testing.T) {
 				if strings.Count(logged, "\n") != 1 || !strings.Contains(logged, "level=ERROR") || strings.Contains(logged, "secret") {
 					t.Errorf("got logged %q, want one error without values", logged)
 				}
+				if want := " method=" + method + " path=/\n"; !strings.HasSuffix(logged, want) {
+					t.Errorf("got logged %q, want it to end in %q", logged, want)
+				}
 			})
 		})
 	}

@@ -172,7 +172,7 @@ func (m *Manager) answerUnsaved(w http.ResponseWriter, r *http.Request, status i
 		return
 	}
 	if status != http.StatusServiceUnavailable { // a hook's failure has been logged, as often as it should be
-		m.config.Logger.Error("cookiesession: session not saved", "error", err)
+		m.config.Logger.Error("cookiesession: session not saved", "error", err, "method", r.Method, "path", pathOf(r))
 	}
 	http.Error(page, http.StatusText(status), status)
 }
