@@ -76,6 +76,9 @@ func (p *program) run(args []string) int {
 }
 
 func (p *program) dispatch(args []string) error {
+	if len(args) > 1 && args[0] == "help" {
+		args = append(args[1:], "-h")
+	}
 	for _, c := range commands() {
 		words := strings.Fields(c.words)
 		if len(args) < len(words) || strings.Join(args[:len(words)], " ") != c.words {

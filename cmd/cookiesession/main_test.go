@@ -106,7 +106,7 @@ func TestUsage(t *testing.T) {
 func TestHelp(t *testing.T) {
 	inWorld(t, func(w world) {
 		overview, _ := w.run(exitOK, "", "-h")
-		for _, args := range []string{"-help", "--help", "help", "keys -h", "keys --help"} {
+		for _, args := range []string{"-help", "--help", "help", "help keys", "help help", "keys -h", "keys --help"} {
 			w.expect(exitOK, overview, strings.Fields(args)...)
 		}
 		w.expect(exitUsage, overview)
@@ -119,6 +119,7 @@ func TestHelp(t *testing.T) {
 			if !strings.HasPrefix(help, "cookiesession "+c.words+" [flags]\n\n") || !strings.Contains(help, "\nFlags:\n") || stderr != "" {
 				w.Errorf("%s -h: %s%s", c.words, help, stderr)
 			}
+			w.expect(exitOK, help, append([]string{"help"}, strings.Fields(c.words)...)...)
 			for _, line := range strings.Split(help, "\n") {
 				if len(line) > 92 {
 					w.Errorf("%s -h: a line of %d characters: %s", c.words, len(line), line)
