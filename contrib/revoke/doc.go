@@ -23,26 +23,26 @@
 // position that its server knew when the login began, in a value of some twenty bytes for each of Config.Keys, and is
 // over once a greater one is known. Clocks and Regenerate don't matter. Sessions without that value, from before the
 // module or of a login that lacks [Login.Keep], are compared by CreatedAt, to the second. Entries go by themselves when
-// every session that they could concern has expired. Nobody is un-revoked: who is pardoned logs in. Values of
-// Config.NeverReused, such as an OpenID Connect sid, aren't pardoned: a session that begins with an ended one, up to
-// Config.MaxLifetime after the end, is over.
+// every session that they could concern has expired. No revocation can be undone, but a user can log in again. That
+// doesn't help with a value of Config.NeverReused, such as an OpenID Connect sid: a session that begins with an ended
+// one, up to Config.MaxLifetime after the end, is over.
 //
 // # What it promises
 //
 //   - Revoked, and so a request, sends nothing to the engine.
 //   - What was acknowledged reaches every server that can reach the engine, whatever connections and restarts come
 //     between, as long as the engine keeps what it acknowledges.
-//   - Stats().Staleness is true: what was acknowledged longer ago is known, on the same condition.
-//   - Beyond Config.MaxStale nobody is let in, unless ServeStale. Nothing is deleted: sessions are back when the engine
-//     is.
-//   - What the engine loses, and a running server had read or published, is put back.
-//   - A login that began before a revocation is over, but for what EndOthers spares.
+//   - Stats().Staleness is true: on the same condition, everything that was acknowledged longer ago is known.
+//   - Once the list is older than Config.MaxStale no session is let in, unless ServeStale is set. Nothing is deleted:
+//     sessions are back when the engine is.
+//   - If the engine loses something that a running server had read or published, it is put back.
+//   - A login that began before a revocation is over, except for the session that EndOthers spares.
 //
 // # What it doesn't promise
 //
-//   - What an engine acknowledged and lost before any other server read it, if the one that published it ends before it
-//     has put it back: Redis can in a failover, a file if somebody replaces it. If it is put back, a session that
-//     EndOthers has spared meanwhile stays spared.
+//   - What an engine acknowledged and lost before any other server read it, if the server that published it ends before
+//     it has put it back. Redis can lose it in a failover, a file if somebody replaces it. If it is put back, a session
+//     that EndOthers has spared meanwhile stays spared.
 //   - Anything on the minority side of a split Redis whose master still answers: set min-replicas-to-write, then it
 //     isn't followed.
 //   - Revocations of the last MaxStale on a server that is cut off, and anything about requests that are past the hook.
