@@ -19,20 +19,20 @@
 //     some 4,400 bytes by default, not 4,096 with all overhead.
 //   - A cookie that is refused, because it has expired, was tampered with or has an unknown key, is no error of Get:
 //     the visitor has a new session. Config.OnReject, Config.Logger and Stats tell why.
-//   - session.Options start as Config says. MaxAge < 0 destroys the session: copies of the cookie that slow responses
-//     bring back are refused. 0 makes this one session end with the browser, from now on, whatever
-//     Config.Persistent says, as [cookiesession.Session.Persist] with false does. Another MaxAge than Config's keeps it for so long from a Save that changes it, as
-//     [cookiesession.Session.Remember] does. Path, Domain, SameSite, Secure and Partitioned can't differ from
-//     Config's: Save returns an error for a value that asks for something else, and takes an empty one for Config's.
-//     HttpOnly is always on.
+//   - session.Options start as Config says. A MaxAge below 0 destroys the session: copies of the cookie that slow
+//     responses bring back are refused. With 0 this one session ends with the browser from now on, whatever
+//     Config.Persistent says, as after [cookiesession.Session.Persist] with false. Any other MaxAge than Config's keeps
+//     the session for that long from the Save that changes it, as [cookiesession.Session.Remember] does. Path, Domain,
+//     SameSite, Secure and Partitioned can't differ from Config's: Save returns an error for a value that asks for
+//     something else, and takes an empty one for Config's. HttpOnly is always on.
 //   - session.ID is the cookiesession ID, empty before the first Save. Setting it to "" makes Save give the session a
 //     new one: do so at login.
 //   - Flashes live in Values, as with gorilla/sessions, so reading them changes the session.
 //
-// A response that is sent without Save tells the browser nothing, and Save after the first byte of the body is too
-// late. Under Config.IdleTimeout a visitor who only reads counts as idle then. Put the Manager's Handler in front, see
-// [Store.Manager], and every response says what it must, a late Save returns an error, and handlers can use both
-// packages on one session, and move from the one to the other.
+// A response without Save sets no cookies, so under Config.IdleTimeout a visitor who only reads counts as idle. Save
+// after the first byte of the body is too late, without an error. With the Manager's Handler in front, see
+// [Store.Manager], every response sets the cookies that it must, and a late Save returns an error. Handlers can then
+// use both packages on one session, and move from the one to the other.
 package gorilla
 
 import (
