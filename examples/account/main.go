@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("http://%s\nThe first account that registers is the administrator's.\n", listener.Addr())
+	fmt.Printf("http://%s\nThe first account that registers is the administrator's.\n", *addr)
 	server := &http.Server{
 		Handler:           a.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
