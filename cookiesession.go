@@ -10,9 +10,9 @@ import (
 	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
-// A Manager keeps the sessions that one Config describes. [New] makes one; the zero Manager is of no use. It is safe for
-// concurrent use. Two Managers with different Names keep two independent sessions for a visitor, so that changes of one
-// can't overwrite the other's; logging out has to Destroy both.
+// A Manager keeps the sessions that one Config describes. [New] makes one; the zero Manager is of no use. It is safe
+// for concurrent use. Two Managers with different Names keep two independent sessions for a visitor, so that a change
+// in one can't overwrite the other; to log out, Destroy both.
 type Manager struct {
 	config     Config
 	name       string // of the session cookie, as sent
@@ -21,18 +21,18 @@ type Manager struct {
 	session    *compartment
 	flash      *compartment
 	lease      *compartment
-	bound      *compartment // device-aware sessions, in the cookies of session
+	bound      *compartment // device-aware sessions, which use session's cookies
 	device     *compartment
 	proof      *compartment
 	challenge  *sealer
 	opened     *openedDevices // nil without DeviceProof
 	endpoint   endpoint
 	now        func() time.Time
-	counters   *counters // apart, so that writing them doesn't slow down whoever reads the rest
+	counters   *counters // not inline, so that writing them doesn't slow down reads of the other fields
 	logged     *logged
 }
 
-// New returns a Manager, or an error for a Config that is inconsistent in any way: it says what to change.
+// New returns a Manager, or an error that says what to change in an invalid or inconsistent Config.
 func New(c Config) (*Manager, error) {
 	c.ImportCookies = slices.Compact(slices.Sorted(slices.Values(c.ImportCookies)))
 	if err := c.complete(); err != nil {
@@ -75,13 +75,13 @@ func (m *Manager) newCompartment(purpose string, kind cookiename.Kind) *compartm
 // CookieName returns the session cookie's name as it is sent, with its prefix.
 func (m *Manager) CookieName() string { return m.name }
 
-// Stats returns the counters since New. They are read one by one, so a request in flight may show in some only.
+// Stats returns the counters since New. They are read one by one, so a request in flight may be counted in some only.
 func (m *Manager) Stats() Stats { return m.counters.read() }
 
-// Load returns the session of r without any middleware: opened, and never nil. The error, if any, says why the
-// visitor has none or another than the cookie's: a *RejectError, which wraps what Revoked failed with, or what Import
-// failed with. Inside Handler it returns that Handler's session. To answer the visitor, call [Manager.Save] before
-// the response header is sent.
+// Load returns the session of r without any middleware: opened, and never nil. If the session cookie was refused, the
+// error is a *RejectError, which wraps Revoked's error if that is the reason. If Import failed or its values can't be
+// used, the error says why. Inside Handler, Load returns that Handler's session. To write cookies, call [Manager.Save]
+// before the response header is sent.
 func (m *Manager) Load(r *http.Request) (*Session, error) {
 	inContext := r.Context().Value(m)
 	s, ok := inContext.(*Session)
@@ -100,14 +100,14 @@ func (m *Manager) Load(r *http.Request) (*Session, error) {
 	}
 }
 
-// Save writes what the browser must be told of s into the response header h: Set-Cookie lines if anything changed, in
-// place of what an earlier Save put there, and Vary and Cache-Control to go with them. It may be called again after
-// further changes.
+// Save writes s into the response header h: Set-Cookie lines if anything changed, which replace those of an earlier
+// Save, and in any case the Vary and Cache-Control of a response that depends on the session. It may be called again
+// after further changes.
 //
-// The error is what [Session.Err] returns if a value couldn't be stored, a [*SizeError], what Revoked or Import failed
-// with if s would replace a session that couldn't be checked, that no key is active, or that s is nil or another
-// Manager's. Then h gets no cookies but what Destroy has to say, what an earlier Save put there is gone, and the browser
-// keeps what it has.
+// The error is that of [Session.Err] if a value couldn't be stored; a [*SizeError]; that of Revoked or Import if s
+// would replace a session that couldn't be checked; or says that no key is active. Then Save writes only the cookies by
+// which Destroy ends a session, removes those of an earlier Save, and the browser keeps what it has. An s that is nil
+// or another Manager's is also an error, and leaves h alone.
 func (m *Manager) Save(h http.Header, s *Session) error {
 	if s == nil || s.manager != m {
 		return errors.New("cookiesession: Save of no session, or of another Manager's")
@@ -118,18 +118,18 @@ func (m *Manager) Save(h http.Header, s *Session) error {
 		s.openFlash()
 		s.mu.Lock()
 	}
-	own, said, err := m.save(h, s, new(headerFields))
+	own, notes, err := m.save(h, s, new(headerFields))
 	if own != nil || s.state.special != nil {
 		s.special().written = own
 	}
 	s.delivered = err == nil
 	s.mu.Unlock()
-	m.tell(s, said)
+	m.logRemarks(s, notes)
 	return err
 }
 
-// open opens the session unless that has been done. What there is to tell is told behind the opening, since the
-// application's code that listens may use the session.
+// open opens the session unless that has been done. Refusals are reported after the opening, since the logger and
+// OnReject are the application's code and may use the session.
 func (s *Session) open() {
 	var refusals []*RejectError
 	s.opening.Do(func() { refusals = s.manager.open(s) })
@@ -138,16 +138,17 @@ func (s *Session) open() {
 	}
 }
 
-// open turns the received cookies into s's values: receive, join, open, decode, and see whether what they say is valid
-// still. It returns what was refused, to be reported once the session is open; not nil if Import failed.
+// open turns the received cookies into s's state: receive, join, open, decode, and choose the session that is valid. It
+// returns the refusals, to be reported once the session is open. If Import failed they aren't nil, so that its error is
+// reported.
 func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	now := m.now()
-	var storage [6]receivedCookie // what browsers usually have
+	var storage [6]receivedCookie // as many as browsers usually send
 	r := receive(s.cookies, m.name, storage[:])
 	st, token := newState(r.first(cookiename.Session))
 	a := &st.arrived
 	returned := false
-	defer func() { // if a hook panics, too: then the visitor has an empty session, as after a hook's error
+	defer func() { // also if a hook panics: then the visitor has an empty session, as after a hook's error
 		if !returned {
 			a.setTrouble(trouble{imports: a.troubled().imports, unchecked: errHookPanicked})
 		}
@@ -182,7 +183,7 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	return refusals
 }
 
-// noteFacts notes what was received beside the sealed cookies, or did not.
+// noteFacts notes which cookies were received beside session, flash and lease, and whether the session's were withheld.
 func (m *Manager) noteFacts(s *Session, r *received, a *arrival) {
 	if r.names[cookiename.Ended] != 0 {
 		a.facts |= marked
@@ -215,9 +216,9 @@ func (m *Manager) importValues(s *Session, now time.Time, st *state) bool {
 	var unchecked error
 	found, err := m.config.Import(s.forHook())
 	if err != nil {
-		unchecked = err // another try may well find values, which a new session would shut out
+		unchecked = err // a later request may get values, but not if a new session has been saved
 	} else if st.values.changes, err = encodeAll(found); err == nil {
-		err = m.checkImport(now, &st.values) // or no response to this visitor could be saved
+		err = m.checkImport(now, &st.values) // if they are too large, no response to this visitor could be saved
 	}
 	if err != nil {
 		t := *st.arrived.troubled()
@@ -232,13 +233,13 @@ func (m *Manager) importValues(s *Session, now time.Time, st *state) bool {
 	return true
 }
 
-// save writes s into h, which may keep parts of fields: encode, seal, split. s.mu is held, so what there is to tell is
-// returned, to be told without it. own are the Set-Cookie lines that h has now of s.
-func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []string, said remarks, err error) {
+// save writes s into h: encode, seal, split. h may keep slices of fields. The caller holds s.mu, so what is to be
+// logged is returned, to be logged without it. own are the Set-Cookie lines of s that h now has.
+func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []string, notes remarks, err error) {
 	if s.nothingToWrite() {
 		varyCookie(h, &fields.vary)
 		defaultToPrivate(h, &fields.caching)
-		return nil, said, nil
+		return nil, notes, nil
 	}
 	b := buffers.Get().(*buffer)
 	defer b.release()
@@ -248,7 +249,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 
 	saved := false
 	if err = st.err(); err == nil && t.unchecked != nil && !s.destroyed && s.hasContent() {
-		err, said.unchecked = t.unchecked, true // a new session would replace one that may be good
+		err, notes.unchecked = t.unchecked, true // a new session would replace one that may be valid
 	}
 	if err == nil {
 		saved, err = m.writeValues(b, s, now)
@@ -258,12 +259,12 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 		invitation, err = m.writeDevice(b, s, now)
 	}
 	if err != nil {
-		saved = false // though the session's own lines may have been written before the flash message failed
+		saved = false // even if only the flash message failed, after the session's own lines had been written
 		b.lines.reset()
 		m.counters.saveErrors.Add(1)
 	}
 	if s.destroyed {
-		said.clearsCookies = clearsCookies(h)
+		notes.clearsCookies = clearsCookies(h)
 		if !saved {
 			m.session.delete(&b.lines, s.deletions())
 			m.writeHint(&b.lines, s, deleteCookie)
@@ -276,20 +277,20 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 		m.writeMarkers(&b.lines, now, ended)
 		m.deleteDevices(&b.lines, s, ended, saved && s.regenerated && st.data.bound)
 	}
-	if s.destroyed || st.arrived.facts.has(imported) && err == nil { // if nothing is left to save, too: or it would be imported again
+	if s.destroyed || st.arrived.facts.has(imported) && err == nil { // also if no values are left: they would be imported again
 		for _, name := range t.imports {
 			b.lines.add(name, "", &m.attributes, deleteCookie)
 		}
 	}
 	if err == nil && !saved && s.leaseDue(now) {
-		said.leaseErr = m.writeLease(b, s, now)
+		notes.leaseErr = m.writeLease(b, s, now)
 	}
 	if err == nil && (st.arrived.facts.has(marked)) {
 		m.pruneMarkers(&b.lines, s, now, ended)
 	}
 	if err == nil && s.isNew() && s.hasContent() && s.isWithheld() {
 		m.counters.withheld.Add(1)
-		said.withheld = true
+		notes.withheld = true
 	}
 
 	m.invite(h, s, invitation)
@@ -300,19 +301,19 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 	if b.lines.empty() {
 		defaultToPrivate(h, &fields.caching)
 	} else {
-		keepPrivate(h, &fields.caching) // first, since it looks at every field that is there
+		keepPrivate(h, &fields.caching) // before fields are added, since it looks at each
 	}
 	own = b.lines.putInto(h, &m.attributes, earlier, &fields.lines)
 	varyCookie(h, &fields.vary)
 	if b.lines.empty() {
-		return nil, said, err
+		return nil, notes, err
 	}
 	m.counters.saved.Add(1)
-	said.bytes = len(b.lines.buf)
-	return own, said, err
+	notes.bytes = len(b.lines.buf)
+	return own, notes, err
 }
 
-// nothingToWrite reports whether it's plain that the browser needn't be told anything: the usual case, of a request that
+// nothingToWrite reports whether it is clear at once that no cookie must be written: the usual case of a request that
 // only reads.
 func (s *Session) nothingToWrite() bool {
 	st := s.state
@@ -360,8 +361,8 @@ func (m *Manager) writeValues(b *buffer, s *Session, now time.Time) (saved bool,
 	return saved, nil
 }
 
-// writeHint sets or deletes NAME.here, which comes with a navigation from another site when the session itself, under
-// SameSite=Strict, doesn't.
+// writeHint sets or deletes NAME.here, which browsers send with a navigation from another site although they withhold
+// the session's cookies, which are SameSite=Strict.
 func (m *Manager) writeHint(l *lines, s *Session, maxAge int64) {
 	if m.config.SameSite == http.SameSiteStrictMode && (maxAge != deleteCookie || s.state.arrived.facts.has(hinted|withheld)) {
 		l.add(m.name+cookiename.Here.Suffix(), hintValue(maxAge), &m.hint, maxAge)
@@ -375,8 +376,8 @@ func hintValue(maxAge int64) string {
 	return "1"
 }
 
-// needsFlash reports whether flash cookies must be opened that nobody asked for, since the response is going to write:
-// those that are refused are deleted then, and don't count.
+// needsFlash reports whether the flash cookies must be opened though nobody asked for them: a response that saves or
+// destroys the session deletes flash cookies that are refused, and doesn't count their size.
 func (s *Session) needsFlash() bool {
 	f := s.state.flash
 	return f != nil && !f.isOpened && !s.committed && (s.destroyed || s.dirty())

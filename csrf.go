@@ -20,13 +20,13 @@ const (
 	CSRFField  = "csrf_token"
 )
 
-// CSRFToken returns a token that only this session verifies: 43 characters of A-Z a-z 0-9 . _, a random mask and the masked
-// secret, so that no two pages hold the same bytes (which compression would reveal: BREACH). All tokens of a session
-// stay valid until Regenerate, RegenerateCSRFToken or Destroy.
+// CSRFToken returns a token that only this session verifies: 43 characters of A-Z a-z 0-9 . _ that encode a random mask
+// and the masked secret. So no two pages hold the same bytes, which could be guessed from the sizes of compressed
+// responses (BREACH). All tokens of a session stay valid until Regenerate, RegenerateCSRFToken or Destroy.
 //
-// The first call for a session draws its secret, which is a change like any other: make it at login, or a slow form
-// page may overwrite what another response changes meanwhile. After the commit it comes too late: the token verifies
-// nothing, and [Session.Err] returns [ErrCommitted].
+// The first call for a session draws its secret, which changes the session: make it at login, or a slow form page may
+// overwrite what another response changes meanwhile. A first call after the commit is too late: its token never
+// verifies, and [Session.Err] returns [ErrCommitted].
 func (s *Session) CSRFToken() string {
 	s.lock()
 	defer s.unlock()
@@ -57,7 +57,7 @@ func (s *Session) VerifyCSRFToken(token string) bool {
 	return subtle.ConstantTimeCompare(parts[n:], s.state.data.csrf[:]) == 1
 }
 
-// RegenerateCSRFToken makes all tokens of the session invalid. A session that never had one is left alone.
+// RegenerateCSRFToken makes all tokens of the session invalid. A session that never had one stays unchanged.
 func (s *Session) RegenerateCSRFToken() {
 	s.lock()
 	defer s.unlock()
@@ -66,14 +66,14 @@ func (s *Session) RegenerateCSRFToken() {
 	}
 }
 
-// ProtectCSRF refuses requests that another site made the browser send. It goes inside [Manager.Handler], and panics at
-// its first request if it doesn't. First it asks Config.CSRF, an [http.CrossOriginProtection]; then every request whose
-// method isn't GET, HEAD, OPTIONS or TRACE must bring a token of the session in the header X-CSRF-Token, or in the field
-// csrf_token of a form, urlencoded or multipart, in its body. What is refused goes to Config.CSRFFailure, which learns
-// from [CSRFError] why; it is logged, and counted in Stats.
+// ProtectCSRF refuses requests that another site made the browser send. It belongs inside [Manager.Handler]; outside,
+// it panics at the first request. First Config.CSRF, an [http.CrossOriginProtection], checks the request; then every
+// request whose method isn't GET, HEAD, OPTIONS or TRACE must have a token of the session, in the header X-CSRF-Token
+// or in the field csrf_token of an urlencoded or multipart form in its body. Refused requests are answered by
+// Config.CSRFFailure, which gets the reason from [CSRFError], are logged, and are counted in Stats.
 //
-// Looking for the field parses the form, as [http.Request.ParseMultipartForm] does with 32 MB in memory; requests
-// with the header are left unread. Put what other servers call, such as webhooks, outside.
+// Without the header the form is parsed, as [http.Request.ParseMultipartForm] does with 32 MB in memory; with it the
+// body isn't read. Handlers that other servers call, such as webhooks, belong outside.
 func (m *Manager) ProtectCSRF(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, ok := r.Context().Value(m).(*Session)
@@ -92,7 +92,7 @@ func (m *Manager) ProtectCSRF(next http.Handler) http.Handler {
 		parsed := r.MultipartForm != nil
 		token, err := requestToken(r)
 		if !parsed && r.MultipartForm != nil {
-			// net/http removes the files of the request that it made, and this may be a copy's copy.
+			// net/http removes the form's files of its own request only, and r may be a copy of a copy of that.
 			defer r.MultipartForm.RemoveAll()
 		}
 		if err == nil {
@@ -144,20 +144,20 @@ func (m *Manager) refuseCSRF(w http.ResponseWriter, r *http.Request, err error) 
 	http.Error(w, "403 forbidden: this form has expired or came from elsewhere; please go back, reload the page and try again", http.StatusForbidden)
 }
 
-// csrfFailed is the context key of why a request was refused.
+// csrfFailed is the context key for the reason why a request was refused.
 type csrfFailed struct{}
 
 // CSRFError returns, in Config.CSRFFailure, why ProtectCSRF refuses r: [ErrCSRFOrigin], [ErrCSRFNoSession],
-// [ErrCSRFNoToken], [ErrCSRFToken], or a *[http.MaxBytesError], which 413 answers best, if the body is over a limit: one that
-// was set for it, or net/http's own for forms, 10 MB urlencoded and 1,000 parts or 42 MB of fields multipart. Elsewhere it
-// returns nil.
+// [ErrCSRFNoToken], [ErrCSRFToken], or a *[http.MaxBytesError], best answered with 413, if the body is over a limit:
+// one that was set for it, or net/http's own for forms, which are 10 MB for urlencoded ones, and 1,000 parts or 42 MB
+// of fields for multipart ones. Outside of CSRFFailure it returns nil.
 func CSRFError(r *http.Request) error {
 	err, _ := r.Context().Value(csrfFailed{}).(error)
 	return err
 }
 
-// requestToken returns the token that r brought, never one from the URL: those are logged and shared. The error is a
-// *http.MaxBytesError.
+// requestToken returns the token in r's header or body, never one in the URL, since URLs are logged and shared. An
+// error is always a *http.MaxBytesError.
 func requestToken(r *http.Request) (token string, err error) {
 	if token := r.Header.Get(CSRFHeader); token != "" {
 		return token, nil
@@ -183,13 +183,13 @@ func requestToken(r *http.Request) (token string, err error) {
 }
 
 const (
-	maxFormMemory = 32 << 20               // as net/http's own PostFormValue has it
-	maxFormFields = 10 << 20               // net/http's limit where nobody has set one; multipart, what fields may have beside maxFormMemory
-	formTooLarge  = "http: POST too large" // its error, which has no name
+	maxFormMemory = 32 << 20               // as in net/http's own PostFormValue
+	maxFormFields = 10 << 20               // net/http's default limit: for an urlencoded form, or for a multipart form's fields beyond maxFormMemory
+	formTooLarge  = "http: POST too large" // the text of its error, which has no exported variable
 )
 
-// parseForm parses an urlencoded body whatever the method, though somebody may have parsed the form without it: net/http
-// reads the body for POST, PUT and PATCH only.
+// parseForm parses an urlencoded body whatever the method. net/http reads the body for POST, PUT and PATCH only, so
+// with other methods it is still unread even if the form has been parsed before.
 func parseForm(r *http.Request) error {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:
@@ -207,8 +207,8 @@ func parseForm(r *http.Request) error {
 	return err
 }
 
-// errorOfRest returns why somebody who parsed r's form before got nothing, if there is more of the body than they could
-// read. Its rest must not be taken for the whole.
+// errorOfRest returns why an earlier parse of r's form found no fields: if part of the body is still unread, the form
+// was too large. The unread rest must not be parsed as if it were the whole form.
 func errorOfRest(r *http.Request) error {
 	if len(r.PostForm) > 0 || r.Body == nil {
 		return nil

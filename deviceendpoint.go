@@ -17,7 +17,7 @@ import (
 	"github.com/seed-50e21e88/cookiesession/internal/dbscjwt"
 )
 
-// The header fields of Device Bound Session Credentials beside the invitation, in canonical form.
+// The header fields of Device Bound Session Credentials except the invitation, in canonical form.
 const (
 	identifierHeader = "Sec-Secure-Session-Id"
 	responseHeader   = "Secure-Session-Response"
@@ -25,40 +25,40 @@ const (
 	skippedHeader    = "Secure-Session-Skipped"
 )
 
-// DeviceHandler returns what answers browsers that register a device's key or renew a proof. Those who use Load and Save
-// serve it at Config.DevicePath, whatever path it gets to see; Handler answers there by itself. Handler also answers in
-// the application's place while a device can't be proven; with Load the visitor is anonymous then, and what Save writes
-// takes the bound session's place: save nothing where [Session.Rejected] says [ReasonUnproven]. Experimental, as
-// Config.DeviceProof is.
+// DeviceHandler returns the handler for browsers that register a device's key or renew a proof. Programs that use Load
+// and Save must serve it at Config.DevicePath, and may strip a prefix, since it doesn't look at the path; Handler
+// answers there by itself. While a device's proof is missing, Handler also answers instead of the application. With
+// Load the visitor is anonymous then, and what Save writes replaces the bound session: save nothing if the Reason of
+// [Session.Rejected] is [ReasonUnproven]. Experimental, as Config.DeviceProof is.
 func (m *Manager) DeviceHandler() http.Handler { return http.HandlerFunc(m.serveDevice) }
 
-// isForDevice reports whether Handler answers the request in the application's place. A path that has lost its beginning
-// is still the endpoint's, since browsers give a key up at a 404. With DeviceProof switched off there may be browsers that
-// hold a key; others have no business there.
+// isForDevice reports whether the request is for the device endpoint, so that Handler answers it. A path from which a
+// prefix was stripped matches, too, since browsers give up a key at a 404. If DeviceProof is switched off, only
+// browsers that still hold a key are answered.
 func (m *Manager) isForDevice(r *http.Request) bool {
 	path := pathOf(r)
 	return strings.HasSuffix(m.endpoint.path, path) && strings.HasSuffix(path, m.endpoint.end) &&
 		(m.config.DeviceProof > 0 || r.Header[identifierHeader] != nil)
 }
 
-// A deviceRequest is a browser's to register a key or to renew a proof, and its answer. Browsers give a key up for good at
-// any 4xx but 403, and when they are told not to continue; so they are told that only if the session is over, or the key
-// isn't the one. Everything else is 403 with another challenge to sign, or 503.
+// A deviceRequest is a browser's request to register a key or to renew a proof, and the answer to it. Browsers give up
+// a key for good at any 4xx but 403, and when they are told not to continue; so they are told that only if the session
+// is over or the key is refused. Other failures are answered by 403 with another challenge to sign, or by 503.
 type deviceRequest struct {
 	m   *Manager
 	w   http.ResponseWriter
 	s   *Session
 	now time.Time
 
-	identifier    string // as the browser names its session; "" if it doesn't
+	identifier    string // the browser's name for its session, or ""
 	hasIdentifier bool
 	proof         string // the JWT; "" without one
 
 	binding binding
 }
 
-// serveDevice answers a deviceRequest. It opens the session by every rule but that the device be proven, and writes no
-// cookies but the device's: it is no visit.
+// serveDevice answers a deviceRequest. It opens the session by every rule except that the device must be proven. It
+// writes device cookies only, since the request doesn't count as use of the session.
 func (m *Manager) serveDevice(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	forbidStoring(h)
@@ -90,7 +90,7 @@ func (q *deviceRequest) answer() {
 	case !st.arrived.facts.has(valid) || !st.data.bound:
 		q.end()
 		return
-	case q.m.config.DeviceProof == 0: // another server may have it on
+	case q.m.config.DeviceProof == 0: // another server may have it switched on
 		q.tryLater()
 		return
 	}
@@ -104,7 +104,7 @@ func (q *deviceRequest) answer() {
 	switch {
 	case !q.hasIdentifier:
 		q.register()
-	case q.identifier == "": // no browser's
+	case q.identifier == "": // no browser sends that
 		q.retry()
 	case q.identifier != q.tag() || !b.hasKey:
 		q.end()
@@ -116,7 +116,8 @@ func (q *deviceRequest) answer() {
 // tag returns the session's identifier.
 func (q *deviceRequest) tag() string { return q.s.state.data.id.origin().Tag() }
 
-// register puts the browser's new key in the permit's place. The permit stays if that can't be, and with it the session.
+// register replaces the permit with the browser's new key. If that fails, the permit stays, and the session stays
+// valid.
 func (q *deviceRequest) register() {
 	key, signed, err := dbscjwt.Register(q.proof)
 	why := ""
@@ -131,7 +132,7 @@ func (q *deviceRequest) register() {
 		why = q.m.checkChallenge(q.s, q.now, signed, challenge{toRegister, q.s.state.data.id, 0}, registerWithin)
 	}
 	if why != "" {
-		q.tellOnce(&q.m.logged.registration, "a browser could not register a key for its device, so its session isn't bound", why)
+		q.warnOnce(&q.m.logged.registration, "a browser could not register a key for its device, so its session isn't bound", why)
 		q.end()
 		return
 	}
@@ -148,13 +149,13 @@ func (q *deviceRequest) refresh() {
 	const what = "a browser could not renew the proof of its device"
 	signed, err := dbscjwt.Refresh(q.proof, q.binding.key.key)
 	if err != nil {
-		q.tellOnce(&q.m.logged.renewal, what, err.Error())
+		q.warnOnce(&q.m.logged.renewal, what, err.Error())
 		q.end()
 		return
 	}
 	within := q.m.config.DeviceProof + refreshLate
 	if why := q.m.checkChallenge(q.s, q.now, signed, challenge{toRefresh, q.s.state.data.id, 0}, within); why != "" {
-		q.tellOnce(&q.m.logged.renewal, what, why)
+		q.warnOnce(&q.m.logged.renewal, what, why)
 		q.retry()
 		return
 	}
@@ -162,7 +163,7 @@ func (q *deviceRequest) refresh() {
 	q.grant(&q.binding.key, reseal, &q.m.counters.device.refreshed)
 }
 
-// grant writes a proof by the device's key, and the device if asked to, and tells the browser how to go on.
+// grant writes a proof by the device's key, and the device cookie if writesDevice, and tells the browser how to go on.
 func (q *deviceRequest) grant(d *device, writesDevice bool, counter *atomic.Uint64) {
 	m, of := q.m, d.id.origin()
 	b := buffers.Get().(*buffer)
@@ -190,7 +191,7 @@ func (q *deviceRequest) grant(d *device, writesDevice bool, counter *atomic.Uint
 	})
 }
 
-// Instructions are the JSON by which a browser learns how to go on (Device Bound Session Credentials, "JSON Session
+// Instructions are the JSON that tells a browser how to go on (Device Bound Session Credentials, "JSON Session
 // Instruction Format"). The scope is this host.
 type instructions struct {
 	Identifier string `json:"session_identifier"`
@@ -202,13 +203,13 @@ type instructions struct {
 	Initiators  []string     `json:"allowed_refresh_initiators"`
 }
 
-// An ending is the JSON by which it learns not to.
+// An ending is the JSON that tells a browser not to go on.
 type ending struct {
 	Identifier string `json:"session_identifier"`
 	Continue   bool   `json:"continue"` // false
 }
 
-// A credential is the cookie whose end makes the browser renew.
+// A credential names the cookie whose expiry makes the browser renew the proof.
 type credential struct {
 	Type       string `json:"type"`
 	Name       string `json:"name"`
@@ -244,7 +245,7 @@ func (q *deviceRequest) end() {
 	q.write(ending{Identifier: identifier})
 }
 
-// retry has the browser sign a fresh challenge.
+// retry makes the browser sign a fresh challenge.
 func (q *deviceRequest) retry() {
 	if !q.challenge() {
 		q.tryLater()
@@ -254,13 +255,13 @@ func (q *deviceRequest) retry() {
 	answerText(q.w, http.StatusForbidden, "sign the challenge")
 }
 
-// tryLater has the browser keep the key and ask again.
+// tryLater makes the browser keep the key and ask again.
 func (q *deviceRequest) tryLater() {
 	q.w.Header().Del(challengeHeader)
 	answerText(q.w, http.StatusServiceUnavailable, "try again later")
 }
 
-func (q *deviceRequest) tellOnce(done *atomic.Bool, what, why string) {
+func (q *deviceRequest) warnOnce(done *atomic.Bool, what, why string) {
 	if first(done) {
 		q.m.config.Logger.Warn("cookiesession: "+what, "why", why)
 	}
@@ -272,11 +273,11 @@ func answerText(w http.ResponseWriter, status int, text string) {
 	io.WriteString(w, text+"\n")
 }
 
-// itemOf returns the string of a structured field's item (RFC 9651, 4.2.3), without its parameters. Browsers also send it
-// bare.
+// itemOf returns the string of a structured field's item (RFC 9651, 4.2.3), without its parameters. Browsers also send
+// it without quotes.
 func itemOf(field string) string {
 	field = textproto.TrimString(field)
-	if quoted, ok := strings.CutPrefix(field, `"`); ok { // nothing that is looked for has a character that needs a backslash
+	if quoted, ok := strings.CutPrefix(field, `"`); ok { // no expected value has a character that needs a backslash
 		text, rest, closed := strings.Cut(quoted, `"`)
 		if rest = textproto.TrimString(rest); !closed || rest != "" && rest[0] != ';' {
 			return field
@@ -287,9 +288,10 @@ func itemOf(field string) string {
 	return textproto.TrimString(item)
 }
 
-// standsIn answers in the application's place if the session was refused only because its device hasn't been proven for a
-// while, and the browser can mend that: to serve the visitor as an anonymous one would have a new session written over it.
-// It returns false for the application to answer. Few requests need their session opened for it.
+// standsIn answers instead of the application if the session was refused only because its device's proof has expired,
+// and the browser may be able to renew it: an application that takes the visitor for anonymous could overwrite the
+// bound session with a new one. It returns false if the application shall answer. It opens the session of few requests
+// only.
 func (m *Manager) standsIn(w http.ResponseWriter, s *Session) bool {
 	r := s.request
 	skipped := r.Header[skippedHeader]
@@ -325,22 +327,22 @@ func (m *Manager) standsIn(w http.ResponseWriter, s *Session) bool {
 	return true
 }
 
-// The page for a visitor who comes from another site, for whose request the browser didn't renew. It sends the request
-// again, from this site, for which the browser does. Going to the URL that it is at would be a reload, which counts as the
-// other site's, or, with a fragment, nothing: so the page takes another URL first. Where scripts are off, Refresh does it,
-// but for URLs with a fragment.
+// The page for a visitor who follows a link from another site, for which the browser renewed no proof. It repeats the
+// request from this site, for which the browser renews one. Navigating to its own URL would be a reload, which still
+// counts as the other site's request, or do nothing if the URL has a fragment: so the page changes its URL first.
+// Without scripts the Refresh header repeats the request, except for URLs with a fragment.
 const (
 	onceMoreScript = `const here = location.href; history.replaceState(null, "", location.pathname + "?renewing=" + Date.now()); location.replace(here)`
 	onceMorePage   = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>One moment</title>\n<script>" + onceMoreScript + "</script>\n"
 )
 
-// onceMorePolicy takes the place of one that was set outside, under which the script wouldn't run.
+// onceMorePolicy replaces a policy that was set outside and might not let the script run.
 var onceMorePolicy = func() string {
 	hash := sha256.Sum256([]byte(onceMoreScript))
 	return "default-src 'none'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
 }()
 
-// skippedFor returns why a browser has not renewed the proof of the session that tag names.
+// skippedFor returns the browser's reason for not having renewed the proof of the session whose identifier is tag.
 func skippedFor(fields []string, tag string) (why string, ok bool) {
 	for _, field := range fields {
 		for member := range strings.SplitSeq(field, ",") {

@@ -12,25 +12,26 @@ import (
 	"time"
 )
 
-// Handler returns next with a session for each request, which [Manager.Get] returns. What the session has to tell the
-// browser is committed exactly once: before the first byte of the final response header, or when next returns. A
-// panic in next commits nothing. Informational responses (1xx, but 101) pass through.
+// Handler wraps next so that each request has a session, which [Manager.Get] returns. The session's cookies are written
+// into the response header exactly once, the commit: before the first byte of the final response header, or when next
+// returns. A panic in next commits nothing. Informational responses (1xx except 101) pass through.
 //
 // If the session can't be saved, Config.ErrorHandler answers instead of next, whose further output is discarded. A
 // change after the commit is refused with [ErrCommitted], logged and counted. A session that is first used after the
-// commit still reads well, but the response lacks Vary: Cookie.
+// commit can still be read, but the response lacks Vary: Cookie.
 //
 // The response writer that next gets implements http.Flusher and http.Hijacker exactly if the one underneath does, and
-// io.ReaderFrom, so that files are still sent by the kernel. Hijacking commits into a header that net/http doesn't send
-// any more; to set cookies in an upgrade's response use [Manager.Save].
+// always io.ReaderFrom, so that files are still sent by the kernel. Hijacking commits into a header that net/http
+// doesn't send any more; to set cookies in an upgrade's response use [Manager.Save].
 //
-// With http.TimeoutHandler outside, a response that comes too late is dropped whole, its cookies too. With
-// http.TimeoutHandler inside, the 503 response commits what the handler had changed by then, and so does a middleware
-// inside that recovers from panics and answers. A Handler inside a Handler of the same Manager passes through.
+// With http.TimeoutHandler outside, a late response is dropped together with its cookies. With http.TimeoutHandler
+// inside, its 503 response commits what the handler has changed by then, and so does the response of a middleware
+// inside that recovers from panics. A Handler inside a Handler of the same Manager only calls its next.
 //
-// Under Config.DeviceProof, Handler answers Config.DevicePath. It also answers in next's place while the browser of a
-// bound session can't prove its device: with a page that comes back at once, for a visitor who follows a link from
-// another site, for which browsers renew nothing, and with status 503 if the browser says that it couldn't renew.
+// Under Config.DeviceProof, Handler answers requests for Config.DevicePath. It also answers instead of next while the
+// proof of a bound session's device is missing: a visitor who follows a link from another site, for which browsers
+// renew no proof, gets a page that repeats the request at once; if the browser reports that it couldn't renew, the
+// status is 503.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Value(m) != nil {
@@ -56,8 +57,8 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// giveBack returns to r what was found out about its copy: net/http removes the temporary files of the form that it
-// finds there when the request ends, and whoever logs the request outside wants to know which pattern it matched.
+// giveBack copies to r what was set in inner, its copy: when the request ends, net/http removes the temporary files of
+// r's form, and a logging middleware outside wants to know which pattern was matched.
 func giveBack(r, inner *http.Request) {
 	if r.MultipartForm == nil {
 		r.MultipartForm = inner.MultipartForm
@@ -69,7 +70,7 @@ func giveBack(r, inner *http.Request) {
 // middleware is a mistake in the program.
 func (m *Manager) Get(r *http.Request) *Session { return m.FromContext(r.Context()) }
 
-// FromContext returns the session of the request of ctx, as Get does.
+// FromContext returns the session of the request that ctx belongs to, and panics where Get does.
 func (m *Manager) FromContext(ctx context.Context) *Session {
 	s, ok := ctx.Value(m).(*Session)
 	if !ok {
@@ -88,11 +89,12 @@ func FromContext(ctx context.Context) *Session {
 	return s
 }
 
-// innermost is the context key of the innermost Handler's session. A Manager is the key of its own Handler's.
+// innermost is the context key of the innermost Handler's session. A *Manager is the key of the session of its own
+// Handler.
 type innermost struct{}
 
-// An exchange is one request with its session, and the response writer that commits it. It is all in one piece
-// because a request that ignores its session should cost one allocation beside the request's copy.
+// An exchange is one request with its session, and the response writer that commits it. It is one struct because a
+// request that ignores its session should cost one allocation beside the request's copy.
 type exchange struct {
 	context.Context // the request's
 	session         Session
@@ -100,7 +102,7 @@ type exchange struct {
 	outside         http.Header // what entityHeadersIn found before the handler ran
 }
 
-// Value makes the exchange the context of its request.
+// Value returns the session for the keys that lead to it: the exchange is the context of its request.
 func (x *exchange) Value(key any) any {
 	switch key := key.(type) {
 	case *Manager:
@@ -113,7 +115,7 @@ func (x *exchange) Value(key any) any {
 	return x.Context.Value(key)
 }
 
-// Format writes the same few words for every verb: to log the request's context or the response writer shows no
+// Format writes the same text for every verb, so that logging the request's context or the response writer shows no
 // cookies and no values.
 func (x *exchange) Format(f fmt.State, _ rune) { io.WriteString(f, "cookiesession.exchange") }
 
@@ -129,7 +131,7 @@ func (x *exchange) commit() bool {
 	return x.session.commit != commitFailed
 }
 
-// save returns also the status that says best why it failed.
+// save saves the session if it has been used. On an error, status is the one to answer with.
 func (x *exchange) save() (status int, err error) {
 	s := &x.session
 	s.mu.Lock()
@@ -143,10 +145,10 @@ func (x *exchange) save() (status int, err error) {
 		s.mu.Unlock()
 		return 0, nil
 	}
-	_, said, err := s.manager.save(x.w.Header(), s, &s.state.fields)
+	_, notes, err := s.manager.save(x.w.Header(), s, &s.state.fields)
 	s.mu.Unlock()
-	s.manager.tell(s, said)
-	return said.status(), err
+	s.manager.logRemarks(s, notes)
+	return notes.status(), err
 }
 
 // fail answers in the handler's place.
@@ -166,20 +168,20 @@ func (x *exchange) fail(status int, err error) {
 // answerUnsaved answers a request whose session can't be saved, or can't be checked.
 func (m *Manager) answerUnsaved(w http.ResponseWriter, r *http.Request, status int, err error) {
 	page := &errorPage{w: w, status: status}
-	defer page.begin() // after a panic too: what recovers from it inside Handler can write no more
+	defer page.begin() // after a panic too: a middleware inside Handler that recovers from it can't write any more
 	if m.config.ErrorHandler != nil {
 		m.config.ErrorHandler(page, r, err)
 		return
 	}
-	if status != http.StatusServiceUnavailable { // a hook's failure has been logged, as often as it should be
+	if status != http.StatusServiceUnavailable { // a hook's failure has been logged already, at most once a second
 		m.config.Logger.Error("cookiesession: session not saved", "error", err, "method", r.Method, "path", pathOf(r))
 	}
 	http.Error(page, http.StatusText(status), status)
 }
 
-// describesEntity reports whether a header field describes the body that a handler meant to send, or leads elsewhere: it
-// would lie about an error page. What was set outside Handler is as it was there: it may be a compressor's, which will
-// treat the error page likewise.
+// describesEntity reports whether a header field describes the body that a handler meant to send, or leads to another
+// page: with an error page it would be wrong. Fields that were set outside Handler keep their values from there: a
+// compressor's, for instance, fit the error page, which it will compress too.
 func describesEntity(name string) bool {
 	switch name {
 	case "Accept-Ranges", "Cache-Control", "Content-Digest", "Content-Disposition", "Content-Encoding",
@@ -190,7 +192,7 @@ func describesEntity(name string) bool {
 	return false
 }
 
-// entityHeadersIn returns a copy of those, or nil.
+// entityHeadersIn returns a copy of such fields in h, or nil.
 func entityHeadersIn(h http.Header) (present http.Header) {
 	for name, values := range h {
 		if describesEntity(name) {
@@ -203,7 +205,7 @@ func entityHeadersIn(h http.Header) (present http.Header) {
 	return present
 }
 
-// An errorPage is what ErrorHandler writes to: what it writes without a status has the page's.
+// An errorPage is the response writer that ErrorHandler gets: a body that is written without a status gets the page's.
 type errorPage struct {
 	w           http.ResponseWriter
 	status      int
@@ -273,32 +275,32 @@ func (x *exchange) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(x.w, src)
 }
 
-// FlushError is what http.ResponseController flushes with.
+// FlushError is called by http.ResponseController.
 func (x *exchange) FlushError() error {
 	if !supports[http.Flusher](x.w) && !supports[interface{ FlushError() error }](x.w) {
 		return http.ErrNotSupported
 	}
-	x.commit() // if that fails, an error page waits: the handler may run on for long
+	x.commit() // flush even if that fails: the error page shouldn't wait until the handler returns
 	return http.NewResponseController(x.w).Flush()
 }
 
-// SetReadDeadline is http.ResponseController's.
+// SetReadDeadline is called by http.ResponseController.
 func (x *exchange) SetReadDeadline(t time.Time) error {
 	return http.NewResponseController(x.w).SetReadDeadline(t)
 }
 
-// SetWriteDeadline is http.ResponseController's.
+// SetWriteDeadline is called by http.ResponseController.
 func (x *exchange) SetWriteDeadline(t time.Time) error {
 	return http.NewResponseController(x.w).SetWriteDeadline(t)
 }
 
-// EnableFullDuplex is http.ResponseController's.
+// EnableFullDuplex is called by http.ResponseController.
 func (x *exchange) EnableFullDuplex() error {
 	return http.NewResponseController(x.w).EnableFullDuplex()
 }
 
-// CloseNotify is what frameworks from before contexts call to learn that the client has gone. It never tells where the
-// writer underneath can't.
+// CloseNotify is called by frameworks older than request contexts to learn that the client has gone. Its channel gets
+// nothing if the writer underneath doesn't support it.
 func (x *exchange) CloseNotify() <-chan bool {
 	if n, ok := x.w.(interface{ CloseNotify() <-chan bool }); ok {
 		return n.CloseNotify()
@@ -306,8 +308,8 @@ func (x *exchange) CloseNotify() <-chan bool {
 	return make(chan bool)
 }
 
-// Unwrap leads http.ResponseController to Hijack where the writer underneath has it only behind an Unwrap of its own.
-// There is no way past the commit.
+// Unwrap lets http.ResponseController find Hijack where the writer underneath has it only behind an Unwrap of its own.
+// What it returns commits, too.
 func (x *exchange) Unwrap() http.ResponseWriter { return (*unwrapped)(x) }
 
 type unwrapped exchange
@@ -335,8 +337,8 @@ func (x *exchange) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(x.w).Hijack()
 }
 
-// hasUnsent reports whether the session has something to say that no Save has written: only the hijacker can send the
-// header into which the commit puts it.
+// hasUnsent reports whether the session has changes that no Save has written: the commit puts them into a header that
+// only the hijacker can send.
 func (x *exchange) hasUnsent() bool {
 	s := &x.session
 	s.mu.Lock()
@@ -358,8 +360,8 @@ func supports[T any](w http.ResponseWriter) bool {
 	}
 }
 
-// The four kinds of exchange: what a program finds out by asking whether a writer can flush, or be hijacked, can't be
-// decided at run time.
+// The four kinds of exchange: programs ask by type assertion whether a writer can flush or be hijacked, so each
+// combination needs a type of its own.
 type (
 	plain         struct{ exchange }
 	flusher       struct{ exchange }

@@ -44,23 +44,23 @@ func (l *logged) mayLogHook(now time.Time) bool {
 // first reports whether it is the first time that somebody asks.
 func first(done *atomic.Bool) bool { return !done.Load() && done.CompareAndSwap(false, true) }
 
-// tell logs a Save's remarks.
-func (m *Manager) tell(s *Session, said remarks) {
+// logRemarks logs a Save's remarks.
+func (m *Manager) logRemarks(s *Session, notes remarks) {
 	log := m.config.Logger
-	if said.leaseErr != nil {
-		log.Error("cookiesession: lease not written", "error", said.leaseErr)
+	if notes.leaseErr != nil {
+		log.Error("cookiesession: lease not written", "error", notes.leaseErr)
 	}
-	if said.bytes > 3072 && first(&m.logged.large) {
-		log.Warn("cookiesession: a response sets more than 3,072 bytes of cookies, which nginx refuses unless configured: proxy_buffer_size 16k; proxy_busy_buffers_size 24k", "bytes", said.bytes)
+	if notes.bytes > 3072 && first(&m.logged.large) {
+		log.Warn("cookiesession: a response sets more than 3,072 bytes of cookies, which nginx refuses unless configured: proxy_buffer_size 16k; proxy_busy_buffers_size 24k", "bytes", notes.bytes)
 	}
-	if said.withheld && first(&m.logged.withheld) {
+	if notes.withheld && first(&m.logged.withheld) {
 		log.Warn("cookiesession: another site's request came without the session's cookies, so no session was started for it; put values, or call CSRFToken, in responses to this site's requests only, or call Regenerate where somebody logs in",
 			"method", s.request.Method, "path", pathOf(s.request))
 	}
-	if said.clearsCookies && first(&m.logged.clearsCookies) {
+	if notes.clearsCookies && first(&m.logged.clearsCookies) {
 		log.Warn(`cookiesession: a response with Destroy has Clear-Site-Data: "cookies", which drops the marker that keeps the session ended; send "cache", "storage" instead`)
 	}
-	if domain := m.config.Domain; said.bytes > 0 && domain != "" && !withinDomain(s.request.Host, domain) && first(&m.logged.foreignHost) {
+	if domain := m.config.Domain; notes.bytes > 0 && domain != "" && !withinDomain(s.request.Host, domain) && first(&m.logged.foreignHost) {
 		log.Warn("cookiesession: browsers drop the session's cookies, unless a proxy changes the request's Host: it is not within Config.Domain", "host", s.request.Host, "domain", domain)
 	}
 }
