@@ -13,20 +13,20 @@ type candidate struct {
 	values *values
 	label  string // of the key that sealed it
 	facts  facts  // what is known of its device
-	isLive bool   // it has time left, or an older state of it has that was received, too
+	isLive bool   // it, or another received state of the same session, hasn't expired
 	seen   int64  // under an idle timeout: when it was last sealed or leased
 }
 
-// choose decodes what opened and makes the one that is valid the session's state. What isn't valid is no rival: browsers
-// come by cookies of a name that linger for years, as when Domain or Path changes between deployments. unopened is what
-// compartment.open said.
-func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidates, unopened *RejectError, st *state) (refused, leaseRefused *RejectError) {
+// choose decodes the candidates that opened and makes the valid one the session's state. Invalid ones don't make the
+// choice ambiguous: browsers can keep old cookies of the same name for years, for instance after Domain or Path has
+// changed. notOpened is what compartment.open returned.
+func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidates, notOpened *RejectError, st *state) (refused, leaseRefused *RejectError) {
 	var one [1]candidate
 	sessions, malformed := m.decodeCandidates(now.Unix(), found, st, one[:0])
 	switch {
 	case len(sessions) > 0:
-	case unopened != nil:
-		return unopened, nil
+	case notOpened != nil:
+		return notOpened, nil
 	default:
 		return malformed, nil
 	}
@@ -37,13 +37,13 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 	}
 	var chosen, unproven *candidate
 	var unchecked *RejectError
-	rivals := 0
+	eligible := 0
 	for i := range sessions {
 		c := &sessions[i]
 		reason, hookErr := m.validate(s, now, c, leases, r)
 		if reason == 0 || hookErr != nil {
 			chosen = c
-			rivals++
+			eligible++
 		}
 		if hookErr != nil {
 			unchecked = m.session.refusal(reason, c.label)
@@ -56,7 +56,7 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 		}
 	}
 	switch {
-	case rivals > 1:
+	case eligible > 1:
 		refused, chosen = m.session.refusal(ReasonAmbiguous, ""), nil
 	case unchecked != nil:
 		refused, chosen = unchecked, nil
@@ -70,7 +70,7 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 	}
 
 	t := *st.arrived.troubled()
-	if t.ambiguous = rivals > 1; !t.ambiguous && unchecked != nil {
+	if t.ambiguous = eligible > 1; !t.ambiguous && unchecked != nil {
 		t.unchecked = unchecked.Err
 	}
 	for i := range sessions {
@@ -85,13 +85,14 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 	}
 	st.arrived.setTrouble(t)
 	if chosen != nil && chosen.data != &st.data {
-		st.data, st.values = *chosen.data, *chosen.values // last, since another candidate lies there
+		st.data, st.values = *chosen.data, *chosen.values // last, since st held another candidate until now
 	}
 	return refused, leaseRefused
 }
 
-// decodeCandidates appends what opened to sessions, of each ID what was sealed last. malformed says why the first that
-// can't be decoded can't. The first candidate, which is usually all, is decoded into st, where it will be.
+// decodeCandidates decodes the tokens that opened and appends them to sessions, for each ID only the one that was
+// sealed last. malformed is the refusal of the first that can't be decoded. The first session, usually the only one, is
+// decoded into st, where it will stay.
 func (m *Manager) decodeCandidates(now int64, found *candidates, st *state, sessions []candidate) (_ []candidate, malformed *RejectError) {
 	for i := range found.n {
 		token := &found.tokens[i]
@@ -126,8 +127,8 @@ func (m *Manager) decodeCandidates(now int64, found *candidates, st *state, sess
 	return sessions, malformed
 }
 
-// validate returns why a session that opened is refused all the same, or 0. The server enforces all of it from sealed
-// times: what the browser deletes, and when, is a courtesy. The error is Revoked's: then nobody knows.
+// validate returns why a session that opened is refused, or 0. Expiry is checked with sealed times; it never depends on
+// whether the browser deletes cookies. The error is Revoked's: then nobody knows whether the session is valid.
 func (m *Manager) validate(s *Session, now time.Time, c *candidate, leases []lease, r *received) (Reason, error) {
 	d, seconds := c.data, now.Unix()
 	switch {
@@ -158,7 +159,7 @@ func (m *Manager) validate(s *Session, now time.Time, c *candidate, leases []lea
 	return 0, nil
 }
 
-// view returns a copy of a session that was found, for Revoked to read before anybody else may.
+// view returns a copy of a candidate, for Revoked to read while the session itself isn't open yet.
 func (s *Session) view(now time.Time, found *candidate, r *received) *Session {
 	c := &Session{manager: s.manager, request: s.request, cookies: s.cookies}
 	st := &state{data: *found.data, values: *found.values}

@@ -15,19 +15,19 @@ import (
 	"github.com/seed-50e21e88/cookiesession/internal/dbscjwt"
 )
 
-// A session that has logged in under Config.DeviceProof is device-aware: it is sealed for a purpose of its own, and needs
-// a device cookie beside it, so that leaving cookies out gains a thief nothing. At first that is a permit, which stays
-// where the browser can't bind sessions. Once the browser has registered a key, it is that key, and the session holds
-// only with a recent proof by it.
+// A session on which Regenerate was called under Config.DeviceProof is device-aware: it is sealed for a purpose of its
+// own and refused without a device cookie, so that a thief gains nothing by leaving cookies out. At first the device
+// cookie is a permit, which stays if the browser can't bind sessions. Once the browser has registered a key, the cookie
+// holds that key, and the session is valid only with a recent proof by it.
 //
-// Registration and renewal run beside other requests of the page. So they write device cookies only, which carry the
-// session's origin in their names: they never undo what another response has said of a session, nor another login.
+// Registration and renewal run in parallel with other requests of the page. So they write device cookies only, whose
+// names contain the session's origin: they never undo another response's change of the session, nor another login.
 
 const (
-	proofSlack       = time.Minute     // a proof lasts longer than its cookie: for requests that have just left, and other clocks
-	registerWithin   = 5 * time.Minute // of the invitation
+	proofSlack       = time.Minute     // a proof outlives its cookie by this, for requests under way and clocks that differ
+	registerWithin   = 5 * time.Minute // after the invitation
 	refreshLate      = 5 * time.Minute // how long after DeviceProof a challenge can still be signed
-	maxOtherDevices  = 4               // origins whose device cookies one login deletes
+	maxOtherDevices  = 4               // other origins whose device cookies one login deletes
 	invitationHeader = "Secure-Session-Registration"
 	maxChallengeText = 256 // characters; ours take about 120
 )
@@ -44,16 +44,17 @@ func hashKey(key *dbscjwt.Key) keyHash {
 	return keyHash(sum[:])
 }
 
-// A binding is what the device cookies of a session's origin say.
+// A binding is the content of the device cookies and proofs of a session's origin.
 type binding struct {
-	permit, key       device // key is the one that proves, or else the first
-	hasPermit, hasKey bool   // a permit for the session's very ID was received; a key was
+	permit, key       device // key is the one with a valid proof, or else the first
+	hasPermit, hasKey bool   // a permit for the session's very ID was received; a key was received
 	proven            bool   // and a proof by it that hasn't expired
-	label             string // of the ring's key that sealed what counts: key, or else permit
+	label             string // of the ring's key that sealed the device cookie in use: key's, or else permit's
 	refused           *RejectError
 }
 
-// binding opens the device cookies of a session's origin. What isn't accepted is only missing; why, refused says.
+// binding opens the device cookies of a session's origin. Those that aren't accepted count as missing; refused says
+// why.
 func (m *Manager) binding(s *Session, now time.Time, r *received, id sessionID) (b binding) {
 	var devices, proofs [maxCandidates]*openedDevice
 	n, refused := m.openDevices(m.device, s, now, r, id.origin(), &devices)
@@ -90,16 +91,16 @@ type openedDevice struct {
 	proof  proof
 }
 
-// openedDevices remember what device cookies and proofs hold: browsers send the same ones with each request, and to open
-// two more tokens would take as long as all the rest of a request that reads. It has only what has opened, by its whole
-// text, and it's bounded: about a megabyte when it's full.
+// openedDevices is a cache of opened device cookies and proofs: browsers send the same ones with each request, and
+// opening two more tokens would take as long as all the rest of a request that reads. It holds only what has opened,
+// found by its whole text, and is bounded: about a megabyte when it's full.
 type openedDevices struct {
 	seed  maphash.Seed
 	slots [2048]atomic.Pointer[openedDevice]
 }
 
-// openDevices opens the device cookies, or proofs, of an origin. refused says why one doesn't open: rather one that may
-// open later.
+// openDevices opens the device cookies, or proofs, of an origin. refused says why one doesn't open, preferably one that
+// may open later.
 func (m *Manager) openDevices(c *compartment, s *Session, now time.Time, r *received, of origin, found *[maxCandidates]*openedDevice) (n int, refused *RejectError) {
 	tried := 0
 	for i := range r.cookies {
@@ -121,7 +122,7 @@ func (m *Manager) openDevices(c *compartment, s *Session, now time.Time, r *rece
 	return n, refused
 }
 
-// openDevice opens one text, unless that has been done and its key would still open it.
+// openDevice returns one cookie's content, from the cache if its key would still open it.
 func (m *Manager) openDevice(c *compartment, s *Session, now time.Time, r *received, text string) (*openedDevice, *RejectError) {
 	var slot *atomic.Pointer[openedDevice]
 	if m.opened != nil {
@@ -151,8 +152,8 @@ func (m *Manager) openDevice(c *compartment, s *Session, now time.Time, r *recei
 	return o, nil
 }
 
-// hasDevice reports whether a device-aware session was received with what it needs, and notes what that is. A request
-// that is about to prove the device needs nothing yet.
+// hasDevice reports whether a device-aware session was received with a proof or a permit, and notes in c.facts what
+// was. A request that is about to prove the device needs neither yet.
 func (m *Manager) hasDevice(s *Session, now time.Time, c *candidate, r *received) bool {
 	if s.provesDevice {
 		c.facts |= keyed | proven
@@ -168,27 +169,30 @@ func (m *Manager) hasDevice(s *Session, now time.Time, c *candidate, r *received
 	return b.proven || b.hasPermit
 }
 
-// DeviceProven reports whether the session is bound to a device that has proven lately, as Config.DeviceProof says, that
-// the request comes from it. It is false where the browser can't, and from login until it has registered a key. Use it
-// where a copied cookie must not do: for staff, or before a payment. Revoked may ask it, too; there it is also true while
-// the browser registers or renews, or nobody whom Revoked wants bound ever could be. Experimental, as Config.DeviceProof is.
+// DeviceProven reports whether the session is bound to a device and has a proof by it that is recent enough for
+// Config.DeviceProof. It is false if the browser can't bind sessions, and from login until it has registered a key. Use
+// it where a copied cookie must not be enough: for staff, or before a payment. Revoked may call it, too; there it is
+// also true while the browser registers or renews, since a Revoked that requires it would otherwise prevent both.
+// Experimental, as Config.DeviceProof is.
 func (s *Session) DeviceProven() bool {
 	s.lock()
 	defer s.unlock()
 	return s.state.arrived.facts.has(proven) && !s.destroyed
 }
 
-// writeDevice writes the device cookie that belongs to a device-aware session which is being written, if that must change:
+// writeDevice writes the device cookie of a device-aware session that is being saved, if it must change:
 //
 //   - a login writes a permit, unless a key is in force, and asks for a key;
-//   - permit and key change their Max-Age with the session's, and are sealed anew with it, or they would retire before it;
-//   - a login writes the key that is in force again: a slower response may have put a permit for the ID before in its place.
+//   - permit and key get the session's new Max-Age, and are sealed anew with it if the sealing key has changed, since
+//     the old key may retire before the session ends;
+//   - a login writes a key that is in force again: a slower response may have overwritten it with a permit for the old
+//     ID.
 //
-// Nothing turns a key into a permit: who has stolen the cookies could have it renewed without the device. That is also
-// why only Regenerate writes a permit where there was none. The invitation is for the response's header, "" for none.
+// Nothing turns a key into a permit: a thief of the cookies could use the session without the device. That is also why
+// only Regenerate writes a permit where there was none. The invitation is for the response's header, "" for none.
 func (m *Manager) writeDevice(b *buffer, s *Session, now time.Time) (invitation string, err error) {
 	on, st := m.config.DeviceProof > 0, s.state
-	var before sessionData // the session that held, if this is still it
+	var before sessionData // of the received session, unless it was destroyed
 	var held binding
 	if !s.isNew() {
 		before = *st.received()
@@ -223,7 +227,7 @@ func (m *Manager) writeDevice(b *buffer, s *Session, now time.Time) (invitation 
 	return "", nil
 }
 
-// invitation returns the header field by which a browser is invited to register a key for a session.
+// invitation returns the header field that invites a browser to register a key for a session.
 func (m *Manager) invitation(now time.Time, id sessionID) (string, error) {
 	text, err := m.sealChallenge(now, challenge{toRegister, id, now.Unix()})
 	if err != nil {
@@ -232,8 +236,8 @@ func (m *Manager) invitation(now time.Time, id sessionID) (string, error) {
 	return `(ES256);path="` + m.config.DevicePath + `";challenge="` + text + `"`, nil
 }
 
-// invite puts an invitation into the response's header, in the place of an earlier Save's. Others' stay: several
-// Managers may log in with one response.
+// invite puts an invitation into the response's header, where it replaces that of an earlier Save. Other Managers'
+// invitations stay: several may log in with one response.
 func (m *Manager) invite(h http.Header, s *Session, invitation string) {
 	earlier := ""
 	if s.state.special != nil {
@@ -292,8 +296,9 @@ func (m *Manager) sealChallenge(now time.Time, c challenge) (string, error) {
 	return string(base64dot.AppendEncode(nil, token)), nil
 }
 
-// checkChallenge returns why a text isn't a challenge that was sealed for this kind of proof and this session at most so
-// long ago, or "". To renew, the origin is enough: the session may have regenerated since.
+// checkChallenge returns "" if text is a challenge of the kind that is wanted, sealed for the session that is wanted,
+// and no older than within; otherwise it says why not. To renew, the origin is enough: the session may have regenerated
+// since.
 func (m *Manager) checkChallenge(s *Session, now time.Time, text string, want challenge, within time.Duration) (why string) {
 	if len(text) > maxChallengeText {
 		return "the challenge isn't one"
@@ -324,15 +329,15 @@ func (m *Manager) checkChallenge(s *Session, now time.Time, text string, want ch
 	return ""
 }
 
-// An endpoint is where Handler looks for requests of browsers that register or renew.
+// An endpoint is the path to which browsers send requests to register or renew.
 type endpoint struct {
 	path string // Config.DevicePath, decoded
-	end  string // what a path must end with that may have lost its beginning: all of it, if it was chosen
+	end  string // what must be left of path if a prefix was stripped: all of it, if DevicePath was set
 }
 
 func newEndpoint(c *Config) endpoint {
 	path, err := url.PathUnescape(c.DevicePath)
-	if err != nil { // Path is none that a request can have
+	if err != nil { // no request can have this path
 		path = c.DevicePath
 	}
 	if end := devicePathStart + c.Name; strings.HasSuffix(path, end) {

@@ -12,21 +12,21 @@ import (
 // An ended marker, NAME.ended.TAG, says that the sessions of one origin have been destroyed in this browser. It isn't
 // sealed: forging one only logs the forger out.
 const (
-	markerLifetime  = maxAgeLimit      // a response under way may give the ended session a new life
-	markerMinAge    = 10 * time.Minute // responses are under way for less
+	markerLifetime  = maxAgeLimit      // as long as any session: a response under way may set the ended one again
+	markerMinAge    = 10 * time.Minute // no response is assumed to be under way for longer
 	maxOldMarkers   = 4                // deleted by one response
-	maxMarkers      = 32               // in a browser, or they would crowd out the session: proxies bound the Cookie header
-	maxExcessPruned = 8                // of what is beyond, deleted by one response
+	maxMarkers      = 32               // in a browser: proxies limit the Cookie header, in which the session needs room, too
+	maxExcessPruned = 8                // of the markers beyond maxMarkers, deleted by one response
 )
 
-// A marker is one that was received.
+// A marker is an ended marker that was received.
 type marker struct {
 	tag string
-	age int64 // in seconds; the greatest if it says no time, or one to come
+	age int64 // in seconds; math.MaxInt64 if its value is no time, or one in the future
 }
 
-// endedMarkers yields tag and value of the received markers. It's a pass of its own over the Cookie header, for
-// requests that brought markers only: to keep them beforehand would take memory for as many as the visitor likes.
+// endedMarkers yields tag and value of the received markers. It passes over the Cookie header again, and is called only
+// if there are markers: keeping them in the first pass would take memory for as many as the visitor likes to send.
 func (s *Session) endedMarkers(yield func(tag, value string) bool) {
 	for suffix, value := range cookiesNamed(s.cookies, s.manager.name) {
 		if kind, _, tag := cookiename.Parse(suffix); kind == cookiename.Ended && !yield(tag, value) {
@@ -35,7 +35,7 @@ func (s *Session) endedMarkers(yield func(tag, value string) bool) {
 	}
 }
 
-// hasMarker reports whether a marker was received for the origin, whatever it says.
+// hasMarker reports whether a marker was received for the origin, whatever its value.
 func (s *Session) hasMarker(o origin) bool {
 	want := o.Tag()
 	for tag := range s.endedMarkers {
@@ -46,7 +46,7 @@ func (s *Session) hasMarker(o origin) bool {
 	return false
 }
 
-// readMarker returns what a marker says.
+// readMarker returns a marker of a tag and a value.
 func readMarker(now time.Time, tag, value string) marker {
 	ended, err := strconv.ParseInt(value, 10, 64)
 	if age := now.Unix() - ended; err == nil && age >= -clockSkew {
@@ -55,8 +55,8 @@ func readMarker(now time.Time, tag, value string) marker {
 	return marker{tag, math.MaxInt64}
 }
 
-// endedOrigins returns the origins that the response ends: all that were received, for Destroy; for Regenerate, which
-// starts something new where it wasn't clear who the visitor is, those that weren't chosen.
+// endedOrigins returns the origins that the response ends: for Destroy, those of all received sessions that haven't
+// expired; for Regenerate, only if the choice was ambiguous, those of the sessions of which none could be chosen.
 func (s *Session) endedOrigins() (origins []origin) {
 	a := &s.state.arrived
 	t := a.troubled()
@@ -81,17 +81,17 @@ func (m *Manager) marker(l *lines, tag, value string, maxAge int64) {
 	l.add(m.name+cookiename.Ended.Suffix()+"."+tag, value, &m.attributes, maxAge)
 }
 
-// pruneMarkers keeps markers from piling up, of which the response writes more. Old ones are deleted only where the
-// request brought a valid session: without one, nothing but a marker may stand between the visitor and the ended
-// session. What exceeds maxMarkers goes in any case, oldest first. A marker stays as long as a session comes that it
-// refuses.
+// pruneMarkers keeps markers from piling up; writing are the origins that get one by this response. Old markers are
+// deleted only if a valid session was received: without one, a marker may be all that keeps the ended session from
+// being accepted. Markers beyond maxMarkers are deleted in any case, oldest first. A marker stays as long as browsers
+// still send a session that it refuses.
 func (m *Manager) pruneMarkers(l *lines, s *Session, now time.Time, writing []origin) {
 	var oldest []marker
 	count := len(writing)
 	for tag, value := range s.endedMarkers {
 		o, _ := cookiename.ParseTag(tag)
 		if slices.Contains(writing, o) {
-			continue // is renewed
+			continue // this response renews it
 		}
 		count++
 		same := func(other marker) bool { return other.tag == tag }

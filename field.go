@@ -11,8 +11,8 @@ import (
 //
 //	const views = cookiesession.Field[int]("views")
 //
-// T may be any type that [Session.Put] takes. Of an interface type with methods, it stores a time.Time and nil alone:
-// what else lies in one can't be read back.
+// T may be any type that [Session.Put] takes. If T is an interface type with methods, only a time.Time or nil can be
+// stored: nothing else could be read back.
 type Field[T any] string
 
 // Get returns the value, or T's zero value if there is none or it doesn't fit T.
@@ -30,8 +30,8 @@ func (f Field[T]) Or(s *Session, def T) T {
 	return v
 }
 
-// Lookup returns the value. The error is [ErrNoValue] if there is none, and else says why it doesn't fit T: 300 doesn't
-// fit an int8, and no string fits an int.
+// Lookup returns the value. The error is [ErrNoValue] if there is none, and otherwise says why it doesn't fit T: 300
+// doesn't fit an int8, and no string fits an int.
 func (f Field[T]) Lookup(s *Session) (T, error) { return f.decode(s.encoded(string(f))) }
 
 func (f Field[T]) decode(encoded []byte) (T, error) {
@@ -45,8 +45,8 @@ func (f Field[T]) decode(encoded []byte) (T, error) {
 	return v, nil
 }
 
-// typed returns v or, where T is an interface with methods, a pointer to it: v alone would be stored as what it holds,
-// which nothing could read back as a T.
+// typed returns v or, if T is an interface with methods, a pointer to it: v itself would be stored as its dynamic type,
+// and Put would not notice that this can't be read back as a T.
 func (Field[T]) typed(v T) any {
 	if t := reflect.TypeFor[T](); t.Kind() == reflect.Interface && t.NumMethod() > 0 && any(v) != nil {
 		p := new(T)
@@ -59,9 +59,9 @@ func (Field[T]) typed(v T) any {
 // Put stores a copy of v, as [Session.Put] does.
 func (f Field[T]) Put(s *Session, v T) { s.Put(string(f), f.typed(v)) }
 
-// Update replaces the value by what fn makes of it, the zero value if there is none or it doesn't fit T, and returns
-// that. No other change of this key comes between; if one does, fn runs again. So fn must not change the key itself;
-// otherwise it may use the session.
+// Update replaces the value with the result of fn and returns that. fn gets T's zero value if there is none or it
+// doesn't fit T. If the key's value changes while fn runs, fn runs again with the new one. So fn must not change this
+// key itself; apart from that, it may use the session.
 func (f Field[T]) Update(s *Session, fn func(T) T) T {
 	for {
 		old := s.encoded(string(f))
@@ -92,7 +92,7 @@ func (f Field[T]) Flash(s *Session, v T) { s.Flash(string(f), f.typed(v)) }
 // FlashNow stores v as a flash message of this request only.
 func (f Field[T]) FlashNow(s *Session, v T) { s.FlashNow(string(f), f.typed(v)) }
 
-// Flashed returns the flash message, or T's zero value, and consumes what was received, as [Session.Flashed] does.
+// Flashed returns the flash message, or T's zero value, and consumes all that were received, as [Session.Flashed] does.
 func (f Field[T]) Flashed(s *Session) T {
 	v, _ := f.decode(s.flashed(string(f)))
 	return v

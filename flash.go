@@ -9,20 +9,20 @@ import (
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
 
-// A flash message is for the next request that asks. Messages have cookies of their own, unbound to the session:
-// reading one never rewrites the session, and "you are logged out" survives Destroy. A browser that kept the cookie
-// can bring it back until it expires, so no authority belongs in it.
+// A flash message is for the next request that asks for it. Messages have cookies of their own, independent of the
+// session: reading one never rewrites the session, and "you are logged out" survives Destroy. A browser that has kept
+// the cookie can replay it until it expires, so a message must not grant anything.
 type flash struct {
 	cookies received // of the flash compartment
 
-	opening  sync.Once // sets what follows, which never changes then
+	opening  sync.Once // sets the next three, which never change then
 	unread   values    // what was received
-	isValid  bool      // what was received opened and has time left
+	isValid  bool      // what was received opened and hasn't expired
 	isOpened bool      // opening is done; guarded by the session's lock, as is what follows
 
 	consumed bool   // what was received has been shown
 	now      values // FlashNow's
-	next     values // what the next request gets beside what nobody has read
+	next     values // Flash's and Keep's, for the next request
 }
 
 // openFlash opens the flash cookie unless that has been done. The session's lock must not be held.
@@ -126,8 +126,8 @@ func (f *flash) encode(dst []byte, expires int64) []byte {
 	return appendFlash(dst, expires, &v)
 }
 
-// keptSize returns what the received flash cookies that stay add to the Cookie header. Once they are open, what doesn't
-// open among them doesn't count: nobody can read it, and some response will replace or delete it.
+// keptSize returns how many bytes the received flash cookies add to the Cookie header if they stay. Once opened,
+// refused ones don't count: nobody can read them, and some response will replace or delete them.
 func (s *Session) keptSize() int {
 	f, m := s.state.flash, s.manager
 	switch {
@@ -140,7 +140,7 @@ func (s *Session) keptSize() int {
 	return size
 }
 
-// flashExpiry returns when messages expire that are left now: parts of a second count, as in Max-Age.
+// flashExpiry returns when messages that are written now expire. The lifetime is rounded up to seconds, as in Max-Age.
 func (m *Manager) flashExpiry(now time.Time) int64 {
 	return now.Unix() + seconds(m.config.FlashLifetime)
 }
@@ -153,8 +153,8 @@ func (f *flash) get(key string) []byte {
 	return f.unread.get(key)
 }
 
-// isPrefetch reports whether the browser fetches the response for later, so that nobody may see it (Sec-Purpose is the
-// Fetch standard's; Purpose and X-Moz are what browsers sent before).
+// isPrefetch reports whether the browser fetches the response for later, so that perhaps nobody sees it (Sec-Purpose is
+// in the Fetch standard; older browsers send Purpose or X-Moz).
 func (s *Session) isPrefetch() bool {
 	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz"} {
 		purpose, _, _ := strings.Cut(s.request.Header.Get(name), ";")
@@ -207,8 +207,8 @@ func (s *Session) FlashNow(key string, value any) {
 }
 
 // Flashed returns the flash message of key, typed as [Session.Get] does, or nil. Reading one consumes all that were
-// received: they are gone with this response unless kept. So read them before the first byte of the response,
-// html/template's included. A request that never asks consumes nothing; neither does one that the browser marks as a
+// received: they are gone with this response unless kept. So read them before the first byte of the response, even if a
+// template writes it. A request that never asks consumes nothing; neither does one that the browser marks as a
 // prefetch, so a page that is prerendered and then shown may show a message that another page shows, too.
 func (s *Session) Flashed(key string) any {
 	if encoded := s.flashed(key); encoded != nil {
@@ -234,7 +234,7 @@ func (s *Session) Flashes() map[string]any {
 	return all
 }
 
-// Keep carries the flash messages of keys on for one more request, and consumes the others.
+// Keep keeps the flash messages of keys for one more request, and consumes the others.
 func (s *Session) Keep(keys ...string) {
 	f := s.consumeFlash()
 	defer s.unlock()
@@ -243,7 +243,7 @@ func (s *Session) Keep(keys ...string) {
 	}
 }
 
-// Reflash carries all flash messages on for one more request.
+// Reflash keeps all flash messages for one more request.
 func (s *Session) Reflash() {
 	f := s.consumeFlash()
 	defer s.unlock()
@@ -255,8 +255,8 @@ func (s *Session) Reflash() {
 	}
 }
 
-// keep carries a message on, unless a newer one of its key has been flashed. What was received and not consumed stays
-// by itself: in a prefetch, and when it's too late for any change.
+// keep passes a message to the next request, unless a newer one of its key has been flashed. Received messages that
+// weren't consumed, in a prefetch or after the commit, stay by themselves.
 func (s *Session) keep(f *flash, key string) {
 	if f.isValid && !f.consumed && f.now.get(key) == nil {
 		return

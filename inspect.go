@@ -8,14 +8,14 @@ import (
 	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
-// An Inspection says what cookies are that belong to one text: for support and debugging, not for deciding anything.
-// What is in them was sealed, but may have expired, been ended or been revoked since. Fields that a purpose doesn't
-// have, or that nobody without the key can know, are zero.
+// An Inspection describes the cookies that hold one text. It is for support and debugging, not for decisions: the
+// content was sealed, but may have expired, been ended or been revoked since. Fields that don't apply to the purpose,
+// or can't be known without the key, are zero.
 type Inspection struct {
 	Purpose  string // session, flash, lease, device or proof
-	Cookies  int    // over which the text is split, as its first cookie tells
+	Cookies  int    // how many hold the text, according to the first
 	Reason   Reason // why it doesn't open: malformed, torn, unknown-key or forged; 0 if it does
-	KeyID    string // of the key that it names, 32 hexadecimal digits; it depends on key, purpose, Scope and Name
+	KeyID    string // of the key that the token names, 32 hexadecimal digits; depends on key, purpose, Scope and Name
 	KeyLabel string // if the ring knows that key
 	Nonce    string // 48 hexadecimal digits, drawn anew for each token
 	Size     int    // bytes of the token
@@ -26,15 +26,15 @@ type Inspection struct {
 	HasCSRF                        bool
 	Values                         map[string]any // the visitor's; maybe personal data
 
-	// Of device-bound sessions, experimental as Config.DeviceProof is. The ID of a device cookie is the session's when it
-	// was written, that of a proof the first half of it.
+	// For device-bound sessions; experimental, as Config.DeviceProof is. The ID of a device cookie is the session's ID
+	// when the cookie was written; that of a proof is the first half of the session's ID.
 	DeviceAware bool   // a session that needs a device cookie
 	DeviceKey   string // of a device cookie and a proof: 32 hexadecimal digits of the key's hash; "" in a permit
-	PreviousID  string // of a permit: another ID that it is for
+	PreviousID  string // of a permit: another session ID that it is valid for
 }
 
-// Inspect says what the session, flash, lease and device cookies in a Cookie header are, valid or not. It has no effect on Stats
-// but for the counters of keys.
+// Inspect describes the session, flash, lease, device and proof cookies in a Cookie header, valid or not. Of Stats it
+// changes only the counters of keys.
 func (m *Manager) Inspect(header string) (found []Inspection) {
 	r := receive(header, m.name, nil)
 	for _, c := range []*compartment{m.session, m.flash, m.lease, m.device, m.proof} {

@@ -6,16 +6,16 @@ import (
 	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
-// A lease says when a session was last seen. It has a cookie of its own, so that a response to somebody who only reads
-// can't undo what another response has just saved. A lease that is missing, another session's or broken only makes the
-// session look older.
+// A lease says when a session was last seen. It has a cookie of its own, so that a response to a request that only
+// reads can't undo what another response has just saved. If the lease is missing, broken or another session's, the
+// session only seems to have been unused for longer.
 type lease struct {
 	id   sessionID
 	seen int64
 }
 
-// openLeases appends the received leases, whosever they are, to leases, which is empty. refused says why the first that
-// is none isn't.
+// openLeases appends the received leases, of whatever session, to leases, which is empty. If none is accepted, refused
+// says why the first isn't.
 func (m *Manager) openLeases(s *Session, now time.Time, r *received, leases []lease) (_ []lease, refused *RejectError) {
 	if r.names[cookiename.Lease] == 0 {
 		return leases, nil
@@ -47,7 +47,7 @@ func lastUse(d *sessionData, leases []lease, now time.Time) int64 {
 }
 
 // leaseDue reports whether the browser must be told that the session was used: not at every request, but before the
-// session looks much older than it is.
+// last known use is much older than the real one.
 func (s *Session) leaseDue(now time.Time) bool {
 	st := s.state
 	idle := s.manager.config.IdleTimeout
@@ -61,9 +61,9 @@ func (m *Manager) writeLease(b *buffer, s *Session, now time.Time) error {
 	return m.lease.write(&b.lines, now, b.lease, seconds(m.config.IdleTimeout), s.state.arrived.lease)
 }
 
-// IdleAt returns when Config.IdleTimeout ends the session if no request comes after this one, in UTC, to the second; the
-// zero Time if nothing but its lifetime ends it. A page can warn in time: the session ends at the earlier of this and
-// ExpiresAt. What counts as use is noted with a resolution of min(IdleTimeout/10, one minute).
+// IdleAt returns when Config.IdleTimeout ends the session if no request comes after this one, in UTC, to the second;
+// the zero Time if nothing but its lifetime ends it. A page can warn in time: the session ends at the earlier of this
+// and ExpiresAt. Use is recorded with a resolution of min(IdleTimeout/10, one minute).
 func (s *Session) IdleAt() time.Time {
 	s.lock()
 	defer s.unlock()
@@ -79,8 +79,8 @@ func (s *Session) IdleAt() time.Time {
 	return time.Unix(used+seconds(idle), 0).UTC()
 }
 
-// Passive says that this request doesn't count as use, as for a page that polls: it doesn't put off the idle timeout.
-// If it changes the session all the same, that does.
+// Passive makes this request not count as use, so that it doesn't postpone the idle timeout: for a page that polls. If
+// the request changes the session, that postpones it all the same.
 func (s *Session) Passive() {
 	s.lock()
 	defer s.unlock()

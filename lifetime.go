@@ -23,8 +23,8 @@ func (s *Session) setState(now time.Time, st *state) {
 	}
 }
 
-// newData returns the data of a session that starts now, for as long as was asked for in this request, or else as
-// Config says. Its ID is drawn when somebody needs it.
+// newData returns the data of a session that starts now, with the lifetime that this request has asked for, or else
+// Config's. Its ID is drawn when it is first needed.
 func (s *Session) newData(now time.Time) sessionData {
 	d := sessionData{created: now.Unix()}
 	s.grantLifetime(&d, now)
@@ -49,7 +49,7 @@ func (s *Session) grantLifetime(d *sessionData, now time.Time) {
 	d.expires = now.Unix() + seconds(lifetime)
 }
 
-// ID returns 32 hexadecimal digits that name the session until Regenerate or Destroy. Knowing it opens nothing. The
+// ID returns 32 hexadecimal digits that name the session until Regenerate or Destroy. Knowing it gives no access. The
 // first half stays the same across Regenerate.
 func (s *Session) ID() string {
 	s.lock()
@@ -59,7 +59,8 @@ func (s *Session) ID() string {
 }
 
 // CreatedAt returns when the session started, or was last regenerated, in UTC, to the second. It tells how long ago the
-// visitor logged in, if that regenerates; not which sessions a later event should end, see Config.Revoked.
+// visitor logged in, if the login regenerates. It doesn't tell which sessions a later event should end, see
+// Config.Revoked.
 func (s *Session) CreatedAt() time.Time {
 	s.lock()
 	defer s.unlock()
@@ -74,13 +75,13 @@ func (s *Session) ExpiresAt() time.Time {
 }
 
 // Regenerate gives the session a new ID, a new CSRF token if it had one, and a new lifetime; the values stay. Call it
-// at login, so that a session that somebody else may know of doesn't become a logged-in one (session fixation). What
-// Remember, ExpireIn and Persist said holds on only if it is said in the same request, before or after.
+// at login, so that a session that somebody else may know of doesn't become a logged-in one (session fixation). The
+// settings of Remember, ExpireIn and Persist last only if these are called in the same request, before or after.
 //
 // If several sessions were received and none could be chosen ([ReasonAmbiguous]), they are ended in this browser, as by
 // Destroy, so that they don't get into the new one's way.
 //
-// Under Config.DeviceProof it is also the moment at which the browser is invited to bind the session to its device.
+// Under Config.DeviceProof it also invites the browser to bind the session to its device.
 func (s *Session) Regenerate() {
 	s.lock()
 	defer s.unlock()
@@ -112,7 +113,7 @@ func (s *Session) Remember(d time.Duration) {
 	}
 }
 
-// Remembered reports whether Remember made the session what it is, in this request or an earlier one.
+// Remembered reports whether Remember is in effect, called in this request or an earlier one.
 func (s *Session) Remembered() bool {
 	s.lock()
 	defer s.unlock()
@@ -141,9 +142,9 @@ func (s *Session) expireIn(method string, d time.Duration) bool {
 	return true
 }
 
-// Persist says whether the session's cookie stays when the browser closes, whatever Config.Persistent says: with false
-// the session ends with the browser, and what Remember said is taken back but for the deadline. Browsers that restore
-// their windows restore such cookies too.
+// Persist sets whether the session's cookie stays when the browser closes, whatever Config.Persistent is. With false
+// the session ends with the browser, and of an earlier Remember only the deadline stays. Browsers that restore their
+// windows restore such cookies too.
 func (s *Session) Persist(on bool) {
 	s.lock()
 	defer s.unlock()
@@ -151,7 +152,7 @@ func (s *Session) Persist(on bool) {
 	case on && remembered && s.committed: // no change, so not too late
 	case !s.mayChange(""):
 	case on && remembered:
-		if sp := s.special(); !sp.asked { // a Regenerate that follows drops an earlier request's Remember, but not this
+		if sp := s.special(); !sp.asked { // a Regenerate that follows drops an earlier request's Remember, but must keep this
 			sp.mode, sp.asked = modePersistent, true
 		}
 	case on:
@@ -168,14 +169,14 @@ func (s *Session) setMode(m mode) {
 }
 
 // Destroy ends the session: values are gone, cookies are deleted, and the session that was received is refused in this
-// browser from now on, whatever responses that are under way set it again. Flash messages stay. It clears
-// [Session.Err], and fails only after the commit ([ErrCommitted]). Putting a value after Destroy starts a new session.
+// browser from now on, even if responses that are under way set it again. Flash messages stay. It clears [Session.Err],
+// and fails only after the commit ([ErrCommitted]). Putting a value after Destroy starts a new session.
 //
-// Where another site's request makes the browser withhold the session's cookies, as a single logout by POST does,
-// Destroy deletes the cookie unseen. Don't call it for visitors who are merely anonymous. And don't send
-// Clear-Site-Data: "cookies" with it: that drops the marker by which the session is refused; "storage" and "cache" are
-// fine. Don't carry a login over Destroy: what is put after it starts a session that no device is bound to, unless
-// Regenerate is called, too.
+// If the browser withholds the session's cookies because another site started the request, as in a single logout by
+// POST, Destroy deletes the cookie though it wasn't received. So don't call it for visitors who are merely anonymous.
+// And don't send Clear-Site-Data: "cookies" with it: that drops the marker by which the session is refused; "storage"
+// and "cache" are fine. Don't carry a login over Destroy: values put after it start a session that isn't bound to a
+// device, unless Regenerate is called, too.
 func (s *Session) Destroy() {
 	s.lock()
 	defer s.unlock()
@@ -183,7 +184,7 @@ func (s *Session) Destroy() {
 		return
 	}
 	if s.state.arrived.facts.has(valid) {
-		s.changing() // remembers which session to end
+		s.changing() // keeps the received data, which tell the session to end
 	}
 	s.destroyed, s.regenerated, s.loggedIn = true, false, false
 	if sp := s.state.special; sp != nil {
@@ -193,7 +194,7 @@ func (s *Session) Destroy() {
 	s.state.values = values{}
 }
 
-// maxAge returns the session cookie's Max-Age: the remaining life, if it is to survive the browser.
+// maxAge returns the session cookie's Max-Age: the remaining lifetime, or untilBrowserCloses.
 func (s *Session) maxAge(now time.Time) int64 {
 	if s.state.data.mode == modeBrowser {
 		return untilBrowserCloses
@@ -204,5 +205,5 @@ func (s *Session) maxAge(now time.Time) int64 {
 // clockSkew is how far ahead another server's clock may be, in seconds.
 const clockSkew = 60
 
-// seconds rounds up.
+// seconds returns d in seconds, rounded up.
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

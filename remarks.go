@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// remarks are what a Save has to tell the log. It can't while it holds the session's lock: the logger is the
-// application's code, and may use the session.
+// remarks are what is to be logged of a Save, once the session's lock is released: the logger is the application's
+// code, and may use the session.
 type remarks struct {
 	bytes         int   // of the Set-Cookie lines written
 	leaseErr      error // why the lease could not be written
@@ -20,15 +20,15 @@ type remarks struct {
 	clearsCookies bool  // Destroy and Clear-Site-Data in one response
 }
 
-// status returns what answers a request whose session could not be saved.
+// status returns the response status for a request whose session could not be saved.
 func (r remarks) status() int {
 	if r.unchecked {
-		return http.StatusServiceUnavailable // it may go well in a moment
+		return http.StatusServiceUnavailable // the hook may succeed in a moment
 	}
 	return http.StatusInternalServerError
 }
 
-// logged keeps what is true of every response from filling the log.
+// logged remembers which warnings have been logged, so that one that every response causes doesn't fill the log.
 type logged struct {
 	large, withheld, clearsCookies, foreignHost atomic.Bool
 	registration, renewal, skipped              atomic.Bool  // of devices
@@ -41,7 +41,7 @@ func (l *logged) mayLogHook(now time.Time) bool {
 	return now.Unix() != last && l.hookAt.CompareAndSwap(last, now.Unix())
 }
 
-// first reports whether it is the first time that somebody asks.
+// first sets done, and reports whether it was the first to do so.
 func first(done *atomic.Bool) bool { return !done.Load() && done.CompareAndSwap(false, true) }
 
 // logRemarks logs a Save's remarks.
@@ -86,8 +86,8 @@ func clearsCookies(h http.Header) bool {
 	return false
 }
 
-// reportAll reports what happened while s was opened. Neither the opening nor a lock is held: whoever listens is the
-// application's code, and may use the session.
+// reportAll reports what happened while s was opened. It runs after the opening and without a lock: the logger and
+// OnReject are the application's code, and may use the session.
 func (m *Manager) reportAll(s *Session, refusals []*RejectError) {
 	if err := s.state.arrived.troubled().importErr; err != nil && m.logged.mayLogHook(m.now()) {
 		m.config.Logger.Error("cookiesession: Import failed, so the visitor is anonymous for this request", "error", err)

@@ -17,34 +17,34 @@ import (
 )
 
 // A Session holds the values of one visitor. The first call of any method opens it, so a request that doesn't touch its
-// session pays next to nothing. What it opens is the Cookie header that the request arrived with: later changes of the
-// request's header change nothing.
+// session pays next to nothing. It opens the Cookie header that the request had when Handler or Load received it; later
+// changes of that header have no effect.
 //
-// Values are copied in and out: encoded at once by Put, decoded afresh by every read. Whoever reads a key decodes
-// that key only.
+// Values are copied in and out: encoded at once by Put, decoded afresh by every read. Reading a key decodes that key
+// only.
 //
 // A Session is safe for concurrent use by the goroutines of one request. It must not be used for another request.
 type Session struct {
 	manager *Manager
-	request *http.Request // as it arrived
-	cookies string        // its Cookie header then
+	request *http.Request // as Handler or Load received it
+	cookies string        // the Cookie header that it had then
 
 	opening sync.Once
 	state   *state // set once by opening
 
-	mu          sync.Mutex // guards what follows, and of state all but what the request brought
+	mu          sync.Mutex // guards the fields down to passive, and state but for state.arrived
 	committed   bool       // the response header has been sent
-	delivered   bool       // a Save has written what there is
+	delivered   bool       // a Save has written all changes
 	destroyed   bool
 	regenerated bool
 	loggedIn    bool // Regenerate or Remember was called: the application knows who this is
 	passive     bool // this request doesn't count as use
 
-	commit       commitState // the response writer's alone, without the lock
+	commit       commitState // used by the response writer only, without the lock
 	provesDevice bool        // the browser sends the request to prove its device; never changes
 }
 
-// A commitState says what has become of committing a session.
+// A commitState says how far committing a session has got.
 type commitState uint8
 
 const (
@@ -53,7 +53,7 @@ const (
 	commitFailed             // so an error page has been sent
 )
 
-// special returns what few requests need, to be written to.
+// special returns the part of the state that few requests need, for writing to it.
 func (s *Session) special() *special {
 	if s.state.special == nil {
 		s.state.special = new(special)
@@ -73,7 +73,7 @@ func (s *Session) bind(m *Manager, r *http.Request) {
 	}
 }
 
-// originalRequest returns the request for a hook to look at, with the Cookie header that it arrived with.
+// originalRequest returns a copy of the request for a hook, with the Cookie header that it was received with.
 func (s *Session) originalRequest(ctx context.Context) *http.Request {
 	r := s.request.WithContext(ctx)
 	r.Header = r.Header.Clone()
@@ -85,15 +85,15 @@ func (s *Session) originalRequest(ctx context.Context) *http.Request {
 	return r
 }
 
-// forHook is originalRequest for a hook that has to do with opening the session, and so can't use it.
+// forHook is originalRequest for Import and OnReject. It leads to no session, which may not be open yet.
 func (s *Session) forHook() *http.Request {
 	return s.originalRequest(context.WithValue(s.request.Context(), s.manager, beingOpened{}))
 }
 
-// beingOpened is in a session's place for the hooks that opening it calls.
+// beingOpened takes the session's place in the context of forHook's request.
 type beingOpened struct{}
 
-// changing returns the data to write to: what was received is kept, to tell a change from none.
+// changing returns the session's data for writing to them. A copy of the received data is kept, to recognize changes.
 func (s *Session) changing() *sessionData {
 	if sp := s.special(); !sp.isCopied {
 		sp.before, sp.isCopied = s.state.data, true
@@ -120,7 +120,8 @@ func (s *Session) unlock() {
 	}
 }
 
-// mayChange must be asked, with the lock held, before anything is changed: key, or something that has none.
+// mayChange must be called, with the lock held, before anything is changed; key is "" for what has no key. After the
+// commit it returns false, and notes that for Err, the log and Stats.
 func (s *Session) mayChange(key string) bool {
 	if !s.committed {
 		s.delivered = false
@@ -143,7 +144,7 @@ func (s *Session) fail(err error) {
 
 // encodePair encodes a key and one value for a map of values.
 func encodePair(key string, v any) (pair, error) {
-	size := 9 // what a number or a time takes at most
+	size := 9 // what a number takes at most
 	switch v := v.(type) {
 	case string:
 		size = 3 + len(v)
@@ -187,7 +188,7 @@ func (s *Session) encoded(key string) []byte {
 	return s.state.values.get(key)
 }
 
-// set stores, or deletes, what p says of key. The lock is held.
+// set stores p, or deletes key if p has no value. The caller holds the lock.
 func (s *Session) set(key string, p pair) {
 	if s.committed && bytes.Equal(s.state.values.get(key), p.value()) {
 		return // no change, so not too late
@@ -197,7 +198,7 @@ func (s *Session) set(key string, p pair) {
 	}
 }
 
-// put stores what encodePair returned. The lock is held.
+// put stores p, or notes the error that encodePair returned with it. The caller holds the lock.
 func (s *Session) put(key string, p pair, err error) {
 	if err == nil {
 		s.set(key, p)
@@ -249,8 +250,8 @@ func (s *Session) pull(key string) []byte {
 	return encoded
 }
 
-// Push appends a copy of value to the list that key holds, or to an empty one if it has no value or nil, which is what
-// a nil slice is stored as. If it has another value, that stays, and [Session.Err] says so.
+// Push appends a copy of v to the list that key holds. Without a value, or with nil, as which a nil slice is stored,
+// the list is empty. Any other value stays, and [Session.Err] says so.
 func (s *Session) Push(key string, v any) {
 	for {
 		list := s.encoded(key)
@@ -261,7 +262,7 @@ func (s *Session) Push(key string, v any) {
 	}
 }
 
-// swap stores what encodePair returned if key's encoded value is still old.
+// swap is put if key's encoded value is still old; otherwise it returns false.
 func (s *Session) swap(key string, old []byte, p pair, err error) bool {
 	s.lock()
 	defer s.unlock()
@@ -287,9 +288,8 @@ func pushValue(key string, list []byte, v any) (pair, error) {
 
 var emptyList = value.AppendArrayHeader(nil, 0)
 
-// Increment adds by to the integer that key holds, 0 if it has no value, and returns the sum. If the sum is no int64,
-// or the value no integer, it stays, Increment returns it as far as it is an int64, else 0, and [Session.Err] says
-// so.
+// Increment adds by to the integer that key holds, 0 if it has no value, and returns the sum. If the value or the sum
+// is no int64, the value stays, Increment returns it, or 0 if it is no int64, and [Session.Err] says so.
 func (s *Session) Increment(key string, by int64) int64 {
 	s.lock()
 	defer s.unlock()
@@ -356,8 +356,8 @@ func (s *Session) Err() error {
 	return s.state.err()
 }
 
-// IsNew reports whether nothing of the session came from a cookie: there was none, it was refused, or it has been
-// destroyed. An imported session is new.
+// IsNew reports whether the session doesn't come from a cookie: none was received, it was refused, or the session has
+// been destroyed. An imported session is new.
 func (s *Session) IsNew() bool {
 	s.lock()
 	defer s.unlock()
@@ -366,7 +366,8 @@ func (s *Session) IsNew() bool {
 
 func (s *Session) isNew() bool { return !s.state.arrived.facts.has(valid) || s.destroyed }
 
-// IsEmpty reports whether the session has no values. An empty session that is new sets no cookie.
+// IsEmpty reports whether the session has no values. A session that is new and empty sets no cookie, unless it has a
+// CSRF token.
 func (s *Session) IsEmpty() bool {
 	s.lock()
 	defer s.unlock()
@@ -398,12 +399,12 @@ func (s *Session) hasContent() bool {
 // deletions returns which session cookies Destroy deletes.
 func (s *Session) deletions() nameSet {
 	if s.state.arrived.facts.has(withheld) {
-		return 1 // nobody knows what there is, but without cookie 0 it's nothing
+		return 1 // which others there are is unknown, but without cookie 0 they are worthless
 	}
 	return s.state.arrived.session
 }
 
-// encode appends the payload, sealed now.
+// encode appends the payload, with now as the time of sealing.
 func (s *Session) encode(dst []byte, now int64) []byte {
 	s.drawID()
 	d := s.state.data
@@ -424,12 +425,12 @@ func (s *Session) Rejected() *RejectError {
 	return s.state.arrived.troubled().refused
 }
 
-// Format writes the same few words for every verb: values never reach a log by way of package fmt.
+// Format writes the same text for every verb: values never reach a log by way of package fmt.
 func (s *Session) Format(f fmt.State, _ rune) {
 	io.WriteString(f, "cookiesession.Session")
 }
 
-// pathOf returns the path of a request for the log; one that a test has made may have no URL.
+// pathOf returns a request's path, or "" if it has no URL, as one that a test has made.
 func pathOf(r *http.Request) string {
 	if r.URL == nil {
 		return ""

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
 
-// Size returns how many bytes session and flash would add to the Cookie request header if saved now, "; " counted
-// once a cookie. Config.MaxSize is the limit.
+// Size returns how many bytes session and flash would add to the Cookie request header if saved now, counting "; " once
+// per cookie. Config.MaxSize is the limit.
 func (s *Session) Size() int {
 	s.lock()
 	defer s.unlock()
@@ -27,8 +27,9 @@ func (s *Session) Size() int {
 	return total
 }
 
-// checkTotal returns a *SizeError if what is about to be written, with what stays, is too large. What has been too large
-// before, under another MaxSize, may stay so as long as it doesn't grow: or nothing could be changed any more.
+// checkTotal returns a *SizeError if the cookies to be written and those that stay are too large together. A session
+// that was too large before, under another MaxSize, may be saved as long as it doesn't grow: otherwise it could not be
+// changed any more.
 func (m *Manager) checkTotal(b *buffer, s *Session, saved bool, action flashAction) error {
 	cookies, total := 0, 0
 	kept := s.keptSize()
@@ -53,7 +54,8 @@ func (m *Manager) checkTotal(b *buffer, s *Session, saved bool, action flashActi
 	return &SizeError{Size: total, Limit: limit, Keys: s.largest()}
 }
 
-// receivedSize returns what the session that was received added to the Cookie header, 0 if there is none or it's over.
+// receivedSize returns how many bytes the received session adds to the Cookie header, 0 without a valid one or after
+// Destroy.
 func (s *Session) receivedSize() int {
 	if s.isNew() {
 		return 0
@@ -74,7 +76,7 @@ func (m *Manager) checkImport(now time.Time, v *values) error {
 	return nil
 }
 
-// checkSize needs to know how cookies are split.
+// checkSize checks Config.MaxSize, whose maximum depends on how cookies are split.
 func (m *Manager) checkSize() error {
 	limit, most := m.config.MaxSize, m.session.full()
 	if m.config.Partitioned {
