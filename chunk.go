@@ -7,16 +7,16 @@ import (
 	"github.com/seed-50e21e88/cookiesession/internal/cookiename"
 )
 
-// One text is spread over up to nine cookies: NAME holds one digit, their number, and the first part; NAME.1 to NAME.8
-// hold a tag, by which parts of one write know each other, and a part each (FORMAT.md, 5).
+// A text is split over up to nine cookies: NAME holds one digit, their number, and the first part; NAME.1 to NAME.8
+// hold a tag, which is the same for all parts of one write, and one part each (FORMAT.md, 5).
 const (
 	maxChunks = cookiename.MaxParts
 	tagLen    = 4    // characters, of tagBytes bytes
-	minTagged = 28   // characters of text in cookie 0 from which the tag can be read
-	maxLine   = 3900 // bytes of a Set-Cookie line: Safari counts attributes and keeps 4,093, so leave some
+	minTagged = 28   // characters of text in cookie 0 that are needed to read the tag
+	maxLine   = 3900 // bytes of a Set-Cookie line: less than Safari's limit of 4,093, which includes attributes
 )
 
-// chunksOf returns how many cookies the text takes that begins with first, or 0 if first doesn't say.
+// chunksOf returns how many cookies hold the text that begins with first, or 0 if first doesn't say.
 func chunksOf(first string) int {
 	if first == "" || first[0] < '1' || first[0] > '0'+maxChunks {
 		return 0
@@ -24,9 +24,9 @@ func chunksOf(first string) int {
 	return int(first[0] - '0')
 }
 
-// token returns the bytes that the text of one kind beginning with first stands for. Where first can be joined to several
-// texts, which picks among these choices. The reason is 0, ReasonMalformed or ReasonTorn. It decodes into storage if
-// that is large enough, and never allocates more than what was received.
+// token joins and decodes the text of one kind that begins with first. If first can be joined to several texts, choices
+// is their number, and which picks one. The reason is 0, ReasonMalformed or ReasonTorn. It decodes into storage if that
+// is large enough, and allocates at most 48 bytes more than the token has.
 func (r *received) token(kind cookiename.Kind, first string, which int, storage []byte) (token []byte, choices int, reason Reason) {
 	n := chunksOf(first)
 	if n == 0 {
@@ -54,10 +54,10 @@ func (r *received) token(kind cookiename.Kind, first string, which int, storage 
 	return token, text.choices, 0
 }
 
-// storageFor returns storage, or if that is too small new memory, for the token of a text of n characters. New memory has
-// space behind the token where values.read notes where entries start.
+// storageFor returns memory for the token of a text of n characters: storage, if it is large enough, or else new
+// memory, with space behind the token for the index that values.read writes there.
 func storageFor(n int, storage []byte) []byte {
-	const index = 48 // bytes, for 32 entries with the 16 of the authentication tag
+	const index = 48 // bytes; with the 16 of the authentication tag enough for 32 entries
 	if size, _ := base64dot.DecodedLen(n); size > cap(storage) {
 		return make([]byte, 0, size+index)
 	}
@@ -74,13 +74,13 @@ func decodeText(dst []byte, parts ...string) (token []byte, ok bool) {
 	return dst, true
 }
 
-// A joined text is in parts that follow one another. All but the last hold whole groups of four characters.
+// A joined text consists of parts in their order. All but the last hold whole groups of four characters.
 type joined struct {
 	parts   [maxChunks]string
 	choices int // how many texts the first part can be joined to: more than one if parts with its tag differ
 }
 
-// join finds the n parts of the text beginning with first. Where several parts of one number carry the first one's tag,
+// join finds the n parts of the text that begins with first. If several different parts of one number have its tag,
 // which picks among them. The reason is 0, ReasonMalformed or ReasonTorn.
 func (r *received) join(kind cookiename.Kind, first string, n, which int) (j joined, reason Reason) {
 	j.parts[0], j.choices = first, 1
@@ -103,11 +103,11 @@ func (r *received) join(kind cookiename.Kind, first string, n, which int) (j joi
 	return j, 0
 }
 
-// alternatives are distinct parts of one number that carry one tag.
+// alternatives are different parts that have the same number and the same tag.
 type alternatives struct {
 	parts     [maxCandidates + 1]string
 	n         int
-	misshapen bool // others are empty, or not of whole groups though not the last
+	misshapen bool // others are empty, or not of whole groups, which only the last part may be
 }
 
 func (r *received) tagged(kind cookiename.Kind, i int, tag [tagLen]byte, last bool) (a alternatives) {
@@ -128,7 +128,7 @@ func (r *received) tagged(kind cookiename.Kind, i int, tag [tagLen]byte, last bo
 	return a
 }
 
-// readTag returns the tag that the other parts of the text beginning with first carry.
+// readTag returns the tag that the other parts of the text that begins with first have.
 func readTag(first string) (tag [tagLen]byte, ok bool) {
 	if len(first) < minTagged || len(first)%4 != 0 {
 		return tag, false
@@ -152,14 +152,14 @@ type splitter struct {
 	first, other int // characters of text in cookie 0 and in cookies 1 to 8, whole groups of four
 }
 
-// newSplitter leaves reserved bytes of each Set-Cookie line to what follows name and value.
+// newSplitter keeps reserved bytes of each Set-Cookie line free for the attributes.
 func newSplitter(name string, reserved int) splitter {
 	text := maxLine - reserved - len(name) - len("=")
 	return splitter{name, (text - 1) &^ 3, (text - len(".1") - tagLen) &^ 3}
 }
 
-// count returns how many cookies a token of n bytes takes, and what they add to the Cookie header with "; " counted once
-// a cookie.
+// count returns how many cookies a token of n bytes takes, and how many bytes they add to the Cookie header, counting
+// "; " once per cookie.
 func (s *splitter) count(n int) (cookies, size int) {
 	text := base64dot.EncodedLen(n)
 	cookies = 1

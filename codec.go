@@ -12,12 +12,12 @@ import (
 // A sessionID is 8 random bytes that Regenerate keeps, the origin, and 8 that it draws anew.
 type sessionID [16]byte
 
-// An origin is what all sessions that come of one another by Regenerate have in common.
+// An origin is the half of the ID that Regenerate keeps: a session has the same one before and after it.
 type origin = cookiename.Origin
 
 func (id sessionID) origin() origin { return origin(id[:len(origin{})]) }
 
-// A secret of a session's CSRF tokens; the zero value means that there is none.
+// A csrfSecret is the secret in a session's CSRF tokens; the zero value means that there is none.
 type csrfSecret [16]byte
 
 // A mode says what ends a session beside its expiry.
@@ -47,7 +47,7 @@ type device struct {
 	id       sessionID // the session's when it was written
 	created  int64
 	key      dbscjwt.Key // the zero Key in a permit, for a browser that hasn't registered one
-	previous sessionID   // in a permit that was written over another one: the session's before it
+	previous sessionID   // in a permit that replaced another one: the session's ID before
 }
 
 // A proof is the payload of NAME.proof.TAG (FORMAT.md, 11.3).
@@ -80,7 +80,7 @@ const (
 	leaseFields   = 2
 
 	deviceFields    = 3
-	permitFields    = 4 // of a permit that is for two IDs
+	permitFields    = 4 // of a permit that is valid for two IDs
 	proofFields     = 3
 	challengeFields = 3
 )
@@ -101,8 +101,8 @@ func appendSession(dst []byte, d *sessionData, v *values) []byte {
 	return v.append(dst)
 }
 
-// decodeSession is appendSession's reverse. The values stay spans of payload. It returns false for a payload that breaks
-// the format anywhere. The memory behind payload is as in values.read.
+// decodeSession is appendSession's reverse. It returns false for a payload that breaks the format anywhere. The values
+// are slices of payload, and the memory behind it is used as in values.read.
 func decodeSession(payload []byte, d *sessionData, v *values) bool {
 	rest, ok := readUsualHead(payload, d)
 	if !ok {
@@ -122,11 +122,11 @@ func readHead(payload []byte, d *sessionData) (rest []byte, ok bool) {
 	return r.rest, !r.failed
 }
 
-// readUsualHead is a faster readHead for what appendSession writes until 2106. It returns false for all else, and
-// changes nothing then.
+// readUsualHead is a faster readHead for what appendSession writes until 2106. For all else it returns false and
+// changes nothing.
 func readUsualHead(p []byte, d *sessionData) (rest []byte, ok bool) {
 	const (
-		isArray, isBin, isUint = 0x90 + sessionFields, 0xc4, 0xce // with a length of 8, a value of 32 bits
+		isArray, isBin, isUint = 0x90 + sessionFields, 0xc4, 0xce // bin has an 8-bit length, uint 32 bits
 
 		times  = 1 + 2 + len(sessionID{}) // where each field starts
 		atMode = times + 3*5

@@ -18,7 +18,7 @@ type compartment struct {
 	kind       cookiename.Kind
 	attributes *attributes
 
-	// lenient: what isn't accepted is only missing, so too many cookies refuse nothing.
+	// lenient: cookies that aren't accepted count as missing, so too many are no reason to refuse the others.
 	lenient bool
 }
 
@@ -42,9 +42,9 @@ type candidates struct {
 
 func (c *candidates) all() []opened { return c.tokens[:c.n] }
 
-// open joins what was received and opens it, into found, which is empty before. The result says why the first candidate
-// doesn't open, or, with no candidates, that there are too many to try: each costs a decryption. The first token is
-// decoded into storage if it fits.
+// open joins and opens the received cookies into found, which must be empty. The result says why the first candidate
+// doesn't open. If there are too many to try, each of which costs a decryption, it says so and found stays empty. The
+// first token is decoded into storage if it fits.
 func (c *compartment) open(ctx context.Context, now time.Time, r *received, storage []byte, found *candidates) (refused *RejectError) {
 	if r.crowded[c.kind] && !c.lenient {
 		return c.refusal(ReasonAmbiguous, "")
@@ -94,8 +94,8 @@ func (c *compartment) refusal(reason Reason, label string) *RejectError {
 	return &RejectError{Reason: reason, Cookie: c.name, KeyLabel: label}
 }
 
-// write seals the payload that buf holds behind payloadStart bytes for the token's header, splits it, and adds its
-// Set-Cookie lines, and those that delete what was received beyond them. maxAge is as in attributes.append.
+// write seals the payload, which starts at buf[payloadStart], splits the token and adds its Set-Cookie lines. It also
+// adds lines that delete received cookies with higher numbers. maxAge is as in attributes.append.
 func (c *compartment) write(l *lines, now time.Time, buf []byte, maxAge int64, received nameSet) error {
 	token, err := c.seal(now, buf)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Config says how a Manager keeps sessions. But for Keys, the zero value of every field is its safest setting.
+// Config says how a Manager keeps sessions. Except for Keys, the zero value of every field is its safest setting.
 type Config struct {
 	// Keys seal and open the cookies. Required.
 	Keys *Keyring
@@ -20,42 +20,42 @@ type Config struct {
 	// Name is the session cookie's name without prefix, "session" if empty: at most 64 characters that a cookie name
 	// may have (RFC 6265, 4.1.1), without a dot. It is sent as "__Host-session"; as "__Secure-session" if Domain or
 	// another Path than "/" is set; and as "session" if Insecure (RFC 6265bis, 4.1.3). The other cookies' names start
-	// with it and a dot. Letters and digits are safest: web application firewalls refuse requests for "--" or a quote
-	// in a cookie's name, also where a minus at the beginning follows the prefix's.
+	// with it and a dot. Letters and digits are safest: web application firewalls refuse requests for a quote or "--"
+	// in a cookie's name, also if a minus at the beginning of Name follows that of the prefix.
 	Name string
 
-	// Scope tells applications and environments apart that share keys: a cookie of one scope doesn't open in another.
-	// At most 65,535 bytes.
+	// Scope separates applications and environments that share keys: a cookie of one scope doesn't open in another. At
+	// most 65,535 bytes.
 	Scope string
 
 	// Domain makes the cookies go to all hosts of a domain, every one of which can then replace them. Empty, the
 	// default, keeps them to the host that set them.
 	Domain string
 
-	// Path limits the cookies to requests below it, written as in a URL; "/" if empty. It is no protection from other
-	// paths of the host. Requests elsewhere come without the cookies, so a page there that puts a value replaces the
+	// Path limits the cookies to requests below it, written as in a URL; "/" if empty. It doesn't protect them from
+	// other paths of the host. Requests elsewhere lack the cookies, so a page there that puts a value replaces the
 	// session below Path: install Handler below Path only.
 	Path string
 
-	// SameSite is http.SameSiteLaxMode if zero. Strict also withholds the session from a visitor who follows a link
-	// from another site, a login at an identity provider's included; a Lax cookie, NAME.here, then tells that there is a
-	// session, so that the page doesn't replace it. None is for pages that other sites embed.
+	// SameSite is http.SameSiteLaxMode if zero. Strict makes browsers withhold the session also when a visitor follows
+	// a link from another site or returns from a login at an identity provider; a Lax cookie, NAME.here, then tells
+	// that there is a session, so that the page doesn't replace it. None is for pages that other sites embed.
 	SameSite http.SameSite
 
 	// Partitioned gives an embedded page a session for each site that embeds it (CHIPS). MaxSize is then at most 9,600.
 	Partitioned bool
 
-	// Insecure drops the Secure attribute and the name's prefix, for plain HTTP away from localhost, where browsers drop
-	// Secure cookies without a word; and for WebKit's browsers and most HTTP libraries on localhost, too.
+	// Insecure drops the Secure attribute and the name's prefix. It is for plain HTTP, where browsers silently drop
+	// Secure cookies except on localhost, and WebKit's browsers and most HTTP libraries even there.
 	Insecure bool
 
-	// Lifetime is how long a session lasts from its start or from Regenerate, used or not: 24 hours if zero, at least
-	// a second, at most 400 days (what browsers keep a cookie, RFC 6265bis, 5.5). The end is sealed in the session: to
-	// lower Lifetime leaves those as they are that have been issued; Keyring.RefuseBefore ends them.
+	// Lifetime is how long a session lasts from its start or from Regenerate, used or not: 24 hours if zero, at least a
+	// second, at most 400 days (what browsers keep a cookie, RFC 6265bis, 5.5). The end is sealed in the session, so
+	// lowering Lifetime doesn't shorten sessions that exist; Keyring.RefuseBefore ends them.
 	Lifetime time.Duration
 
-	// IdleTimeout ends a session that hasn't been used for so long. Zero means never; otherwise at least a second and
-	// at most Lifetime. Its resolution is a second, and of min(IdleTimeout/10, one minute) in what counts as use.
+	// IdleTimeout ends a session that hasn't been used for that long. Zero means never; otherwise at least a second and
+	// at most Lifetime. Its resolution is a second; use is recorded with one of min(IdleTimeout/10, one minute).
 	IdleTimeout time.Duration
 
 	// Persistent keeps the session when the browser is closed. Without it browsers that restore their windows at the next
@@ -69,67 +69,70 @@ type Config struct {
 	// days.
 	FlashLifetime time.Duration
 
-	// MaxSize is how many bytes session and flash may add to a request's Cookie header, "; " counted once a cookie:
+	// MaxSize is how many bytes session and flash may add to a request's Cookie header, counting "; " once per cookie:
 	// 6,144 if zero, at least 512, at most what nine cookies hold, about 34,000. Beyond it saving fails with a
 	// *SizeError. Common proxies refuse a Cookie line above 8,182 bytes.
 	MaxSize int
 
-	// DeviceProof, if not zero, binds sessions to the visitor's device where the browser can (Device Bound Session
-	// Credentials): from Regenerate on, a session holds only with a key that the browser can't give away, and a proof by
-	// it that the browser renews and that lasts so long, and a minute more. Cookies that are copied from the machine stop
-	// working then. A browser that can't keeps the session as it would be without. 10 minutes to an hour; with 10, the
-	// browser signs as often as it may. It excludes Domain and Partitioned. Sessions that are there when it is switched
-	// on stay as they are until they regenerate; switched off, nobody is logged out. Switch it on when all servers run a
-	// release that has it.
+	// DeviceProof, if not zero, binds sessions to the visitor's device if the browser supports that (Device Bound
+	// Session Credentials): from Regenerate on, a session is valid only with a proof by a key that can't leave the
+	// device. The browser renews the proof, which lasts for DeviceProof and a minute more; after that, cookies that
+	// were copied from the machine stop working. In other browsers sessions work as without it. 10 minutes to an hour;
+	// with 10 minutes, browsers sign as often as they may. It excludes Domain and Partitioned. Sessions that exist when
+	// it is switched on stay as they are until they regenerate; switching it off logs nobody out. Switch it on when all
+	// servers run a release that has it.
 	//
-	// Experimental: the specification is a draft, and what is said here of devices may change in any release.
+	// Experimental: the specification is a draft, and everything about devices may change in any release.
 	DeviceProof time.Duration
 
-	// DevicePath is where browsers register and renew: Path, "/.cookiesession/" and Name if empty. Handler answers it
-	// before the application does; what is in front of Handler must let POST requests through to it, or answer 5xx: at
-	// any other 4xx than 403 browsers give the key up. It is written as in a URL, and below Path. Where a prefix is
-	// stripped from the path before Handler sees it, leave it empty. Experimental.
+	// DevicePath is where browsers register keys and renew proofs; if empty, it is Path, "/.cookiesession/" and Name.
+	// Handler answers it instead of the application. What is in front of Handler must let POST requests for it through,
+	// or answer 5xx: at a 4xx other than 403 browsers give up the key. It is written as in a URL, and must be below
+	// Path. Leave it empty if a prefix is stripped from the path before Handler. Experimental.
 	DevicePath string
 
 	// DeviceHosts are the other hosts of this site whose pages send requests to this one, "app.example.com" or
-	// "*.example.com", which doesn't include example.com: for those the browser renews a proof, too. Once the proof has
-	// expired, a fetch or a form POST from a host that isn't here is anonymous; a link from anywhere isn't, under Handler.
-	// A host of another site must not be here: at a link from there the browser would renew without its cookies, and give
-	// the key up. Experimental.
+	// "*.example.com", which doesn't include example.com: for their requests the browser renews a proof, too. Once the
+	// proof has expired, a fetch or a form POST from an unlisted host is anonymous; under Handler, following a link
+	// never is. Don't list a host of another site: for a link from there the browser would renew without its cookies,
+	// and give up the key. Experimental.
 	DeviceHosts []string
 
-	// Revoked, if set, is asked once for each session that opens and is valid otherwise. The Session is a copy to
-	// read. True refuses the session with ReasonRevoked. After an error, which is logged at most once a second, or a
-	// panic, nobody knows: the visitor is anonymous for this request, and nothing that would replace the session is
-	// written: what changes something fails with that error, status 503 by default. Destroy works all the same. The
-	// context is that of the request as Handler or Load received it. Revoked runs when the session is first used, in
-	// whatever the handler is doing then: don't hold a lock there that Revoked takes. A list of ended sessions has to
-	// hold first halves of IDs, since Regenerate keeps those; don't compare CreatedAt with the time of an event, since
-	// Regenerate changes it.
+	// Revoked, if set, is called once for each session that opens and is otherwise valid. The Session is a copy for
+	// reading. True refuses the session with ReasonRevoked. After an error, which is logged at most once a second, or a
+	// panic, nobody knows whether the session is valid: the visitor is anonymous for this request, and nothing is
+	// written that would replace the session. A response that changes something fails with that error, by default with
+	// status 503; Destroy works all the same. The context is that of the request as Handler or Load received it.
+	// Revoked runs inside the call that first uses the session: don't hold a lock there that Revoked takes. A list of
+	// ended sessions must hold the first halves of IDs, since Regenerate keeps those; don't compare CreatedAt with the
+	// time of an event, since Regenerate changes it.
 	Revoked func(ctx context.Context, s *Session) (bool, error)
 
-	// Import, if set, is asked for the values of a visitor who has no session cookie nor part of one, and hasn't
-	// logged out in this browser, when the session is first used: for instance what another library's cookie holds.
-	// The first response then saves them. It isn't asked where the browser withheld the cookies, either. After an
-	// error, which is logged at most once a second, the visitor is anonymous and nothing is saved, as after Revoked's:
-	// return nil values, and no error, for a cookie that will never do. Values that can't be encoded or are beyond MaxSize
-	// are logged, and left out. There is no session yet, so neither Load nor Get works with the request.
+	// Import, if set, returns the values of a visitor who has no session cookie nor part of one, and no marker of a
+	// logout: for instance those in another library's cookie. It is called when the session is first used, but not if
+	// the browser withheld the cookies. The first response then saves the values. After an error, which is logged at
+	// most once a second, the visitor is anonymous and nothing is saved, as after an error of Revoked: for a cookie
+	// that will never be valid return nil values and no error. If one value can't be encoded, or all are larger than
+	// MaxSize, none is imported, and the reason is logged. There is no session yet, so neither Load nor Get works with
+	// the request.
 	Import func(r *http.Request) (map[string]any, error)
 
-	// ImportCookies name the other library's cookies, which are deleted, with Domain and Path of this Config, when an
-	// imported session is first saved or has been emptied, and by Destroy. A response that imports and arrives after
-	// one that logged out brings the import back, as long as those cookies are there.
+	// ImportCookies are the names of the other library's cookies. They are deleted, with Domain and Path of this
+	// Config, when an imported session is first saved or has been emptied, and by Destroy. A response to a request that
+	// still had those cookies brings the imported session back if it arrives after a logout.
 	ImportCookies []string
 
-	// OnReject, if set, is told of every cookie that is refused: a session or lease when the session is first used, a
-	// flash message when somebody asks for one. Neither Load nor Get works with the request.
+	// OnReject, if set, is called for every session, lease or flash cookie that is refused: for session and lease when
+	// the session is first used, for flash messages when one is asked for, or a response saves or destroys the session.
+	// Neither Load nor Get works with the request.
 	OnReject func(r *http.Request, err *RejectError)
 
-	// ErrorHandler, if set, answers a request whose session could not be saved. The default, and what follows if it
-	// writes no header, is status 500, or 503 if Revoked or Import had failed. Whatever the application's handler writes from then on is discarded.
+	// ErrorHandler, if set, answers a request whose session could not be saved. The default, also if it writes no
+	// header, is status 500, or 503 if Revoked or Import had failed. Whatever the application's handler writes from
+	// then on is discarded.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
-	// CSRF is what ProtectCSRF asks first; nil means its zero value, which trusts no other origin.
+	// CSRF is the check that ProtectCSRF makes first; nil means the zero value, which trusts no other origin.
 	CSRF *http.CrossOriginProtection
 
 	// CSRFFailure answers requests that ProtectCSRF refuses; nil means status 403.
@@ -151,8 +154,8 @@ const (
 	maxAttributeLength   = 1024                 // RFC 6265bis, 5.6: a longer attribute value is ignored
 )
 
-// complete fills in the defaults and returns an error for what doesn't fit together. What depends on the size of
-// cookies, New checks.
+// complete fills in the defaults and returns an error for settings that are invalid or don't fit together. New checks
+// what depends on the size of cookies.
 func (c *Config) complete() error {
 	if c.Name == "" {
 		c.Name = defaultName
@@ -231,7 +234,7 @@ func (c *Config) checkCookie() error {
 }
 
 // notInPath are characters that a browser percent-encodes in a URL's path, or that don't belong to it: it would never
-// send the cookie.
+// send a cookie with such a Path.
 const notInPath = " \"#<>?\\`{}"
 
 func (c *Config) checkImportCookies() error {
@@ -274,7 +277,7 @@ func (c *Config) checkTimes() error {
 	return nil
 }
 
-// devicePathStart precedes Name at the end of DevicePath, unless that has been chosen.
+// devicePathStart precedes Name at the end of the default DevicePath.
 const devicePathStart = "/.cookiesession/"
 
 func (c *Config) checkDevice() error {

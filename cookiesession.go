@@ -277,7 +277,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 		m.writeMarkers(&b.lines, now, ended)
 		m.deleteDevices(&b.lines, s, ended, saved && s.regenerated && st.data.bound)
 	}
-	if s.destroyed || st.arrived.facts.has(imported) && err == nil { // also if no values are left: they would be imported again
+	if s.destroyed || st.arrived.facts.has(imported) && err == nil { // even if no values are left, which would return
 		for _, name := range t.imports {
 			b.lines.add(name, "", &m.attributes, deleteCookie)
 		}

@@ -184,8 +184,8 @@ func requestToken(r *http.Request) (token string, err error) {
 
 const (
 	maxFormMemory = 32 << 20               // as in net/http's own PostFormValue
-	maxFormFields = 10 << 20               // net/http's default limit: for an urlencoded form, or for a multipart form's fields beyond maxFormMemory
-	formTooLarge  = "http: POST too large" // the text of its error, which has no exported variable
+	maxFormFields = 10 << 20               // net/http's default, for a multipart form's fields beyond maxFormMemory
+	formTooLarge  = "http: POST too large" // its error's text: it exports no variable
 )
 
 // parseForm parses an urlencoded body whatever the method. net/http reads the body for POST, PUT and PATCH only, so

@@ -24,7 +24,7 @@ import (
 // names contain the session's origin: they never undo another response's change of the session, nor another login.
 
 const (
-	proofSlack       = time.Minute     // a proof outlives its cookie by this, for requests under way and clocks that differ
+	proofSlack       = time.Minute     // a proof outlives its cookie, for requests under way and clocks that differ
 	registerWithin   = 5 * time.Minute // after the invitation
 	refreshLate      = 5 * time.Minute // how long after DeviceProof a challenge can still be signed
 	maxOtherDevices  = 4               // other origins whose device cookies one login deletes

@@ -15,7 +15,7 @@ const (
 	markerLifetime  = maxAgeLimit      // as long as any session: a response under way may set the ended one again
 	markerMinAge    = 10 * time.Minute // no response is assumed to be under way for longer
 	maxOldMarkers   = 4                // deleted by one response
-	maxMarkers      = 32               // in a browser: proxies limit the Cookie header, in which the session needs room, too
+	maxMarkers      = 32               // in a browser: they share the Cookie header, which proxies limit, with the session
 	maxExcessPruned = 8                // of the markers beyond maxMarkers, deleted by one response
 )
 

@@ -17,7 +17,7 @@ var errHookPanicked = errors.New("cookiesession: Revoked or Import panicked, so 
 
 var errNotHijacked = errors.New("cookiesession: connection not hijacked: the session could not be saved, and an error page answers the request")
 
-// Why ProtectCSRF refuses a request, which [CSRFError] returns.
+// The reasons for which ProtectCSRF refuses a request, as [CSRFError] returns them.
 var (
 	ErrCSRFOrigin    = errors.New("cookiesession: another site sent the request")
 	ErrCSRFNoSession = errors.New("cookiesession: no session, or one that never had a CSRF token")
@@ -79,17 +79,17 @@ func (e *SizeError) Error() string {
 // A Reason says why a cookie was refused.
 type Reason int
 
-// The reasons. What a visitor is shown is the same for each.
+// The reasons. Visitors see no difference between them.
 const (
 	ReasonMalformed  Reason = iota + 1 // not a token of a known version, or a payload that breaks the format
 	ReasonUnknownKey                   // names a key that the ring doesn't hold, or holds as retired
 	ReasonForged                       // doesn't authenticate under the key that it names
 	ReasonTorn                         // a part is missing, or parts of two writes are mixed
-	ReasonAmbiguous                    // several cookies of the name, which are different valid sessions or too many to try
+	ReasonAmbiguous                    // several cookies of one name: different valid sessions, or too many to try
 	ReasonExpired                      // its lifetime is over
 	ReasonIdle                         // not seen within IdleTimeout
 	ReasonEnded                        // destroyed in this browser
-	ReasonRevoked                      // Config.Revoked said so, or created before the ring's not-before; with Err, Revoked failed
+	ReasonRevoked                      // by Config.Revoked, or created before the ring's not-before; with Err, Revoked failed
 	ReasonFuture                       // created or sealed more than a minute ahead of this server's clock
 	ReasonUnproven                     // device-aware, and without a permit or a fresh proof of its device; see Config.DeviceProof
 )

@@ -18,9 +18,9 @@ import (
 
 // Key is one secret of a [Keyring] and the time during which it serves.
 //
-// A Key redacts itself wherever package fmt, log/slog or an encoder that knows encoding.TextMarshaler (JSON, XML)
-// asks it: such output shows the label only. Package fmt doesn't ask for the verbs %p and %w, which go vet reports, nor
-// if the Key is in an unexported field. The Secret field is plain bytes; what copies it out is on its own.
+// Package fmt, log/slog and encoders that use encoding.TextMarshaler (JSON, XML) show only the label of a Key. Package
+// fmt shows more for the verbs %p and %w, which go vet reports, and for a Key in an unexported field, where it calls no
+// methods. The Secret field is plain bytes: a copy of it isn't protected.
 type Key struct {
 	// Label names the key in key files, logs and Stats: 1 to 64 of the characters A-Z a-z 0-9 . _ - It never leaves
 	// the server.
@@ -29,8 +29,8 @@ type Key struct {
 	// Secret is the input to key derivation: 32 to 64 random bytes, see [GenerateKey] and [ParseSecret].
 	Secret []byte
 
-	// ActivateAt is when the key starts to seal. Before it the key opens cookies but seals none, so that a
-	// key that has reached every server by then is safe whatever their clocks say. Zero means at once.
+	// ActivateAt is when the key starts to seal. Before it the key opens cookies but seals none: if the key has reached
+	// every server by then, it doesn't matter how far their clocks differ. Zero means at once.
 	ActivateAt time.Time
 
 	// RetireAt is when the key stops opening. Zero means never.
@@ -99,7 +99,7 @@ func decodeBase64(text string) ([]byte, error) {
 	return secret, nil
 }
 
-// checkSecret refuses what nobody's random generator made. It can't tell a weak secret in general.
+// checkSecret refuses secrets that no random generator has made. It can't recognize weak secrets in general.
 func checkSecret(secret []byte) error {
 	if len(secret) < minSecret || len(secret) > maxSecret {
 		return fmt.Errorf("cookiesession: secret has %d bytes, want %d to %d random ones", len(secret), minSecret, maxSecret)
@@ -159,7 +159,8 @@ func (k Key) shownLabel() string {
 	return k.Label
 }
 
-// mayBeSecret reports whether text, which stands where a label or a path should, had better not be repeated.
+// mayBeSecret reports whether text, which was given as a label or a path, may be a secret, so that no error should
+// repeat it.
 func mayBeSecret(text string) bool {
 	_, err := ParseSecret(text)
 	return err == nil || keyfile.MayBeSecret(text)

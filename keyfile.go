@@ -31,10 +31,10 @@ const (
 //   - secrets with commas between them, for an environment variable. Each is a secret alone, whose label is then
 //     "key-" and the first 8 digits of its fingerprint, or label=secret. The first seals, all open.
 //
-// Secrets are spelled as [ParseSecret] reads them. A byte order mark, CRLF and white space around the text are
-// forgiven. Everything else is an error that names the line or key and what to do, never a secret: unknown or repeated
-// members, and all that [NewKeyring] refuses. A list that has been cut off may still be a list, of fewer keys: only JSON
-// notices.
+// Secrets are spelled as [ParseSecret] reads them. A byte order mark, CRLF and white space around the text are ignored.
+// Anything else is an error, also unknown or repeated members and whatever [NewKeyring] refuses. Errors name the line
+// or key and what to do, never a secret. A list of secrets that has been cut off may still be a list, of fewer keys; in
+// JSON it is an error.
 func ParseKeyring(text string) (*Keyring, error) {
 	k := &Keyring{now: time.Now}
 	if err := k.ReplaceText(text); err != nil {
@@ -43,12 +43,12 @@ func ParseKeyring(text string) (*Keyring, error) {
 	return k, nil
 }
 
-// ReplaceText is [Keyring.Replace] for keys that come as text, such as a secret manager's answer: it swaps all keys for
-// those in text, which is as [ParseKeyring] reads it. The text's not_before is put into force with them, and a text
-// without one takes back what an earlier text or the key file said; what [Keyring.RefuseBefore] said stays. On an
-// error, as from ParseKeyring and without any secret in it, the old keys and not-before stay in force.
+// ReplaceText is [Keyring.Replace] for keys as text, such as a secret manager's answer: it replaces all keys by those
+// in text, which has a form that [ParseKeyring] reads. The text's not_before replaces that of an earlier text or of the
+// key file, even if it has none; that of [Keyring.RefuseBefore] stays. On an error, which is as ParseKeyring's and
+// shows no secret, the old keys and not-before stay in force.
 //
-// A file-backed Keyring goes back to its file's keys when that changes, or by [Keyring.Reload], as after Replace.
+// As after Replace, a Keyring from a file goes back to the file's keys when the file changes, or by [Keyring.Reload].
 func (k *Keyring) ReplaceText(text string) error {
 	if err := k.load([]byte(text)); err != nil {
 		return fmt.Errorf("cookiesession: keys: %w", err)
@@ -112,12 +112,12 @@ func keysOf(file *keyfile.File) ([]Key, error) {
 	return keys, nil
 }
 
-// A keyFile is where a Keyring came from.
+// A keyFile is the file of a Keyring.
 //
 // On a network share a read can hang for minutes, so the file is never read under a lock, but by a goroutine, one at a
-// time. Whoever wants to know what a read comes to waits for it as long as suits: Reload to the end, Watch until its
-// context ends, requests a second at most. Loggers and Watch's report run when the read is over and no lock is held,
-// so they may take their time and use sessions themselves.
+// time. Callers wait for the outcome as long as suits them: Reload to the end, Watch until its context ends, requests a
+// second at most. Loggers and Watch's report run after the read and without a lock, so they may be slow and may use
+// sessions themselves.
 type keyFile struct {
 	path string                       // absolute
 	read func(string) ([]byte, error) // readKeyFile, but in tests
@@ -132,35 +132,35 @@ type keyFile struct {
 // A fileRead is one reading of the key file.
 type fileRead struct {
 	by        readCause
-	waitUntil time.Time     // requests wait no longer than that
-	done      chan struct{} // closed when the file is in force, or won't be, and what follows is set
+	waitUntil time.Time     // requests don't wait longer
+	done      chan struct{} // closed when the read is over, and state and err are set
 
 	state fileState
 	err   error // why the file isn't in force
 }
 
-// A fileState is the outcome of reading the file. Two equal ones are one event.
+// A fileState is the outcome of reading the file. Equal ones count as one event.
 type fileState struct {
 	sum [sha256.Size]byte // of the content; zero if it couldn't be read
 	err string            // why it isn't in force; empty if it is
 }
 
-// A readCause is who has the file read.
+// A readCause says why the file is read.
 type readCause int
 
 const (
-	byReload     readCause = iota // puts even an unchanged file into force; logs nothing, since its caller gets the error
-	byWatch                       // logs each change, and the same trouble once
-	byUnknownKey                  // logs each change, and trouble each time
+	byReload     readCause = iota // puts even an unchanged file into force; logs nothing: the caller gets the error
+	byWatch                       // logs each change, and the same error once
+	byUnknownKey                  // logs each change, and errors each time
 )
 
 // OpenKeyFile returns a Keyring of the keys in the file at path, which may hold up to 1 MiB of what [ParseKeyring]
 // reads. The error satisfies errors.Is(err, fs.ErrNotExist) if there is no such file.
 //
-// The ring stays with its file: [Keyring.Watch] and [Keyring.Reload] read it again. So does a cookie that names a key
-// which the ring doesn't hold, before it is refused, at most once in 5 seconds however many such cookies come. If that
-// takes long, because the file is on a network share that hangs, its request goes on after a second, or when its
-// context ends, and the cookie is refused; later requests don't wait for a read that has taken a second.
+// The file can be read again by [Keyring.Watch] and [Keyring.Reload]. It is also read again before a cookie is refused
+// because the ring doesn't hold its key, at most once in 5 seconds however many such cookies are received. If that
+// takes long, as on a network share that hangs, the request goes on after a second, or when its context ends, and the
+// cookie is refused; later requests don't wait for a read that has already taken a second.
 func OpenKeyFile(path string) (*Keyring, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
@@ -176,13 +176,13 @@ func OpenKeyFile(path string) (*Keyring, error) {
 	return k, nil
 }
 
-// isKeysNotPath reports whether somebody seems to have passed keys in the place of the path of their file.
+// isKeysNotPath reports whether path seems to be keys, passed by mistake instead of their file's path.
 func isKeysNotPath(path string) bool {
 	if _, err := os.Lstat(path); err == nil {
 		return false
 	}
 	if _, err := os.Stat(filepath.Dir(path)); err == nil {
-		path = filepath.Base(path) // the rest is a directory's name
+		path = filepath.Base(path) // the rest is an existing directory
 	}
 	_, err := ParseKeyring(path)
 	return err == nil || mayBeSecret(path)
@@ -229,8 +229,8 @@ func (k *Keyring) reread(ctx context.Context, by readCause) *fileRead {
 
 // rereadForUnknownKey reads the key file again because a cookie names a key that the ring doesn't hold: another server
 // may have been given a new file a moment earlier. It does so at most once in rereadInterval, since visitors choose
-// what their cookies name, and other requests wait for the same read. The error is why the file isn't in force, or
-// that this can't be waited for: for longer than readPatience, or than ctx lasts.
+// what their cookies name, and other requests wait for the same read. The error says why the file isn't in force, or
+// that the wait ended before the read: after readPatience, or with ctx.
 func (k *Keyring) rereadForUnknownKey(ctx context.Context) error {
 	f := k.file
 	if f == nil {
@@ -299,7 +299,7 @@ func (k *Keyring) startRead(by readCause, waitUntil time.Time) *fileRead {
 	return r
 }
 
-// putIntoForce reads the file and puts it into force, unless it is in force already and that will do.
+// putIntoForce reads the file and puts it into force. If always is false, it leaves an unchanged file alone.
 func (k *Keyring) putIntoForce(before fileState, always bool) (state fileState, err error) {
 	text, err := k.file.read(k.file.path)
 	if err == nil {
@@ -323,7 +323,7 @@ func (f *keyFile) error(err error) error {
 	return fmt.Errorf("cookiesession: key file %s: %w", f.path, err)
 }
 
-// log tells the outcome of a read. It is called when r.done is closed, so nobody waits for the logger.
+// log logs the outcome of a read. It is called after r.done is closed, so nobody waits for the logger.
 func (k *Keyring) log(r *fileRead, changed bool) {
 	switch {
 	case r.by == byReload:
@@ -351,7 +351,7 @@ func readKeyFile(path string) ([]byte, error) {
 	return text, cause(err)
 }
 
-// cause drops the path from err: the sentence around it has it.
+// cause drops the path from err, since the error that wraps it names the path.
 func cause(err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
@@ -360,14 +360,14 @@ func cause(err error) error {
 	return err
 }
 
-// Watch reads the key file every so often (0: every 5 seconds) and puts it into force when it has changed, until ctx
-// ends. While the file is broken, half-written or gone the last good keys stay. Each change is logged with
-// slog.Default, as Info or Warn, and told to report, if that isn't nil: why the file can't be used, or nil once it is
-// in force. The same trouble is told once. A read that takes over a second is logged as Warn.
+// Watch reads the key file at intervals of every (5 seconds if 0 or less) and puts it into force when it has changed,
+// until ctx ends. While the file is broken, half-written or gone the last good keys stay. Each change is logged with
+// slog.Default, as Info or Warn, and passed to report, if that isn't nil: the error if the file can't be used, or nil
+// once it is in force. The same error is reported once. A read that takes over a second is logged as Warn.
 //
-// It compares contents, not modification times, so it misses no change: not one that keeps time and size, nor the
-// symbolic links that Kubernetes swaps. Several Watches of one Keyring do no harm. Without a file it reports that once,
-// and waits for ctx to end.
+// It compares contents, not modification times, so it notices a change that keeps time and size, and the symbolic links
+// that Kubernetes swaps. Several Watches of one Keyring do no harm. Without a file it reports that once, and waits for
+// ctx to end.
 func (k *Keyring) Watch(ctx context.Context, every time.Duration, report func(error)) {
 	if report == nil {
 		report = func(error) {}

@@ -20,7 +20,7 @@ import (
 // A Keyring is safe for concurrent use and may be shared by several Managers, whose cookies don't open for each other
 // unless their names and scopes are equal.
 type Keyring struct {
-	current      atomic.Pointer[ring] // requests read it without a lock, so no change of keys makes one wait
+	current      atomic.Pointer[ring] // read without a lock, so that requests never wait for a change of keys
 	refuseBefore atomic.Int64         // Unix seconds; 0: none
 	file         *keyFile             // nil unless OpenKeyFile made it; it has a lock of its own
 	now          func() time.Time
@@ -53,10 +53,10 @@ func NewKeyring(keys ...Key) (*Keyring, error) {
 }
 
 // Replace swaps all keys at once; requests in flight finish with the keys they found. On an error, as from
-// [NewKeyring], the old keys stay in force. What [Keyring.RefuseBefore], a key file or a text said of not-before
-// stays. [Keyring.ReplaceText] is the same for keys that come as text.
+// [NewKeyring], the old keys stay in force. The not-before of [Keyring.RefuseBefore], a key file or a text stays.
+// [Keyring.ReplaceText] is the same for keys as text.
 //
-// A file-backed Keyring goes back to its file's keys when that changes, or by [Keyring.Reload].
+// A Keyring from a file goes back to the file's keys when the file changes, or by [Keyring.Reload].
 func (k *Keyring) Replace(keys ...Key) error {
 	k.replacing.Lock()
 	defer k.replacing.Unlock()
@@ -104,7 +104,7 @@ var errNoActiveKey = errors.New("cookiesession: no key is active now; give one k
 
 // sealing returns the index of the key that seals, or -1.
 func (r *ring) sealing(now time.Time) int {
-	for i := range r.keys { // in their order, the first that is active has the latest ActivateAt
+	for i := range r.keys { // sorted: the first active one has the latest ActivateAt
 		if r.keys[i].period().Active(now) {
 			return i
 		}
@@ -118,13 +118,13 @@ func (k *ringKey) period() keyfile.Period {
 
 func (k *ringKey) retired(now time.Time) bool { return !k.RetireAt.IsZero() && k.period().Retired(now) }
 
-// RefuseBefore makes every session created before t refused with ReasonRevoked: everybody is logged out who hasn't
-// started or regenerated a session since. If t is still to come, that includes sessions that start before it.
-// Fractions of a second round up. The latest call counts, and the zero Time takes it back; the later of it and the
-// key file's not_before is in force.
+// RefuseBefore has every session that was created before t refused with ReasonRevoked: it logs out everybody who hasn't
+// started or regenerated a session since. If t is in the future, that includes sessions that start before it. Fractions
+// of a second round up. The latest call counts, and the zero Time cancels it; the later of t and the key file's
+// not_before is in force.
 func (k *Keyring) RefuseBefore(t time.Time) { k.refuseBefore.Store(unixCeil(t)) }
 
-// notBefore returns, in Unix seconds, when a session must have been created at the earliest.
+// notBefore returns the Unix second before which no session may have been created, or 0.
 func (k *Keyring) notBefore() int64 {
 	return max(k.current.Load().notBefore, k.refuseBefore.Load())
 }
@@ -163,7 +163,7 @@ func (s KeyState) String() string {
 // MarshalText returns String.
 func (s KeyState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// KeyInfo says what may be told of a key.
+// KeyInfo is what may be shown of a key.
 type KeyInfo struct {
 	Label                string
 	State                KeyState

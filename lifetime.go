@@ -152,7 +152,7 @@ func (s *Session) Persist(on bool) {
 	case on && remembered && s.committed: // no change, so not too late
 	case !s.mayChange(""):
 	case on && remembered:
-		if sp := s.special(); !sp.asked { // a Regenerate that follows drops an earlier request's Remember, but must keep this
+		if sp := s.special(); !sp.asked { // for a later Regenerate, which drops an earlier request's Remember
 			sp.mode, sp.asked = modePersistent, true
 		}
 	case on:

@@ -15,7 +15,7 @@ import (
 type received struct {
 	cookies []receivedCookie // the first cookies of texts, and parts, in the order of the header
 	names   [cookiename.Kinds]nameSet
-	crowded [cookiename.Kinds]bool // more than are kept
+	crowded [cookiename.Kinds]bool // more were received than are kept
 	parts   [cookiename.Kinds]uint8
 	firsts  [cookiename.Kinds]uint8
 }
@@ -24,13 +24,13 @@ type receivedCookie struct {
 	value  string
 	kind   cookiename.Kind
 	part   uint8  // 0 for the cookie that a text begins with
-	origin origin // that the cookie's name tells, if its kind is tagged
+	origin origin // from the cookie's name, if its kind is tagged
 }
 
 const (
 	maxCandidates = 4  // texts that may be tried per compartment and request
-	maxNumbered   = 32 // numbered cookies of one compartment that are looked at: all that so many texts can have
-	maxTagged     = 16 // device cookies that are looked at, and proofs: a login deletes those of other origins
+	maxNumbered   = 32 // numbered cookies kept of one compartment: as many as maxCandidates texts can have
+	maxTagged     = 16 // device cookies that are kept, and proofs: a login deletes those of other origins
 )
 
 // A nameSet has bit i set if cookie i of a compartment is meant.
@@ -38,8 +38,8 @@ type nameSet uint16
 
 func (s nameSet) has(i int) bool { return s>>i&1 != 0 }
 
-// receive sorts the cookies of header that are called name, or name and a dot and more. It keeps them in storage while
-// there is room.
+// receive sorts the cookies in header whose name is name, or starts with name and a dot. It uses storage as long as
+// they fit.
 func receive(header, name string, storage []receivedCookie) received {
 	r := received{cookies: storage[:0]}
 	for suffix, value := range cookiesNamed(header, name) {
@@ -76,7 +76,7 @@ func receive(header, name string, storage []receivedCookie) received {
 	return r
 }
 
-// holds reports whether an equal first cookie is there already.
+// holds reports whether an equal first cookie is kept already.
 func (r *received) holds(first receivedCookie) bool {
 	return r.firsts[first.kind] > 0 && slices.Contains(r.cookies, first)
 }
@@ -102,8 +102,8 @@ func (r *received) first(kind cookiename.Kind) string {
 	return ""
 }
 
-// size returns what the cookies of one kind add to a Cookie header, "; " counted once a cookie, if the session cookie is
-// called name.
+// size returns how many bytes the cookies of one kind add to a Cookie header, counting "; " once per cookie, if the
+// session cookie's name is name.
 func (r *received) size(kind cookiename.Kind, name string) (n int) {
 	for i := range r.cookies {
 		if c := &r.cookies[i]; c.kind == kind {
@@ -121,7 +121,7 @@ func (r *received) size(kind cookiename.Kind, name string) (n int) {
 func cookiesNamed(header, name string) iter.Seq2[string, string] {
 	return func(yield func(suffix, value string) bool) {
 		for from := 0; ; {
-			// Looking for the name first makes others' cookies nearly free.
+			// Searching for the name first makes other cookies cost next to nothing.
 			i := strings.Index(header[from:], name)
 			if i < 0 {
 				return
@@ -148,7 +148,7 @@ func cookiesNamed(header, name string) iter.Seq2[string, string] {
 	}
 }
 
-// trimRight cuts what net/http cuts from the ends of cookies: textproto.TrimString does it at both.
+// trimRight cuts from the end the white space that net/http cuts from both ends, by textproto.TrimString.
 func trimRight(s string) string {
 	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t' || s[len(s)-1] == '\r' || s[len(s)-1] == '\n') {
 		s = s[:len(s)-1]

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// headerFields holds the values of one response header, to save the allocation of a slice for each.
+// headerFields has storage for the values of three fields of a response header, to save a slice for each.
 type headerFields struct {
 	lines, vary, caching [1]string
 }
 
-// lines are the Set-Cookie lines that a response shall have, in one buffer. Whoever sets or deletes a cookie adds one here.
+// lines are the Set-Cookie lines of a response, in one buffer. All code that sets or deletes a cookie adds a line here.
 type lines struct {
 	buf  []byte
 	ends []int // where each line ends in buf
@@ -38,9 +38,9 @@ func (l *lines) empty() bool { return len(l.ends) == 0 }
 
 func (l *lines) reset() { l.buf, l.ends = l.buf[:0], l.ends[:0] }
 
-// putInto puts the lines into h. They replace lines for the same cookies, whoever wrote those, and all of earlier, which
-// an earlier Save has put there; nothing else is removed. It returns what it put there. If one line is all, storage
-// holds it. The cookies of the lines have the attributes of a.
+// putInto puts the lines into h. They replace lines for the same cookies, whoever wrote those, and all in earlier,
+// which an earlier Save has written; nothing else is removed. a are the attributes of the lines' cookies. It returns
+// the lines that it put there. If h then has a single line, storage holds it.
 func (l *lines) putInto(h http.Header, a *attributes, earlier []string, storage *[1]string) (own []string) {
 	if l.empty() && len(earlier) == 0 {
 		return nil
@@ -89,7 +89,8 @@ func cookieNameOf(line string) string {
 	return textproto.TrimString(name)
 }
 
-// attributeOf returns an attribute's value in a Set-Cookie line, and whether it has one. The last counts (RFC 6265, 5.3).
+// attributeOf returns an attribute's value in a Set-Cookie line, and whether it has the attribute. The last one counts
+// (RFC 6265, 5.3).
 func attributeOf(line, attribute string) (value string, ok bool) {
 	_, rest, _ := strings.Cut(line, ";")
 	for part := range strings.SplitSeq(rest, ";") {
@@ -120,8 +121,8 @@ func varyCookie(h http.Header, storage *[1]string) {
 	h["Vary"] = append(slices.Clone(old), "Cookie")
 }
 
-// defaultToPrivate keeps a response that depends on the session from shared caches that ignore Vary, unless the handler
-// has said what caches may do, and reports whether it has not. storage is the slice to use.
+// defaultToPrivate sets Cache-Control: private, since some shared caches ignore Vary, unless the handler has set
+// Cache-Control. It reports whether it did. storage is the slice to use.
 func defaultToPrivate(h http.Header, storage *[1]string) bool {
 	if len(h["Cache-Control"]) > 0 {
 		return false
@@ -131,11 +132,12 @@ func defaultToPrivate(h http.Header, storage *[1]string) bool {
 	return true
 }
 
-// cdnCaching are header fields that a shared cache puts above Cache-Control (RFC 9213; Surrogate-Control is its forerunner).
+// cdnCaching are header fields that shared caches prefer to Cache-Control (RFC 9213; Surrogate-Control is its
+// forerunner).
 var cdnCaching = [...]string{"Cdn-Cache-Control", "Cloudflare-Cdn-Cache-Control", "Surrogate-Control"}
 
-// dropCDNCaching removes them in any spelling: who puts "CDN-Cache-Control" into the map, as RFC 9213 writes it, has it sent
-// like that.
+// dropCDNCaching removes them in any spelling: if a handler writes "CDN-Cache-Control", as RFC 9213 spells it, into the
+// map, net/http sends it like that.
 func dropCDNCaching(h http.Header) {
 	for name := range h {
 		for _, cdn := range cdnCaching {
@@ -146,14 +148,14 @@ func dropCDNCaching(h http.Header) {
 	}
 }
 
-// forbidStoring keeps a response of the library's own out of every cache, whatever was set for the one that it replaces.
+// forbidStoring keeps a response of the library's own out of every cache, whatever was set for the one it replaces.
 func forbidStoring(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	dropCDNCaching(h)
 }
 
-// keepPrivate makes a response that writes cookies uncacheable for shared caches (RFC 9111, 5.2.2): private is added
-// unless private or no-store is there; public, s-maxage, and what is meant for shared caches alone go. storage is as in
+// keepPrivate makes a response that writes cookies uncacheable for shared caches (RFC 9111, 5.2.2): it adds private
+// unless private or no-store is there, and removes public, s-maxage, and the fields in cdnCaching. storage is as in
 // defaultToPrivate.
 func keepPrivate(h http.Header, storage *[1]string) {
 	dropCDNCaching(h)
@@ -167,7 +169,7 @@ func keepPrivate(h http.Header, storage *[1]string) {
 		switch name = strings.ToLower(textproto.TrimString(name)); {
 		case name == "public", name == "s-maxage":
 			continue
-		case name == "no-store", name == "private" && !hasArgument: // with an argument it speaks of some fields only
+		case name == "no-store", name == "private" && !hasArgument: // with an argument it applies to some fields only
 			private = true
 		}
 		kept = append(kept, directive)
@@ -202,16 +204,16 @@ func splitDirectives(list string) []string {
 	return directives
 }
 
-// attributes are what a Set-Cookie line ends with, but for Max-Age.
+// attributes are those of a Set-Cookie line but for Max-Age and Expires, which stand between before and after.
 type attributes struct {
 	path, domain  string
 	partitioned   bool
 	before, after string
 }
 
-// isFor reports whether a Set-Cookie line is for a cookie with these attributes, if the name is the same: browsers tell
-// cookies apart by name, Domain, Path and whether they are Partitioned (RFC 6265bis, 5.7; CHIPS). A line without Path is
-// taken to mean the same: what it means depends on the request.
+// isFor reports whether a Set-Cookie line is for the same cookie as one with these attributes, if their names are
+// equal: browsers distinguish cookies by name, Domain, Path and Partitioned (RFC 6265bis, 5.7; CHIPS). A line without
+// Path counts as having the same one, since the path then depends on the request.
 func (a *attributes) isFor(line string) bool {
 	path, _ := attributeOf(line, "Path")
 	domain, _ := attributeOf(line, "Domain")

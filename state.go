@@ -12,20 +12,20 @@ type state struct {
 	flash   *flash // nil until flash messages are received or used
 	special *special
 
-	// Storage of what a request usually needs little of.
+	// Storage for what a request usually needs little of.
 	changes [1]change
 	fields  headerFields
 }
 
-// An arrival is what a request brought.
+// An arrival is what was found in a request's cookies.
 type arrival struct {
 	session, flash, lease nameSet // received cookies
 	facts                 facts
 	seen                  int64    // under an idle timeout: when the session was last sealed or leased, in Unix seconds
-	trouble               *trouble // nil if all is as it should be
+	trouble               *trouble // nil if there is none
 }
 
-// facts are what a request brought, in bits.
+// facts are what is known of a request's cookies, in bits.
 type facts uint16
 
 const (
@@ -41,7 +41,7 @@ const (
 
 func (f facts) has(fact facts) bool { return f&fact != 0 }
 
-// trouble is what a request brought beside, or in the place of, one good session cookie.
+// trouble is what was found beside, or instead of, one valid session cookie.
 type trouble struct {
 	refused   *RejectError
 	unchecked error    // what a hook failed with, so that nobody knows whether the visitor has a session
@@ -51,7 +51,7 @@ type trouble struct {
 	imports   []string // Config.ImportCookies that were received: no trouble, but as rare
 
 	lacksProof bool   // the session was refused as unproven, but has a key: its browser may be able to prove it
-	keyOf      origin // that session's
+	keyOf      origin // the origin of that session
 }
 
 // troubled returns the trouble, to be read only.
@@ -65,8 +65,7 @@ func (a *arrival) troubled() *trouble {
 var noTrouble trouble
 
 func (a *arrival) setTrouble(t trouble) {
-	a.trouble = new(trouble) // rather than &t, which would be allocated for those without trouble, too
-	*a.trouble = t
+	a.trouble = &t
 }
 
 // special is what few requests need of a session's state.
@@ -83,7 +82,7 @@ type special struct {
 	invited string   // the invitation of an earlier Save
 }
 
-// failure says what went wrong with changes.
+// failure is what went wrong with changes of the session.
 type failure struct {
 	err      error  // the first
 	late     bool   // something was changed after the commit
@@ -97,7 +96,7 @@ type smallState struct {
 	token [192]byte
 }
 
-// newState returns a state, and storage for the token of the text that begins with first, if it's small.
+// newState returns a state, and storage for the token of the text that begins with first, if that is small.
 func newState(first string) (st *state, storage []byte) {
 	if first != "" && len(first)/4*3 <= len(smallState{}.token) {
 		small := new(smallState)

@@ -9,10 +9,10 @@ import (
 
 // Stats are a Manager's counters since New.
 type Stats struct {
-	Keys       map[string]KeyStats // by label; tokens of every compartment: session, flash, lease
-	Rejected   map[string]uint64   // refused cookies of every compartment, by Reason.String()
+	Keys       map[string]KeyStats // by label; tokens of every purpose
+	Rejected   map[string]uint64   // refused session, flash and lease cookies, by Reason.String()
 	Saved      uint64              // responses that wrote cookies; a commit after Save counts again
-	SaveErrors uint64              // responses that could not; likewise
+	SaveErrors uint64              // responses whose session could not be saved; likewise
 	Late       uint64              // changes after the response header was sent
 
 	Withheld    uint64            // responses that started no session because the browser had withheld its cookies
@@ -37,7 +37,7 @@ type KeyStats struct {
 	LastOpened, LastSealed time.Time `json:",omitzero"` // to the second; zero: never
 }
 
-// counters are what Stats is read from. Each is an atomic of its own: requests share no lock.
+// counters are what Stats is read from. Each is an atomic of its own, so that requests share no lock.
 type counters struct {
 	keys       keyCounters
 	rejected   [ReasonUnproven + 1]atomic.Uint64

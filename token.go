@@ -19,28 +19,28 @@ const (
 	headerLen    = 1 + keyIDLen                             // what the AEAD authenticates beside the payload
 	payloadStart = headerLen + chacha20poly1305.NonceSizeX  // where the ciphertext begins
 	overhead     = payloadStart + chacha20poly1305.Overhead // token bytes beyond the payload's
-	tagStart     = headerLen                                // the set tag is made of the nonce's first bytes
+	tagStart     = headerLen                                // the tag of numbered cookies is the nonce's first bytes
 	tagBytes     = 3
 )
 
 type keyID [keyIDLen]byte
 
-// A sealer seals and opens the tokens of one compartment of one Manager.
+// A sealer seals and opens the tokens of one purpose of one Manager.
 type sealer struct {
 	ring     *Keyring
 	info     []byte // of the derivation: purpose, scope and cookie name
 	counters *keyCounters
 	nonce    func([]byte) // nil: crypto/rand; golden vectors fix it
-	bound    *sealer      // seals other tokens that come in the same cookies and are opened, too; nil if there are none
+	bound    *sealer      // opens other tokens that use the same cookies; nil if there are none
 
 	deriving sync.Mutex
 	derived  atomic.Pointer[derivedRing]
 }
 
-// A derivedRing holds what a ring's keys come to in one compartment, derived once.
+// A derivedRing holds the keys that are derived from a ring for one sealer.
 type derivedRing struct {
 	of   *ring
-	keys []*derivedKey // as in of.keys
+	keys []*derivedKey // in the order of of.keys
 	byID map[keyID]*derivedKey
 }
 
@@ -70,7 +70,7 @@ func newSealer(k *Keyring, purpose, scope, name string, counters *keyCounters) *
 	return s
 }
 
-// current returns the derived keys of the ring in force, deriving those that are new.
+// current returns the derived keys of the ring in force. It derives them once per ring.
 func (s *sealer) current() *derivedRing {
 	r := s.ring.current.Load()
 	if d := s.derived.Load(); d != nil && d.of == r {
@@ -105,7 +105,7 @@ func (s *sealer) derive(key *ringKey) *derivedKey {
 	return d
 }
 
-// seal turns buf, whose first payloadStart bytes are room for the header and whose rest is the payload, into a token.
+// seal turns buf into a token: its first payloadStart bytes are for the header, the rest is the payload.
 func (s *sealer) seal(now time.Time, buf []byte) (token []byte, err error) {
 	d := s.current()
 	i := d.of.sealing(now)
@@ -134,9 +134,9 @@ func (s *sealer) named(id keyID) (key *derivedKey, bound bool) {
 	return key, false
 }
 
-// openToken returns what token holds, overwriting its bytes. It tries the one key that the token names; if the ring
-// doesn't hold it, the key file may be read again, for which ctx bounds the wait. The error's reason is ReasonMalformed,
-// ReasonUnknownKey or ReasonForged.
+// openToken returns what token holds, overwriting its bytes. It tries only the key that the token names. If the ring
+// doesn't hold it, or it has retired, the key file may be read again; ctx limits the wait for that. The error's reason
+// is ReasonMalformed, ReasonUnknownKey or ReasonForged.
 func (s *sealer) openToken(ctx context.Context, now time.Time, token []byte) (opened, *RejectError) {
 	if len(token) < overhead || token[0] != version {
 		return opened{}, &RejectError{Reason: ReasonMalformed}
@@ -172,7 +172,8 @@ func (s *sealer) sealing(now time.Time) string {
 	return ""
 }
 
-// retiresBy reports whether the key called label retires at a time, in Unix seconds, or before it.
+// retiresBy reports whether the key called label retires at or before a time in Unix seconds. It is true for keys that
+// the ring doesn't hold.
 func (s *sealer) retiresBy(label string, at int64) bool {
 	for _, key := range s.current().keys {
 		if key.Label == label {

@@ -8,11 +8,11 @@ import (
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
 
-// valuesDepth is the depth of a map of values: what lies in it is nested one deeper.
+// valuesDepth is the depth of a map of values, which is not nested in another container.
 const valuesDepth = 1
 
-// values maps strings to encoded values: a base that was received sealed and never changes, and what differs from it.
-// Since a change back to the base's bytes leaves no trace, there is a change exactly if bytes differ.
+// values maps strings to encoded values: a base, which was received and never changes, and the changes to it. A change
+// back to the base's bytes is removed, so there are changes exactly if bytes differ.
 type values struct {
 	base    []byte       // entries of a canonical map, without its header; a span of the opened payload
 	starts  value.Starts // where each entry starts in base
@@ -21,22 +21,23 @@ type values struct {
 
 // A change is one key's new value, or its deletion. The bytes are never written again once stored.
 type change struct {
-	bytes  []byte // as a pair has them
+	bytes  []byte // as in pair
 	split  uint32
-	entry  uint16 // of the base: the key's, or the first one behind it
+	entry  uint16 // index in the base of the key's entry, or of the first one after it
 	inBase bool   // the key has an entry there
 }
 
 func (c *change) pair() pair { return pair{c.bytes, c.split} }
 
-// A pair is a key and a value of its own, encoded one behind the other as they stand in a map. Without a value it
+// A pair is a key and its value, encoded one after the other as in a map, in memory of its own. Without a value it
 // means that the key is deleted.
 type pair struct {
 	bytes []byte
 	split uint32 // where the value starts
 }
 
-// newPair returns the pair of a copy of key and what appendValue appends. size is about how long that is.
+// newPair returns the pair of a copy of key and the value that appendValue appends. size is an estimate of the value's
+// length.
 func newPair(key string, size int, appendValue func([]byte) ([]byte, error)) (pair, error) {
 	p := value.AppendString(make([]byte, 0, len(key)+1+size), key)
 	split := len(p)
@@ -63,9 +64,9 @@ func (p pair) value() []byte {
 	return p.bytes[p.split:]
 }
 
-// read takes payload, which must be one map and nothing else, as the base. It checks every byte, so that nothing
-// after it needs to. It notes where entries start in the memory behind payload, up to its capacity: where a token was
-// opened, its authentication tag stood there.
+// read takes payload, which must be one map and nothing else, as the base. It checks every byte, so that later reads
+// need not. The index of entries is written into payload's spare capacity, where the opened token's authentication tag
+// was.
 func (v *values) read(payload []byte) bool {
 	n, header, starts, err := value.Entries(payload, valuesDepth-1, payload[len(payload):])
 	if err != nil || n != len(payload) {
@@ -90,7 +91,7 @@ func (v *values) start(i int) int {
 	return len(v.base)
 }
 
-// find returns where key is, or would be, in the base.
+// find returns the index in the base at which key is, or would be.
 func (v *values) find(key string) (i int, found bool) {
 	low, high := 0, v.starts.Len()
 	for low < high {
@@ -126,7 +127,7 @@ func (v *values) get(key string) []byte {
 	return nil
 }
 
-// set stores p, whose key is key. It keeps p.
+// set stores p, whose key is key. It keeps p's memory.
 func (v *values) set(key string, p pair) {
 	i, found := v.findChange(key)
 	entry, inBase := v.find(key)
@@ -134,7 +135,7 @@ func (v *values) set(key string, p pair) {
 	if inBase {
 		_, original = v.entry(entry)
 	}
-	same := bytes.Equal(p.value(), original) // no value is encoded as nothing, so a deletion equals only what isn't there
+	same := bytes.Equal(p.value(), original) // no encoding is empty, so a deletion equals only a missing entry
 	switch {
 	case same && found:
 		v.changes = slices.Delete(v.changes, i, i+1)
@@ -197,7 +198,7 @@ func (v *values) all() iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// append encodes the map. It copies what didn't change in runs.
+// append encodes the map. It copies unchanged entries in runs.
 func (v *values) append(dst []byte) []byte {
 	dst = value.AppendMapHeader(dst, v.len())
 	from := 0
