@@ -4,8 +4,8 @@
 // isn't that text is refused, without exceptions for line breaks, for '=' or for unused bits that aren't zero (sections
 // 3.2, 3.3 and 3.5).
 //
-// It looks up tables at indexes that depend on the data, so its timing can tell what passes through it. Use it for what
-// is public anyway, such as ciphertext, never for keys or plaintext. All functions are safe for concurrent use.
+// It uses the data as indexes of tables, so its timing can reveal them. Use it for what is public anyway, such as
+// ciphertext, never for keys or plaintext. All functions are safe for concurrent use.
 package base64dot
 
 import (
@@ -25,7 +25,8 @@ var pairs = func() (t [1 << 12]uint16) {
 
 const foreign = 1 << 24 // a bit above a group's 24, set for characters outside the alphabet
 
-// values holds, for each of the four places in a group of characters, the character's six bits where they belong.
+// values holds, for each of the four places in a group, each character's six bits, shifted to where they belong in the
+// group's 24.
 var values = func() (t [4][256]uint32) {
 	for place := range t {
 		for c := range t[place] {
@@ -55,8 +56,8 @@ func AppendEncode(dst, src []byte) []byte {
 // encode fills out, which has exactly the length of src's text.
 func encode(out, src []byte) {
 	t := &pairs
-	// Each load takes eight bytes and uses six. Here and in decode, more must be left than a round takes: then the compiler
-	// knows that no slice becomes empty, and needn't take care that a pointer stays inside of its memory.
+	// Each load reads eight bytes and uses six. Here and in decode, a round needs more than it takes: so the compiler
+	// knows that no slice becomes empty, and omits the code that keeps a pointer inside its memory.
 	for len(src) > 14 && len(out) > 16 {
 		a, b := binary.BigEndian.Uint64(src), binary.BigEndian.Uint64(src[6:])
 		binary.LittleEndian.PutUint16(out, t[a>>52])
@@ -98,8 +99,8 @@ func AppendDecode(dst []byte, src string) ([]byte, bool) {
 	return grown, true
 }
 
-// decode fills out, which has exactly the length that src decodes to, and reports whether src is strict. The bits of
-// all groups gather in seen, so that one check at the end finds any foreign character.
+// decode fills out, which has exactly the length that src decodes to, and reports whether src is a strict encoding. The
+// bits of all groups are collected in seen, so that one check at the end finds any foreign character.
 func decode(out []byte, src string) bool {
 	t, seen := &values, uint32(0)
 	for len(src) > 16 && len(out) > 12 {
@@ -118,8 +119,8 @@ func decode(out []byte, src string) bool {
 		seen |= v
 		src, out = src[4:], out[3:]
 	}
-	// In an incomplete group, the bits below the last whole byte must be zero: they are moved to where foreign
-	// characters show.
+	// In an incomplete group, the bits below the last whole byte must be zero: they are shifted to where foreign
+	// characters are found.
 	switch len(src) {
 	case 2:
 		v := t[0][src[0]] | t[1][src[1]]

@@ -1,5 +1,5 @@
-// Package cookiename is the grammar of the names that a session's cookies have (FORMAT.md, 2 and 5): the session cookie's name,
-// which has no dot, and behind it a word for what the cookie is, and then a number or a tag.
+// Package cookiename is the grammar of the names of a session's cookies (FORMAT.md, 2 and 5): the session cookie's
+// name, which has no dot; for other kinds a dot and a word for the kind; then perhaps a dot and a number or a tag.
 package cookiename
 
 import (
@@ -13,10 +13,10 @@ type Kind uint8
 
 // The kinds.
 const (
-	Other   Kind = iota // none of ours, though its name may begin like one
+	Other   Kind = iota // not the session's, though its name may begin with NAME and a dot
 	Session             // NAME, NAME.1 to NAME.8
 	Flash               // NAME.flash, NAME.flash.1 to NAME.flash.8
-	Lease               // NAME.lease
+	Lease               // NAME.lease, NAME.lease.1 to NAME.lease.8, though a lease fits into one
 	Ended               // NAME.ended.TAG
 	Here                // NAME.here
 	Device              // NAME.device.TAG
@@ -27,17 +27,17 @@ const (
 // MaxParts is how many cookies one text may be split over.
 const MaxParts = 9
 
-// suffixes are what a kind's names have behind the session cookie's, but for number and tag.
+// suffixes are what follows the session cookie's name in a kind's names, without number and tag.
 var suffixes = [Kinds]string{Flash: ".flash", Lease: ".lease", Ended: ".ended", Here: ".here", Device: ".device", Proof: ".proof"}
 
-// Suffix returns what the kind's names have behind the session cookie's, but for number and tag.
+// Suffix returns what follows the session cookie's name in the kind's names, without number and tag.
 func (k Kind) Suffix() string { return suffixes[k] }
 
 // IsTagged reports whether the kind's names have a tag, so that there may be one cookie of the kind for each origin.
 func (k Kind) IsTagged() bool { return k == Ended || k == Device || k == Proof }
 
-// Parse says what a cookie is whose name goes on with suffix behind the session cookie's name: part is 1 to 8 for a
-// numbered part, tag that of a kind that is tagged.
+// Parse says what a cookie is whose name is the session cookie's name and suffix. part is 1 to 8 for a numbered part,
+// else 0; tag is that of a tagged kind, else "".
 func Parse(suffix string) (kind Kind, part int, tag string) {
 	if suffix == "" {
 		return Session, 0, ""
@@ -61,7 +61,8 @@ func Parse(suffix string) (kind Kind, part int, tag string) {
 	return Other, 0, ""
 }
 
-// parseKind splits suffix behind the word that it begins with, if that is one of ours.
+// parseKind returns the kind whose word suffix begins with, and the rest of suffix; without such a word it returns
+// Session and suffix.
 func parseKind(suffix string) (Kind, string) {
 	for kind := Flash; kind < Kinds; kind++ {
 		if rest, ok := strings.CutPrefix(suffix, suffixes[kind]); ok {
@@ -71,7 +72,7 @@ func parseKind(suffix string) (Kind, string) {
 	return Session, suffix
 }
 
-// Split takes a cookie's name apart: the session cookie's name that it begins with, and what Parse takes.
+// Split splits a cookie's name into the session cookie's name and the suffix that Parse takes.
 func Split(name string) (session, suffix string) {
 	if dot := strings.IndexByte(name, '.'); dot >= 0 {
 		return name[:dot], name[dot:]
@@ -87,7 +88,7 @@ func AppendPart(dst []byte, i int) []byte {
 	return dst
 }
 
-// An Origin is what all sessions that come of one another by Regenerate have in common. A tag is its text.
+// An Origin is the half of a session's ID that Regenerate keeps. A tag is its text.
 type Origin [8]byte
 
 // Tag returns the origin's text.

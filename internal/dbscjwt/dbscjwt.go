@@ -1,9 +1,9 @@
 // Package dbscjwt verifies the proofs by which a browser shows that it holds a device-bound key (W3C, Device Bound
 // Session Credentials, editor's draft of February 2026): a JWS in compact form (RFC 7515), signed with ES256 (RFC 7518,
-// 3.4), which carries a challenge back. It is stricter than the RFCs where that costs no browser anything: one text for
-// every byte string, no member twice, no header that would have to be understood.
+// 3.4), which carries a challenge back. It is stricter than the RFCs where no browser needs more: every byte string has
+// one text only, no member may occur twice, and a header that must be understood is refused.
 //
-// All functions are safe for concurrent use. No error repeats anything of what came.
+// All functions are safe for concurrent use. No error repeats any of the input.
 package dbscjwt
 
 import (
@@ -39,8 +39,8 @@ var (
 	errKey       = errors.New("the key isn't a public one on P-256")
 )
 
-// Register verifies a proof that brings its key along. It returns the key and the challenge that was signed, which
-// nobody has compared with anything yet.
+// Register verifies a proof that contains its key. It returns the key and the challenge that was signed, which the
+// caller must check.
 func Register(proof string) (key Key, challenge string, err error) {
 	p, err := parse(proof)
 	if err != nil {
@@ -60,7 +60,7 @@ func Register(proof string) (key Key, challenge string, err error) {
 	return compress(public), p.challenge, nil
 }
 
-// Refresh verifies a proof by a key that is known, and returns the challenge that was signed.
+// Refresh verifies a proof by a known key, and returns the challenge that was signed, which the caller must check.
 func Refresh(proof string, key Key) (challenge string, err error) {
 	p, err := parse(proof)
 	if err != nil {
@@ -79,11 +79,11 @@ func Refresh(proof string, key Key) (challenge string, err error) {
 	return p.challenge, nil
 }
 
-// A parsed proof has the form of one. Nothing is known of its signature.
+// A parsed proof is well-formed. Its signature has not been verified.
 type parsed struct {
 	header    map[string]json.RawMessage
 	challenge string
-	signed    string // what the signature is of
+	signed    string // the text that is signed
 	signature []byte
 }
 
@@ -110,7 +110,7 @@ func parse(proof string) (p parsed, err error) {
 	if p.header, ok = members(header); !ok {
 		return p, errors.New("the header isn't one JSON object whose members differ")
 	}
-	for _, name := range []string{"crit", "b64"} { // what must be understood, and isn't (RFC 7515, 4.1.11; RFC 7797, 3)
+	for _, name := range []string{"crit", "b64"} { // unsupported, so refused (RFC 7515, 4.1.11; RFC 7797, 3)
 		if _, ok := p.header[name]; ok {
 			return p, fmt.Errorf("the header has %s", name)
 		}
@@ -191,7 +191,7 @@ func decompress(key Key) (*ecdsa.PublicKey, error) {
 	return public, nil
 }
 
-// decode decodes base64url without padding. Package base64 skips line breaks, also when strict.
+// decode decodes base64url without padding. Package base64 skips line breaks even in strict mode.
 func decode(text string) ([]byte, bool) {
 	if strings.ContainsAny(text, "\r\n") {
 		return nil, false
@@ -200,10 +200,10 @@ func decode(text string) ([]byte, bool) {
 	return data, err == nil
 }
 
-// members returns the members of the JSON object that data holds, if that is all it holds and no name occurs twice.
-// Package json alone would take names of another case and the last of several members.
+// members returns the members of the JSON object in data, if data holds nothing else and no name occurs twice. Decoding
+// into a struct would ignore the case of names and take the last of several members.
 func members(data []byte) (map[string]json.RawMessage, bool) {
-	if !utf8.Valid(data) { // which package json would mend
+	if !utf8.Valid(data) { // package json would replace invalid bytes
 		return nil, false
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -216,7 +216,7 @@ func members(data []byte) (map[string]json.RawMessage, bool) {
 		if err != nil {
 			return nil, false
 		}
-		name := token.(string) // in an object, a token before a value is its name
+		name := token.(string) // in an object, the token before a value is its name
 		var value json.RawMessage
 		if _, twice := all[name]; twice || d.Decode(&value) != nil {
 			return nil, false
@@ -230,11 +230,11 @@ func members(data []byte) (map[string]json.RawMessage, bool) {
 	return all, err == io.EOF
 }
 
-// text returns the string that value is.
+// text returns the string that value encodes.
 func text(value json.RawMessage) (s string, ok bool) {
 	if len(value) == 0 || value[0] != '"' {
 		return "", false
 	}
 	ok = json.Unmarshal(value, &s) == nil
-	return s, ok // a statement of its own, since Go doesn't say which of a list's variables and calls come first
+	return s, ok // not in one statement: Go doesn't specify whether s is read before Unmarshal sets it
 }

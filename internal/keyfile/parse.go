@@ -1,5 +1,5 @@
-// Package keyfile reads, schedules and writes the text of key files. It knows their form, lines and times; which
-// labels and secrets are good is for package cookiesession to say. No error of this package repeats a value.
+// Package keyfile reads, schedules and writes the text of key files. It checks their form and times; package
+// cookiesession checks labels and secrets. No error of Parse repeats a value.
 package keyfile
 
 import (
@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// A File is what a key file says.
+// A File is the content of a key file.
 type File struct {
 	NotBefore time.Time
 	Keys      []Key
@@ -35,8 +35,8 @@ type Secret string
 func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(secret)") }
 
 // MayBeSecret reports whether text, which stands where a name belongs, looks like a secret or a part of one, so that
-// nothing should repeat it. Names that are long and mix both cases with digits look so too. It knows forms only: a text
-// that it takes for a name can be a secret all the same.
+// nothing should repeat it. Long names that mix upper case, lower case and digits look like one, too. It goes by the
+// form only: a text that it takes for a name can be a secret all the same.
 func MayBeSecret(text string) bool {
 	if strings.Contains(text, "base64:") || strings.Contains(text, "hex:") {
 		return true
@@ -57,8 +57,8 @@ func MayBeSecret(text string) bool {
 	return false
 }
 
-// Parse reads the JSON form, whose first character is {, or the list "secret[,secret…]" or "label=secret[,…]".
-// A byte order mark, CRLF and white space around it are forgiven.
+// Parse reads the JSON form, whose first character is {, or the list "secret[,secret…]" or "label=secret[,…]". A byte
+// order mark, CRLF and white space around it are ignored.
 func Parse(text []byte) (*File, error) {
 	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
 	switch trimmed := bytes.TrimSpace(text); {
@@ -88,7 +88,7 @@ func parseList(text string) (*File, error) {
 			return nil, fmt.Errorf("%s: remove the quotation marks", at)
 		}
 		label, secret, found := strings.Cut(entry, "=")
-		if strings.Trim(secret, "=") == "" { // a bare secret: what follows it is padding, if anything
+		if strings.Trim(secret, "=") == "" { // a bare secret, with padding if anything follows it
 			label, secret, found = "", entry, false
 		}
 		if found && label == "" {
@@ -135,14 +135,14 @@ type parser struct {
 	dec  *json.Decoder
 }
 
-// at tells where the token ends that was read last. No token spans lines.
+// at returns the line of the token that was read last. No token spans lines.
 func (p *parser) at() string { return p.line(p.dec.InputOffset()) }
 
 func (p *parser) line(offset int64) string {
 	return fmt.Sprintf("line %d", 1+bytes.Count(p.text[:offset], []byte("\n")))
 }
 
-// checkSyntax speaks for package json, whose own texts quote characters of what may be a secret.
+// checkSyntax reports syntax errors instead of package json, whose texts quote characters, perhaps of a secret.
 func (p *parser) checkSyntax() error {
 	dec := json.NewDecoder(bytes.NewReader(p.text))
 	var whole json.RawMessage
@@ -174,7 +174,7 @@ func (p *parser) token() json.Token {
 
 var errUnknownMember = errors.New("unknown member")
 
-// object reads an object and calls member at each value, which it must read.
+// object reads an object and calls member with the name of each member, whose value it must read.
 func (p *parser) object(what, known string, member func(name string) error) error {
 	if p.token() != json.Delim('{') {
 		return fmt.Errorf("%s: %s is not an object in braces", p.at(), what)
@@ -188,7 +188,7 @@ func (p *parser) object(what, known string, member func(name string) error) erro
 		}
 		seen[name] = true
 		switch err := member(name); {
-		case err == errUnknownMember && len(name) <= 32 && !MayBeSecret(name): // or a secret may have slipped
+		case err == errUnknownMember && len(name) <= 32 && !MayBeSecret(name): // otherwise it may be a secret
 			return fmt.Errorf("%s: unknown member %q; %s has %s", at, name, what, known)
 		case err == errUnknownMember:
 			return fmt.Errorf("%s: unknown member; %s has %s", at, what, known)

@@ -77,10 +77,10 @@ type Plan struct {
 	Dropped    []string  // labels of keys that had retired, or were to be dropped
 }
 
-// Rotate adds the next key, which seals from r.Now + r.In on, and schedules the end of the others: a session that a key
-// sealed last before the next took over has expired r.Lifetime later. r.Slack is for servers that get the file late. An
-// end that has been scheduled already stays, since sessions may rely on it, and so do keys that activate after the new
-// one. Retired keys are dropped.
+// Rotate adds the next key, which seals from r.Now + r.In on. The others retire r.Lifetime + r.Slack later, when the
+// last sessions that they sealed have expired; r.Slack is for servers that get the file late. A RetireAt that is set
+// already stays, since sessions may rely on it, and so do keys that activate after the new one. Retired keys are
+// dropped.
 func (f *File) Rotate(r Rotation) (Plan, error) {
 	now := r.Now.UTC().Truncate(time.Second)
 	plan := Plan{Label: r.Label, ActivateAt: now.Add(r.In)}
@@ -88,7 +88,7 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 		return slices.ContainsFunc(f.Keys, func(k Key) bool { return k.Label == label })
 	}
 	for i, label := range r.Drop {
-		if !taken(label) { // not repeated: a secret may stand in its place
+		if !taken(label) { // the label isn't repeated: it may be a secret
 			return Plan{}, fmt.Errorf("there is no key with the label to drop, number %d of %d; see: cookiesession keys list", i+1, len(r.Drop))
 		}
 	}
@@ -121,8 +121,8 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 	return plan, nil
 }
 
-// nextLabel returns the month, or what follows the last label of that month: b to z, then -27 and so on. So no label
-// comes back while a later one of its month is in the file.
+// nextLabel returns the month, or the label after that month's last one: with b to z, then -27 and so on. So no label
+// is reused while a later one of its month is in the file.
 func (f *File) nextLabel(t time.Time) string {
 	month := t.Format("2006-01")
 	last := 0
@@ -149,7 +149,7 @@ func (f *File) nextLabel(t time.Time) string {
 	}
 }
 
-// Warnings says what is going to go wrong with f, one sentence each, if no session lives longer than lifetime.
+// Warnings returns what will go wrong with f, one sentence each, provided that no session lives longer than lifetime.
 func (f *File) Warnings(now time.Time, lifetime time.Duration) (warnings []string) {
 	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 	if f.NotBefore.After(now) {
@@ -191,7 +191,7 @@ type span struct {
 	sealing     int
 }
 
-// spans returns all of time, in order, but for what is before the first activation.
+// spans returns the spans from the first activation to the end of time, in order.
 func (f *File) spans() (spans []span) {
 	var changes []time.Time
 	for _, k := range f.Keys {
@@ -215,5 +215,5 @@ func (f *File) spans() (spans []span) {
 	return spans
 }
 
-// Time writes a time for people.
+// Time formats a time for people.
 func Time(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -18,13 +18,12 @@ var errNoList = errors.New("cookiesession: the stored value is not a list")
 // Append appends the canonical encoding of v to dst: a snapshot that shares no memory with v. depth is that of the
 // container that holds the value, 0 for none.
 //
-// What it accepts, DecodeInto gives back as an equal value of the same type, but for what DecodeInto says of
-// interfaces and times; it doesn't store unexported fields and fields with the tag "-". It refuses cycles, lists and
-// maps (structs too) nested deeper than MaxDepth, more than 131,072 nodes or 16 MiB of text, maps whose keys aren't
-// strings, channels, functions and complex numbers, pointers to nil, interfaces with methods unless they hold a time,
-// structs none of whose fields would be stored, and values with methods for encoding that don't bring them back. A
-// panic in such a method is an error. On an error dst comes back unchanged, and the error's text names types, never
-// content.
+// DecodeInto turns what Append accepts back into an equal value of the same type, except for interfaces and times, as
+// DecodeInto says; unexported fields and fields with the tag "-" aren't stored. It refuses cycles, lists and maps
+// (structs too) nested deeper than MaxDepth, more than 131,072 nodes or 16 MiB of text, maps whose keys aren't strings,
+// channels, functions and complex numbers, pointers to nil, interfaces with methods unless they hold a time, structs
+// none of whose fields would be stored, and values whose methods for encoding lose a part of them. A panic in such a
+// method is an error. On an error dst is returned unchanged, and the error's text names types, never content.
 func Append(dst []byte, v any, depth int) ([]byte, error) {
 	e := encoder{budget: maxCost}
 	out, err := e.append(dst, v, depth)
@@ -38,7 +37,7 @@ func Append(dst []byte, v any, depth int) ([]byte, error) {
 }
 
 // AppendElement appends to dst the encoded list with v as its new last element. depth is that of the container that
-// holds the list, 0 for none. dst must not overlap list. On an error dst comes back unchanged.
+// holds the list, 0 for none. dst must not overlap list. On an error dst is returned unchanged.
 func AppendElement(dst, list []byte, v any, depth int) ([]byte, error) {
 	count, n, ok := ReadArrayHeader(list)
 	if !ok {
@@ -139,7 +138,7 @@ func appendBool(dst []byte, v bool) []byte {
 	return append(dst, 0xc2)
 }
 
-// appendFloat32 appends v. All NaNs are one: their bits depend on the processor that made them.
+// appendFloat32 appends v. All NaNs get the same bits, which otherwise depend on the processor that made them.
 func appendFloat32(dst []byte, v float32) []byte {
 	bits := math.Float32bits(v)
 	if v != v {
@@ -174,21 +173,21 @@ func appendWideTime(dst []byte, sec int64, nsec uint32) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(sec))
 }
 
-// encoder appends one value, however many calls that takes.
+// encoder appends one value, with all that is nested in it.
 type encoder struct {
 	budget    int  // what is left of maxCost
 	wideTimes bool // write timestamps in their 12-byte form
-	lenient   bool // write nil for what can't be stored, and don't check that what encodes itself comes back
-	unchecked bool // don't check that
+	lenient   bool // write nil for what can't be stored; includes unchecked
+	unchecked bool // don't check that values with coding methods can be read back
 }
 
-// spend takes the cost of a node with a text of n bytes from the budget and tells whether there was enough.
+// spend takes the cost of a node with a text of n bytes from the budget and reports whether there was enough.
 func (e *encoder) spend(n int) bool {
 	e.budget -= 1 + n>>7
 	return e.budget >= 0
 }
 
-// append writes what sessions usually hold without reflection and hands all else on.
+// append appends v, without reflection if its type is one that sessions usually hold.
 func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 	switch v := v.(type) {
 	case string:
@@ -248,7 +247,7 @@ func (e *encoder) time(dst []byte, at time.Time) []byte {
 	return appendTime(dst, at.Unix(), uint32(at.Nanosecond()))
 }
 
-// element appends v, a string or any value, without making an interface of a string.
+// element appends v, a string or any value, without allocating an interface for a string.
 func element[V any](e *encoder, dst []byte, v V, depth int) ([]byte, error) {
 	if s, ok := any(v).(string); ok {
 		return e.text(dst, s)
@@ -276,7 +275,7 @@ func appendMap[V any](e *encoder, dst []byte, m map[string]V, depth int) (_ []by
 		return append(dst, 0xc0), nil
 	} else if depth >= MaxDepth {
 		return nil, tooDeep
-	} else if len(m) > e.budget { // before its keys are sorted
+	} else if len(m) > e.budget { // checked before keys are sorted
 		return nil, tooMuch
 	}
 	var few [16]string

@@ -10,7 +10,7 @@ func Decode(b []byte) any {
 	return v
 }
 
-// decode is Decode and also returns the encoded length. The order of a map's keys is of no matter. If narrow is set,
+// decode is Decode and also returns the encoded length. The order of a map's keys doesn't matter. If narrow is set,
 // floats of 32 bits are float32.
 func decode(b []byte, narrow bool) (v any, n int) {
 	switch kindOf(b) {

@@ -18,7 +18,7 @@ func (e *encoder) other(dst []byte, v any, depth int) ([]byte, error) {
 	return e.reflected(dst, rv, depth)
 }
 
-// reflected appends v. Structs, arrays and what encodes itself must have an address.
+// reflected appends v. Structs, arrays and values with coding methods must be addressable.
 func (e *encoder) reflected(dst []byte, v reflect.Value, depth int) (out []byte, err error) {
 	t := infoOf(v.Type())
 	switch {
@@ -35,7 +35,7 @@ func (e *encoder) reflected(dst []byte, v reflect.Value, depth int) (out []byte,
 	return out, err
 }
 
-// byKind is reflected for what v is made of, whether or not its type encodes itself.
+// byKind appends v by its kind, whether or not its type has coding methods.
 func (e *encoder) byKind(dst []byte, v reflect.Value, t *typeInfo, depth int) ([]byte, error) {
 	kind := v.Kind()
 	if kind == reflect.String {
@@ -93,7 +93,7 @@ func (e *encoder) list(dst []byte, v reflect.Value, depth int) (_ []byte, err er
 	}
 	dst = AppendArrayHeader(dst, v.Len())
 	for i := range v.Len() {
-		if i >= v.Len() { // a method of an element's can reach the list
+		if i >= v.Len() { // an element's method may have changed the list
 			return nil, changing
 		}
 		if dst, err = e.reflected(dst, v.Index(i), depth+1); err != nil {
@@ -112,7 +112,7 @@ func (e *encoder) pairs(dst []byte, v reflect.Value, depth int) (_ []byte, err e
 	keys := v.MapKeys()
 	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 	dst = AppendMapHeader(dst, len(keys))
-	element := reflect.New(v.Type().Elem()).Elem() // has an address
+	element := reflect.New(v.Type().Elem()).Elem() // addressable
 	for _, key := range keys {
 		if dst, err = e.text(dst, key.String()); err != nil {
 			return nil, err
@@ -133,7 +133,7 @@ func (e *encoder) fields(dst []byte, v reflect.Value, t *typeInfo, depth int) (_
 	if depth >= MaxDepth {
 		return nil, tooDeep
 	}
-	dst = slices.Grow(dst, 24*len(t.fields)) // a guess that spares growing step by step
+	dst = slices.Grow(dst, 24*len(t.fields)) // a guess, to save growing step by step
 	count := 0
 	for i := range t.fields {
 		if t.fields[i].written(v) {
@@ -161,7 +161,7 @@ func (e *encoder) fields(dst []byte, v reflect.Value, t *typeInfo, depth int) (_
 			return nil, err
 		}
 	}
-	if count != 0 { // a method of a field's can reach the others
+	if count != 0 { // a field's method may have changed the others
 		return nil, changing
 	}
 	return dst, nil

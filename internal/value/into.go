@@ -12,8 +12,8 @@ import (
 // strings into []byte and byte arrays, lists into slices and into arrays of that length, maps into maps and structs,
 // timestamps into time.Time; nil into pointers, slices, maps and interfaces alone. A number must fit exactly: 300 into
 // int8 is an error. Struct fields that aren't stored stay zero, stored ones that the struct doesn't have are ignored. A
-// type that decodes itself must encode itself to what it was decoded from. What lands in an interface has Decode's
-// types, and times are in UTC.
+// value that was decoded by methods of its type must encode to what it was decoded from. Interfaces get the types of
+// Decode, and times are in UTC.
 //
 // On an error *into is the zero value. The error's text says whether the value, or which kind of value in it, is of
 // another type, out of range or of another length; it names stored kinds and Go types, never content.
@@ -23,7 +23,7 @@ func DecodeInto[T any](b []byte, into *T) error {
 	case *any:
 		*p = Decode(b)
 		return nil
-	case *string: // these two by the shortest way: most of what is read is one of them
+	case *string: // this and the next two by the shortest way, since most reads are of these types
 		if s, _, ok := ReadString(b); ok {
 			*p = string(s)
 			return nil
@@ -178,7 +178,7 @@ func decodeElements(b []byte, n, count int, v reflect.Value, t *typeInfo) (int, 
 	return n, nil
 }
 
-// decodePairs decodes count pairs, which start at b[n], into map or struct v. Both they and the fields are sorted.
+// decodePairs decodes count pairs, which start at b[n], into map or struct v. Pairs and fields are sorted by name.
 func decodePairs(b []byte, n, count int, v reflect.Value, t *typeInfo) (int, *misfit) {
 	fields, isMap := t.readable, v.Kind() == reflect.Map
 	var key, element reflect.Value

@@ -10,11 +10,11 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// Types with methods for encoding or decoding themselves are msgpack/v5's affair, which knows how to call them. What
-// such a method writes is read here as loosely as msgpack allows, and written again in canonical form.
+// The methods by which types encode or decode themselves are called by msgpack/v5, which knows how. What they write may
+// have map keys in any order, and is written again in canonical form.
 
-// codingSelf appends a value of a type that encodes or decodes itself. Methods can lose what they like (an embedded
-// time.Time makes its own encoding that of the whole struct), so it makes sure that what is stored comes back.
+// codingSelf appends a value of a type that encodes or decodes itself. Methods may lose parts of the value (an embedded
+// time.Time makes its encoding that of the whole struct), so it checks that what is stored can be read back.
 func (e *encoder) codingSelf(dst []byte, v reflect.Value, t *typeInfo, depth int) ([]byte, error) {
 	if !e.spend(0) {
 		return nil, tooMuch
@@ -33,14 +33,14 @@ func (e *encoder) codingSelf(dst []byte, v reflect.Value, t *typeInfo, depth int
 	return out, nil
 }
 
-// encodedSelf is codingSelf without making sure.
+// encodedSelf is codingSelf without the check.
 func (e *encoder) encodedSelf(dst []byte, v reflect.Value, t *typeInfo, depth int) ([]byte, error) {
-	if !t.encodesSelf { // msgpack/v5 would write what v is made of, and follow a cycle until the stack is full
+	if !t.encodesSelf { // msgpack/v5 would write v by its kind, and follow a cycle until the stack overflows
 		if t.refused != "" {
 			return nil, t.refused
 		}
 		unchecked := e.unchecked
-		e.unchecked = true // what is in v comes back with it, or else v doesn't
+		e.unchecked = true // the check of v includes what is in it
 		out, err := e.byKind(dst, v, t, depth)
 		e.unchecked = unchecked
 		return out, err
@@ -52,8 +52,8 @@ func (e *encoder) encodedSelf(dst []byte, v reflect.Value, t *typeInfo, depth in
 	return e.append(dst, stored, depth)
 }
 
-// decodeSelf is decodeReflected for a type that encodes or decodes itself. Since methods and msgpack/v5 convert and
-// truncate without a word, what comes out must encode to what was stored.
+// decodeSelf is decodeReflected for a type that encodes or decodes itself. Since methods and msgpack/v5 silently
+// convert and truncate, the result must encode to what was stored.
 func decodeSelf(b []byte, v reflect.Value) (n int, _ *misfit) {
 	stored, n := decode(b, true)
 	err := callDecode(stored, v)
@@ -79,7 +79,7 @@ func decodeSelf(b []byte, v reflect.Value) (n int, _ *misfit) {
 	return 0, &misfit{b, v.Type(), why, err}
 }
 
-// encodeSelf returns what v's methods, or msgpack/v5 for it, write, with the types of decode, or why that fails.
+// encodeSelf returns what msgpack/v5 writes by v's methods, with the types of decode, or why that fails.
 func encodeSelf(v reflect.Value, depth int) (stored any, why reason, err error) {
 	why = "encoding it failed"
 	defer recovered(&err)
@@ -101,8 +101,8 @@ func encodeSelf(v reflect.Value, depth int) (stored any, why reason, err error) 
 	return stored, "", nil
 }
 
-// bounded takes what a method writes, up to maxSelf bytes: where a method hands what is cyclic to its msgpack.Encoder,
-// that stops the recursion before the stack is full.
+// bounded collects what a method writes, up to maxSelf bytes: if a method passes a cyclic value to its msgpack.Encoder,
+// that stops the recursion before the stack overflows.
 type bounded struct {
 	bytes []byte
 	full  bool
@@ -118,7 +118,7 @@ func (w *bounded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// skipLoose is Skip for what a method of the user's wrote: the keys of a map may come in any order.
+// skipLoose is Skip for what a user's method wrote: the keys of a map may be in any order.
 func skipLoose(b []byte, depth int) (n int, err error) {
 	count, n, isList := ReadArrayHeader(b)
 	isMap := false
@@ -153,8 +153,9 @@ func skipLoose(b []byte, depth int) (n int, err error) {
 
 func callDecode(stored any, v reflect.Value) (err error) {
 	defer recovered(&err)
-	// Where msgpack/v5 looks for a map and finds an extension, it skips a header and takes what follows for the number
-	// of pairs to allocate. The 12-byte form of timestamps has a byte there that is no map's code.
+	// If msgpack/v5 expects a map and finds an extension, it skips the extension's header and reads the data as a map's
+	// header, whose count of pairs it allocates. The data of a 12-byte timestamp start with a byte that is no map's
+	// code.
 	e := encoder{budget: maxCost, wideTimes: true}
 	b, err := e.append(nil, stored, 0)
 	if err != nil {
@@ -163,7 +164,7 @@ func callDecode(stored any, v reflect.Value) (err error) {
 	return msgpack.NewDecoder(bytes.NewReader(b)).DecodeValue(v)
 }
 
-// recovered turns a panic of msgpack/v5, or of a method of the user's, into *err. Call it deferred.
+// recovered turns a panic of msgpack/v5, or of a user's method, into *err. It must be deferred.
 func recovered(err *error) {
 	switch p := recover().(type) {
 	case nil:
@@ -174,8 +175,8 @@ func recovered(err *error) {
 	}
 }
 
-// agree tells whether again is the value that stored is. Both have the types that decode returns. Keys that only one of
-// two maps has don't count: types change between versions of a program.
+// agree reports whether stored and again are the same value. Both have the types that decode returns. Keys that only
+// one of two maps has don't count: types change between versions of a program.
 func agree(stored, again any) bool {
 	switch s := stored.(type) {
 	case []any:
@@ -196,16 +197,16 @@ func agree(stored, again any) bool {
 	return bytes.Equal(b, b2)
 }
 
-// sameSelf tells whether again, which v became on its way through its own methods, is v: by its method Equal or Cmp if
-// it has one, else as far as everybody can see it.
+// sameSelf reports whether again, which is v encoded and decoded by its methods, equals v: by v's method Equal or Cmp
+// if it has one, else by what byKind can see of both.
 func sameSelf(v, again reflect.Value, t *typeInfo) bool {
 	for _, method := range []reflect.Value{v.Addr().MethodByName("Equal"), v.Addr().MethodByName("Cmp")} {
-		if callEqual(method, v) { // what doesn't equal itself has an idea of its own about that
+		if callEqual(method, v) { // not if v doesn't even equal itself by it
 			return callEqual(method, again)
 		}
 	}
 	if t.refused != "" {
-		return true // nothing to see
+		return true // byKind sees nothing
 	}
 	e, e2 := encoder{budget: maxCost, lenient: true}, encoder{budget: maxCost, lenient: true}
 	b, err := e.byKind(nil, v, t, 0)
@@ -213,7 +214,7 @@ func sameSelf(v, again reflect.Value, t *typeInfo) bool {
 	return err != nil || err2 == nil && bytes.Equal(b, b2)
 }
 
-// callEqual tells whether method takes v, or a pointer to it, and returns true or 0.
+// callEqual reports whether method takes v, or a pointer to it, and returns true or 0.
 func callEqual(method, v reflect.Value) (equal bool) {
 	if !method.IsValid() || method.Type().NumIn() != 1 || method.Type().NumOut() != 1 {
 		return false

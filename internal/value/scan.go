@@ -40,16 +40,16 @@ var sizes = func() (s [256]uint8) {
 // Skip checks the value at the start of b and returns its length. It accepts nil, booleans, integers, floats, strings,
 // byte strings, timestamps, lists, and maps with strictly ascending string keys, at most MaxDepth levels deep; depth is
 // that of the container that holds the value, 0 for none. Longer encodings than needed are accepted. Every declared
-// length is held against what remains of b before anything is read, and nothing is allocated.
+// length is compared with what remains of b before anything is read, and nothing is allocated.
 //
 // The other functions that take encoded values rely on Skip having accepted them.
 func Skip(b []byte, depth int) (n int, err error) { return skip(b, 0, depth) }
 
 // skip is Skip for the value at b[at], and returns where it ends.
 //
-// What reads values one after the other takes most of the time that opening a session takes beside decryption. That is
-// why positions are compared as the compiler needs it to leave out checks of its own, and why what is rare is in other
-// functions: a loop that calls little keeps its variables in registers.
+// Apart from decryption, the loops that check values one after the other take most of the time of opening a session.
+// That is why positions are compared in a form that lets the compiler omit its own checks, and why rare cases are in
+// other functions: a loop with few calls keeps its variables in registers.
 func skip(b []byte, at, depth int) (end int, err error) {
 	if uint(at) >= uint(len(b)) {
 		return 0, errTruncated
@@ -63,7 +63,7 @@ func skip(b []byte, at, depth int) (end int, err error) {
 	return skipUnsized(b, at, depth)
 }
 
-// skipUnsized is skip for values whose code alone doesn't tell their length; b[at] is there.
+// skipUnsized is skip for values whose code alone doesn't tell their length; b[at] must exist.
 func skipUnsized(b []byte, at, depth int) (end int, err error) {
 	switch c := b[at]; {
 	case c&0xf0 == 0x80:
@@ -109,8 +109,8 @@ func skipLong(b []byte, at, depth int) (end int, err error) {
 	return at + n, nil
 }
 
-// Starts says where each entry of a map starts behind the map's header, in two bytes each: so it fits into whatever few
-// bytes of memory are left over.
+// Starts says where each entry of a map starts, counted from the end of the map's header. Two bytes for each let it fit
+// into a little spare memory.
 type Starts []byte
 
 // Len returns the number of entries.
@@ -134,8 +134,8 @@ func Entries(b []byte, depth int, storage []byte) (n, header int, starts Starts,
 	return header + n, header, starts, err
 }
 
-// skipEntries returns where the count entries of a map in a container of the given depth end, which start at b[at]. It
-// appends to starts, if that isn't nil, where each starts.
+// skipEntries checks the count entries of a map that start at b[at], and returns where they end. depth is that of the
+// container that holds the map. It appends to starts, if that isn't nil, where each entry starts.
 func skipEntries(b []byte, at, count, depth int, starts *Starts) (end int, err error) {
 	if depth >= MaxDepth {
 		return 0, errDeep
@@ -171,8 +171,8 @@ func skipEntries(b []byte, at, count, depth int, starts *Starts) (end int, err e
 	return at, nil
 }
 
-// shortKey returns the prefix of the key at b[at], and where the key ends, or 0 if it is longer than 31 bytes, or no key,
-// or eight bytes can't be loaded from where it starts.
+// shortKey returns the prefix of the key at b[at], and where the key ends. The end is 0 if the key is longer than 31
+// bytes, or isn't a string, or if fewer than eight bytes follow its code.
 func shortKey(b []byte, at int) (start uint64, end int) {
 	if at >= 0 && at < len(b)-8 && b[at]&0xe0 == 0xa0 {
 		size := b[at] & 0x1f
@@ -193,7 +193,8 @@ func longKey(b []byte, at int) (start uint64, end int, err error) {
 	return prefix(key), at + n, nil
 }
 
-// ascending reports whether the key at b[last] is less than the one at b[at], or that one is cut off, which is found later.
+// ascending reports whether the key at b[last] is less than the one at b[at], or the latter is cut off, which is found
+// later.
 func ascending(b []byte, last, at int) bool {
 	one, _, _ := ReadString(b[last:])
 	other, _, whole := ReadString(b[at:])
@@ -221,7 +222,7 @@ func skipElements(b []byte, at, count, depth int) (end int, err error) {
 	return at, nil
 }
 
-// prefixes[n] keeps of eight bytes those that belong to a string of n.
+// prefixes[n] is the mask of the bytes, of eight, that belong to a string of n bytes.
 var prefixes = func() (p [32]uint64) {
 	for n := range p {
 		p[n] = ^uint64(0) << max(64-8*n, 0)
@@ -229,8 +230,8 @@ var prefixes = func() (p [32]uint64) {
 	return p
 }()
 
-// prefix returns the first eight bytes of s as a number, zeros behind a shorter one. Two strings have the order of
-// their prefixes, unless these are equal.
+// prefix returns the first eight bytes of s, padded with zeros, as a number. Two strings have the order of their
+// prefixes, unless these are equal.
 func prefix(s []byte) uint64 {
 	var word [8]byte
 	copy(word[:], s)
@@ -266,7 +267,7 @@ func ReadString(b []byte) (s []byte, n int, ok bool) {
 	return b[1:n], n, true
 }
 
-// readBody reads a string of either sort: code is that of one with an 8-bit length.
+// readBody reads a string or a byte string; code is that of one with an 8-bit length.
 func readBody(b []byte, code byte) (body []byte, n int, ok bool) {
 	if len(b) == 0 || b[0] < code || b[0] > code+2 {
 		return nil, 0, false

@@ -16,8 +16,8 @@ var timeType = reflect.TypeFor[time.Time]()
 
 // typeInfo is what a type alone tells about its values.
 type typeInfo struct {
-	codesSelf   bool    // they have methods that encode or decode them, which msgpack/v5 calls
-	encodesSelf bool    // they have such a method that encodes them
+	codesSelf   bool    // they have methods for encoding or decoding, which msgpack/v5 calls
+	encodesSelf bool    // they have one for encoding
 	refused     reason  // why none can be stored, unless by such methods; "" if they can
 	fields      []field // of a struct, in the order in which they are written
 	readable    []field // these and their aliases, in ascending order of names
@@ -27,9 +27,9 @@ type typeInfo struct {
 // field is a field of a struct that is stored.
 type field struct {
 	name          string
-	index         []int // its own, behind those of the embedded structs that it is in
+	index         []int // as in reflect.StructField, through embedded structs
 	omitZero      bool  // left out if it's zero
-	behindPointer bool  // an embedded struct that it is in is embedded by a pointer
+	behindPointer bool  // an embedded pointer is on the way to it
 	alias         bool  // the name is read, but not written
 }
 
@@ -69,15 +69,15 @@ func hasMethodsOf(t reflect.Type, interfaces []reflect.Type) bool {
 	return slices.ContainsFunc(interfaces, reflect.PointerTo(t).Implements)
 }
 
-// codesSelf tells whether values of type t have a coding method, be it for one way only. Pointers and interfaces don't:
-// they lead to the type that counts. Nor do times: msgpack has a form for them.
+// codesSelf reports whether values of type t have a coding method, be it for encoding or decoding only. Pointers and
+// interfaces have none: they lead to the type that counts. Nor have times: msgpack has a form for them.
 func codesSelf(t reflect.Type) bool {
 	kind := t.Kind()
 	return t != timeType && kind != reflect.Pointer && kind != reflect.Interface &&
 		(hasMethodsOf(t, encodingMethods[:]) || hasMethodsOf(t, decodingMethods[:]))
 }
 
-// examineFields sets what struct t's fields tell. It returns why they can't be stored.
+// examineFields fills in what follows from struct t's fields. It returns why they can't be stored, or "".
 func (info *typeInfo) examineFields(t reflect.Type) reason {
 	fields, why := fieldsOf(t, nil)
 	if why != "" {
@@ -176,8 +176,8 @@ func tagOf(f reflect.StructField) (name string, options []string) {
 	return parts[0], parts[1:]
 }
 
-// in returns the field of struct v. Where an embedded pointer on the way is nil, it is set if set says so, or else ok
-// is false.
+// in returns the field of struct v. If an embedded pointer on the way is nil, it gets a new struct if set is true;
+// otherwise ok is false.
 func (f *field) in(v reflect.Value, set bool) (_ reflect.Value, ok bool) {
 	for _, i := range f.index {
 		if v.Kind() == reflect.Pointer {
@@ -193,8 +193,8 @@ func (f *field) in(v reflect.Value, set bool) (_ reflect.Value, ok bool) {
 	return v, true
 }
 
-// written tells whether the field is written for struct v. Behind a pointer that isn't nil each is, or nothing would
-// tell that it wasn't.
+// written reports whether the field is written for struct v. Behind an embedded pointer that isn't nil every field is:
+// if all were left out, the pointer would be read back as nil.
 func (f *field) written(v reflect.Value) bool {
 	inner, ok := f.in(v, false)
 	return ok && (f.behindPointer || !f.omitZero || !inner.IsZero())

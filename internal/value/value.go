@@ -5,8 +5,8 @@
 // from. A time.Time is the timestamp extension, type -1. Strings may hold any bytes.
 //
 // Structs are maps, by the rules of github.com/vmihailenco/msgpack/v5 and its field tags. Types with methods for
-// encoding or decoding themselves (that library's, or MarshalBinary, MarshalText and their reverses) go through it;
-// it never sees a value that it can't survive, and its output is checked before it counts.
+// encoding or decoding themselves (that library's, or MarshalBinary, MarshalText and their reverses) go through it; it
+// never gets a value that would crash it, and its output is checked before use.
 //
 // A value comes back equal or isn't stored: see Append.
 //
@@ -67,7 +67,7 @@ func kindOf(b []byte) kind {
 	return kindTime
 }
 
-// IsNil tells whether the value at the start of b is nil.
+// IsNil reports whether the value at the start of b is nil.
 func IsNil(b []byte) bool { return kindOf(b) == kindNil }
 
 // reason says in a few words why a value can't be stored, or doesn't fit.
@@ -84,8 +84,8 @@ const (
 	otherLength reason = "it has another length"
 )
 
-// valueError is a value that can't be stored, or doesn't fit. Its text names types and never content; what a method of
-// the user's returned may quote content, so it is reachable by Unwrap alone.
+// valueError is a value that can't be stored, or doesn't fit. Its text names types and never content; an error that a
+// user's method returned may quote content, so it is reachable by Unwrap alone.
 type valueError struct {
 	text  string
 	cause error
@@ -101,13 +101,13 @@ func unstorable(t reflect.Type, why reason, cause error) error {
 
 // misfit is a stored value, or a part of one, that doesn't fit.
 type misfit struct {
-	b     []byte       // starts with it
-	typ   reflect.Type // that it was to become
+	b     []byte       // starts with the value
+	typ   reflect.Type // the type that it should become
 	why   reason
 	cause error
 }
 
-// in returns the error for m in the value at the start of b, which was to become one of type t.
+// in returns the error for decoding the value at the start of b, of which m is a part, into one of type t.
 func (m *misfit) in(b []byte, t reflect.Type) error {
 	text := "cookiesession: the stored " + kindOf(b).String() + " doesn't fit " + t.String() + ": "
 	if len(m.b) < len(b) {
