@@ -43,8 +43,8 @@ type candidates struct {
 func (c *candidates) all() []opened { return c.tokens[:c.n] }
 
 // open joins and opens the received cookies into found, which must be empty. The result says why the first candidate
-// doesn't open. If there are too many to try, each of which costs a decryption, it says so and found stays empty. The
-// first token is decoded into storage if it fits.
+// doesn't open. If there are too many to try, each of which costs a decryption, its reason is ReasonAmbiguous and found
+// stays empty. The first token is decoded into storage if it fits.
 func (c *compartment) open(ctx context.Context, now time.Time, r *received, storage []byte, found *candidates) (refused *RejectError) {
 	if r.crowded[c.kind] && !c.lenient {
 		return c.refusal(ReasonAmbiguous, "")

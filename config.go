@@ -75,12 +75,12 @@ type Config struct {
 	MaxSize int
 
 	// DeviceProof, if not zero, binds sessions to the visitor's device if the browser supports that (Device Bound
-	// Session Credentials): from Regenerate on, a session is valid only with a proof by a key that can't leave the
-	// device. The browser renews the proof, which lasts for DeviceProof and a minute more; after that, cookies that
+	// Session Credentials): from Regenerate on, a session is valid only with a proof by a key that the browser can't
+	// give away. The browser renews the proof, which lasts for DeviceProof and a minute more; after that, cookies that
 	// were copied from the machine stop working. In other browsers sessions work as without it. 10 minutes to an hour;
 	// with 10 minutes, browsers sign as often as they may. It excludes Domain and Partitioned. Sessions that exist when
 	// it is switched on stay as they are until they regenerate; switching it off logs nobody out. Switch it on when all
-	// servers run a release that has it.
+	// servers run a release that supports it.
 	//
 	// Experimental: the specification is a draft, and everything about devices may change in any release.
 	DeviceProof time.Duration
@@ -118,8 +118,9 @@ type Config struct {
 	Import func(r *http.Request) (map[string]any, error)
 
 	// ImportCookies are the names of the other library's cookies. They are deleted, with Domain and Path of this
-	// Config, when an imported session is first saved or has been emptied, and by Destroy. A response to a request that
-	// still had those cookies brings the imported session back if it arrives after a logout.
+	// Config, when an imported session is first saved or has been emptied, and by Destroy. A response that imports
+	// brings the imported session back if it arrives after one that logged out; that can happen as long as the browser
+	// has those cookies.
 	ImportCookies []string
 
 	// OnReject, if set, is called for every session, lease or flash cookie that is refused: for session and lease when

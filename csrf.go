@@ -184,7 +184,7 @@ func requestToken(r *http.Request) (token string, err error) {
 
 const (
 	maxFormMemory = 32 << 20               // as in net/http's own PostFormValue
-	maxFormFields = 10 << 20               // net/http's default, for a multipart form's fields beyond maxFormMemory
+	maxFormFields = 10 << 20               // net/http's default; multipart, for fields beyond maxFormMemory
 	formTooLarge  = "http: POST too large" // its error's text: it exports no variable
 )
 

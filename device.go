@@ -48,7 +48,7 @@ func hashKey(key *dbscjwt.Key) keyHash {
 type binding struct {
 	permit, key       device // key is the one with a valid proof, or else the first
 	hasPermit, hasKey bool   // a permit for the session's very ID was received; a key was received
-	proven            bool   // and a proof by it that hasn't expired
+	proven            bool   // a proof by key was received that hasn't expired
 	label             string // of the ring's key that sealed the device cookie in use: key's, or else permit's
 	refused           *RejectError
 }
@@ -260,8 +260,8 @@ func (m *Manager) invite(h http.Header, s *Session, invitation string) {
 	}
 }
 
-// deleteDevices deletes the device cookies of the sessions that the response ends, and, if it logs somebody in, those of
-// some other origins, so that they don't pile up.
+// deleteDevices deletes the device cookies of the sessions that the response ends, and, if it is a login, those of some
+// other origins, so that they don't pile up.
 func (m *Manager) deleteDevices(l *lines, s *Session, ended []origin, logsIn bool) {
 	if !s.state.arrived.facts.has(devices) || len(ended) == 0 && !logsIn {
 		return

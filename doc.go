@@ -41,9 +41,9 @@
 //
 // Another site can't touch a session. Browsers withhold the session's cookies from most requests that another site
 // starts, so such a request says nothing about the visitor. Its response starts no session, even if the page puts or
-// imports values or draws a CSRF token: a new session would replace the one that the browser has. Only a call of
-// [Session.Regenerate] or [Session.Remember], which means that somebody logs in, starts one there. Requests of browsers
-// that don't send Sec-Fetch-Site can't be recognized. See the example "AnotherSite".
+// imports values or draws a CSRF token: a new session would replace the one that the browser has. Calling
+// [Session.Regenerate] or [Session.Remember] there means that somebody logs in, so the session is saved. Requests of
+// browsers that don't send Sec-Fetch-Site can't be recognized. See the example "AnotherSite".
 //
 // # What it doesn't promise
 //
@@ -72,12 +72,12 @@
 //
 // # Threats
 //
-// Without a key nobody can read, make or change a session, not even the visitor. Cookies are HttpOnly, Secure and
-// SameSite=Lax, and browsers that enforce the name's __Host- prefix keep other hosts of the domain from setting them.
-// Each token names its key and is opened with that key only; purpose, scope and cookie name go into the derivation of
-// keys, so a token opens nowhere else. All times are sealed and enforced by the server. A visitor's bytes never cause a
-// panic, never make the server allocate more than a few times their own size, and have no effect on the response other
-// than making the visitor anonymous. SECURITY.md has the whole threat model, FORMAT.md the format.
+// Without a key nobody can read, make or change a session, not even the visitor. By default cookies are HttpOnly,
+// Secure and SameSite=Lax, and browsers that enforce the name's __Host- prefix keep other hosts of the domain from
+// setting them. Each token names its key and is opened with that key only; purpose, scope and cookie name go into the
+// derivation of keys, so a token opens nowhere else. All times are sealed and enforced by the server. A visitor's bytes
+// never cause a panic, never make the server allocate more than a few times their own size, and have no effect on the
+// response other than making the visitor anonymous. SECURITY.md has the whole threat model, FORMAT.md the format.
 //
 // # Tests of your own
 //

@@ -175,9 +175,9 @@ func (s *Session) consumeFlash() *flash {
 	return f
 }
 
-// Flash stores a copy of value for the next request that reads flash messages, in addition to what nobody has read
-// yet. This request doesn't see it. Messages wait for Config.FlashLifetime, counted from the last Flash. What can't
-// be encoded changes nothing, and [Session.Err] says so.
+// Flash stores a copy of value for the next request that reads flash messages, in addition to what nobody has read yet.
+// This request doesn't see it. Messages wait for Config.FlashLifetime, counted from the last Flash. What can't be
+// encoded changes nothing, and [Session.Err] returns an error.
 func (s *Session) Flash(key string, value any) {
 	p, err := encodePair(key, value)
 	f := s.openFlash()

@@ -30,7 +30,7 @@ type Key struct {
 	Secret []byte
 
 	// ActivateAt is when the key starts to seal. Before it the key opens cookies but seals none: if the key has reached
-	// every server by then, it doesn't matter how far their clocks differ. Zero means at once.
+	// every server by then, each opens what another seals, even if their clocks differ. Zero means at once.
 	ActivateAt time.Time
 
 	// RetireAt is when the key stops opening. Zero means never.

@@ -102,8 +102,8 @@ func (s *Session) Regenerate() {
 }
 
 // Remember makes the session last for d from now, at least a second and at most Config.MaxRemember: it stays when the
-// browser closes, and no idle timeout ends it. A d out of range changes nothing, and [Session.Err] says so. For a
-// deadline alone, with the idle timeout kept, see ExpireIn and Persist.
+// browser closes, and no idle timeout ends it. A d out of range changes nothing, and [Session.Err] returns an error.
+// For a deadline alone, with the idle timeout kept, see ExpireIn and Persist.
 func (s *Session) Remember(d time.Duration) {
 	s.lock()
 	defer s.unlock()
@@ -122,7 +122,7 @@ func (s *Session) Remembered() bool {
 
 // ExpireIn makes the session last for d from now, longer or shorter than it would: at least a second and at most
 // Config.MaxRemember. The idle timeout, and what the browser does when it closes, stay. A d out of range changes
-// nothing, and [Session.Err] says so.
+// nothing, and [Session.Err] returns an error.
 func (s *Session) ExpireIn(d time.Duration) {
 	s.lock()
 	defer s.unlock()
@@ -184,7 +184,7 @@ func (s *Session) Destroy() {
 		return
 	}
 	if s.state.arrived.facts.has(valid) {
-		s.changing() // keeps the received data, which tell the session to end
+		s.changing() // keeps the received data: their ID is to be ended
 	}
 	s.destroyed, s.regenerated, s.loggedIn = true, false, false
 	if sp := s.state.special; sp != nil {

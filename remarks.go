@@ -98,7 +98,7 @@ func (m *Manager) reportAll(s *Session, refusals []*RejectError) {
 	}
 }
 
-// report counts a refusal and tells the log and OnReject.
+// report counts a refusal, logs it and calls OnReject.
 func (m *Manager) report(s *Session, err *RejectError) {
 	m.counters.rejected[err.Reason].Add(1)
 	if err.Reason == ReasonRevoked && err.Err != nil {

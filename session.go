@@ -217,9 +217,9 @@ func (s *Session) Get(key string) any {
 }
 
 // Put stores a copy of value under a copy of key. Storing an equal value is no change. What can't be encoded (channels,
-// functions, cycles, maps whose keys aren't strings, nesting deeper than 32), or couldn't be read back, changes nothing,
-// and [Session.Err] says so. Structs are stored as maps, by the rules of package github.com/vmihailenco/msgpack/v5 and
-// its field tags.
+// functions, cycles, maps whose keys aren't strings, nesting deeper than 32), or couldn't be read back, changes
+// nothing, and [Session.Err] returns an error. Structs are stored as maps, by the rules of package
+// github.com/vmihailenco/msgpack/v5 and its field tags.
 //
 // Call it before the first byte of the response: the session goes out with the response's header.
 func (s *Session) Put(key string, value any) {
@@ -251,7 +251,7 @@ func (s *Session) pull(key string) []byte {
 }
 
 // Push appends a copy of v to the list that key holds. Without a value, or with nil, as which a nil slice is stored,
-// the list is empty. Any other value stays, and [Session.Err] says so.
+// the list is empty. Any other value stays, and [Session.Err] returns an error.
 func (s *Session) Push(key string, v any) {
 	for {
 		list := s.encoded(key)
@@ -289,7 +289,7 @@ func pushValue(key string, list []byte, v any) (pair, error) {
 var emptyList = value.AppendArrayHeader(nil, 0)
 
 // Increment adds by to the integer that key holds, 0 if it has no value, and returns the sum. If the value or the sum
-// is no int64, the value stays, Increment returns it, or 0 if it is no int64, and [Session.Err] says so.
+// is no int64, the value stays, Increment returns it, or 0 if it is no int64, and [Session.Err] returns an error.
 func (s *Session) Increment(key string, by int64) int64 {
 	s.lock()
 	defer s.unlock()

@@ -65,8 +65,8 @@ func (p pair) value() []byte {
 }
 
 // read takes payload, which must be one map and nothing else, as the base. It checks every byte, so that later reads
-// need not. The index of entries is written into payload's spare capacity, where the opened token's authentication tag
-// was.
+// need not. The index of entries is written into payload's spare capacity if it fits there; that is where the opened
+// token's authentication tag was.
 func (v *values) read(payload []byte) bool {
 	n, header, starts, err := value.Entries(payload, valuesDepth-1, payload[len(payload):])
 	if err != nil || n != len(payload) {

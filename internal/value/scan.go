@@ -18,7 +18,7 @@ var (
 	errMore      = errors.New("cookiesession: malformed value: bytes follow it")
 )
 
-// sizes holds the length of every value whose code alone tells it, and 0 for the others.
+// sizes holds, by code, the length of values of which the code alone tells it, and 0 for others.
 var sizes = func() (s [256]uint8) {
 	for c := range s {
 		switch {
@@ -63,7 +63,7 @@ func skip(b []byte, at, depth int) (end int, err error) {
 	return skipUnsized(b, at, depth)
 }
 
-// skipUnsized is skip for values whose code alone doesn't tell their length; b[at] must exist.
+// skipUnsized is skip for values for which sizes has 0; b[at] must exist.
 func skipUnsized(b []byte, at, depth int) (end int, err error) {
 	switch c := b[at]; {
 	case c&0xf0 == 0x80:
@@ -119,8 +119,9 @@ func (s Starts) Len() int { return len(s) / 2 }
 // At returns where entry i starts.
 func (s Starts) At(i int) int { return int(binary.BigEndian.Uint16(s[2*i:])) }
 
-// Entries checks the map at the start of b as Skip does. It returns its length, that of its header, and where each entry
-// starts behind that, in storage if that is large enough. A map longer than 65,535 bytes is refused.
+// Entries checks the map at the start of b as Skip does. It returns its length, that of its header, and where each
+// entry starts, counted from the header's end, in storage if that is large enough. A map longer than 65,535 bytes is
+// refused.
 func Entries(b []byte, depth int, storage []byte) (n, header int, starts Starts, err error) {
 	count, header, ok := ReadMapHeader(b)
 	if !ok || len(b) > math.MaxUint16 {

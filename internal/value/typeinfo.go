@@ -14,7 +14,7 @@ import (
 
 var timeType = reflect.TypeFor[time.Time]()
 
-// typeInfo is what a type alone tells about its values.
+// typeInfo is what is known about values from their type alone.
 type typeInfo struct {
 	codesSelf   bool    // they have methods for encoding or decoding, which msgpack/v5 calls
 	encodesSelf bool    // they have one for encoding

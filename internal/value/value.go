@@ -1,14 +1,14 @@
 // Package value turns Go values into canonical msgpack and back.
 //
 // Equal values have equal bytes: integers, lengths and timestamps are written in their shortest form, floats keep their
-// width and have one NaN, and every map has string keys in strictly ascending byte order, whatever Go type it came
-// from. A time.Time is the timestamp extension, type -1. Strings may hold any bytes.
+// width and have one NaN, and every map has string keys in strictly ascending byte order, whatever its Go type. A
+// time.Time is the timestamp extension, type -1. Strings may hold any bytes.
 //
 // Structs are maps, by the rules of github.com/vmihailenco/msgpack/v5 and its field tags. Types with methods for
 // encoding or decoding themselves (that library's, or MarshalBinary, MarshalText and their reverses) go through it; it
 // never gets a value that would crash it, and its output is checked before use.
 //
-// A value comes back equal or isn't stored: see Append.
+// A value is read back equal or isn't stored: see Append.
 //
 // All functions are safe for concurrent use. Specification: https://github.com/msgpack/msgpack/blob/master/spec.md
 package value
@@ -39,7 +39,7 @@ func (k kind) String() string {
 	return [...]string{"unknown", "nil", "bool", "int", "float", "string", "bytes", "time", "list", "map"}[k]
 }
 
-// kindOf returns the family of the value at the start of b. All extensions count as times: readTime tells them apart.
+// kindOf returns the family of the value at the start of b. All extensions count as times: readTime refuses others.
 func kindOf(b []byte) kind {
 	if len(b) == 0 {
 		return kindUnknown
