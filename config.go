@@ -58,11 +58,12 @@ type Config struct {
 	// at most Lifetime. Its resolution is a second; use is recorded with one of min(IdleTimeout/10, one minute).
 	IdleTimeout time.Duration
 
-	// Persistent keeps the session when the browser is closed. Without it browsers that restore their windows at the next
-	// start may still keep it.
+	// Persistent keeps the session when the browser is closed. Without it browsers that restore their windows at the
+	// next start may still keep it.
 	Persistent bool
 
-	// MaxRemember is the most that Remember and ExpireIn may grant: 400 days if zero, at least a second, at most 400 days.
+	// MaxRemember is the most that Remember and ExpireIn may grant: 400 days if zero, at least a second, at most 400
+	// days.
 	MaxRemember time.Duration
 
 	// FlashLifetime is how long a flash message waits to be read: 10 minutes if zero, at least a second, at most 400

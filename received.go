@@ -10,8 +10,8 @@ import (
 )
 
 // received is what one pass over a request's Cookie header found, sorted by kind. Everything in it comes from the
-// visitor, so it keeps a bounded number of cookies, whatever was sent. Markers of ended sessions are not kept, only that
-// some were received: there may be any number, and few requests look at them (see endedMarkers).
+// visitor, so it keeps a bounded number of cookies, whatever was sent. Markers of ended sessions are not kept, only
+// that some were received: there may be any number, and few requests look at them (see endedMarkers).
 type received struct {
 	cookies []receivedCookie // the first cookies of texts, and parts, in the order of the header
 	names   [cookiename.Kinds]nameSet

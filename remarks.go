@@ -74,8 +74,8 @@ func withinDomain(host, domain string) bool {
 	return host == "" || host == domain || strings.HasSuffix(host, "."+domain)
 }
 
-// clearsCookies reports whether the response makes the browser drop all cookies, also those that it sets (Clear Site Data,
-// 3.1).
+// clearsCookies reports whether the response makes the browser drop all cookies, also those that it sets (Clear Site
+// Data, 3.1).
 func clearsCookies(h http.Header) bool {
 	for _, line := range h["Clear-Site-Data"] {
 		for kind := range strings.SplitSeq(line, ",") {

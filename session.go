@@ -33,7 +33,7 @@ type Session struct {
 	state   *state // set once by opening
 
 	mu          sync.Mutex // guards the fields down to passive, and state but for state.arrived
-	committed   bool       // the response header has been sent
+	committed   bool       // the commit has begun, so changes are too late
 	delivered   bool       // a Save has written all changes
 	destroyed   bool
 	regenerated bool

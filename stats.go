@@ -22,7 +22,8 @@ type Stats struct {
 }
 
 // DeviceStats count what browsers do about device-bound sessions. Experimental, as Config.DeviceProof is. Many offers
-// without a registration mean that no visitor's browser can, or that something in front keeps it from Config.DevicePath.
+// without a registration mean that no visitor's browser can, or that something in front keeps it from
+// Config.DevicePath.
 type DeviceStats struct {
 	Offered    uint64 // responses that invited a browser to register a key
 	Registered uint64 // keys registered
