@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -72,6 +73,56 @@ func TestHookPanics(t *testing.T) {
 				t.Errorf("a page that puts a value: got status %d and cookies %q, want %d, and the new session only with 200", status, wrote, test.status)
 			}
 		})
+	}
+}
+
+// A hook that panics while the response is being committed has kept nothing from being written: what recovers from it
+// inside Handler, and answers, still logs the visitor out.
+func TestHookPanicsInCommit(t *testing.T) {
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.OnReject = func(*http.Request, *cookiesession.RejectError) { panic("oops") }
+	})
+	v := newVisitor(t, m)
+	v.visit(put("user", "ada"))
+	w := httptest.NewRecorder()
+	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != "oops" {
+				t.Errorf("got panic %v, want the hook's", p)
+			}
+			http.Error(w, "sorry", http.StatusInternalServerError)
+			if m.Get(r).Put("late", 1); !errors.Is(m.Get(r).Err(), cookiesession.ErrCommitted) {
+				t.Errorf("a change behind the answer: got %v, want ErrCommitted", m.Get(r).Err())
+			}
+		}()
+		m.Get(r).Destroy()
+		io.WriteString(w, "you are logged out") // looks into the flash cookie, which is forged
+	})).ServeHTTP(w, requestWith(v.header()+"; "+cookieName+".flash=1forged"))
+	lines := w.Result().Header["Set-Cookie"]
+	if _, deleted := countLines(lines); w.Code != http.StatusInternalServerError || deleted == 0 {
+		t.Errorf("got status %d and cookies %q, want 500 and the deletion of the session", w.Code, lines)
+	}
+}
+
+// A hook that writes to the response while that is being committed commits it, and nobody does so again.
+func TestHookWritesInCommit(t *testing.T) {
+	var response http.ResponseWriter
+	pages := 0
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.OnReject = func(*http.Request, *cookiesession.RejectError) { response.WriteHeader(http.StatusTeapot) }
+		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { pages++ }
+	})
+	v := newVisitor(t, m)
+	v.visit(put("user", "ada"))
+	w := httptest.NewRecorder()
+	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		response = w
+		m.Get(r).Put("user", make(chan int))
+		m.Get(r).Put("admin", false)
+		io.WriteString(w, "saved")
+	})).ServeHTTP(w, requestWith(v.header()+"; "+cookieName+".flash=1forged"))
+	if w.Code != http.StatusInternalServerError || w.Body.Len() > 0 || pages != 1 {
+		t.Errorf("got status %d, %q and %d error pages; want 500, and one", w.Code, w.Body, pages)
 	}
 }
 

@@ -123,7 +123,6 @@ func (x *exchange) Format(f fmt.State, _ rune) { io.WriteString(f, "cookiesessio
 // must be discarded.
 func (x *exchange) commit() bool {
 	if x.session.commit == uncommitted {
-		x.session.commit = committed
 		if status, err := x.save(); err != nil {
 			x.fail(status, err)
 		}
@@ -137,10 +136,14 @@ func (x *exchange) save() (status int, err error) {
 	s.mu.Lock()
 	if s.state != nil && s.needsFlash() {
 		s.mu.Unlock()
-		s.openFlash()
+		s.openFlash() // a hook that it calls may panic, or write to the response
 		s.mu.Lock()
 	}
-	s.committed = true
+	if s.committed {
+		s.mu.Unlock()
+		return 0, nil
+	}
+	s.committed, s.commit = true, committed
 	if s.state == nil {
 		s.mu.Unlock()
 		return 0, nil
