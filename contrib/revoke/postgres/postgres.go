@@ -60,8 +60,8 @@ type engine struct {
 // clock is the database's in microseconds.
 const clock = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 
-// publish adds an entry unless its key has a pos above $5. The key's row is locked for that, so what another
-// transaction has written counts once it is committed, whatever this one began with.
+// publish adds an entry unless its key has a pos above $5, in a row that may not be forgotten yet at $6. The key's row is
+// locked for that, so what another transaction has written counts once it is committed, whatever this one began with.
 const publish = `
 WITH e AS (
 	INSERT INTO cookiesession_revocations AS r (key, pos, before, expires, tx)
@@ -71,7 +71,7 @@ WITH e AS (
 		before = greatest(r.before, excluded.before),
 		expires = greatest(r.expires, excluded.expires),
 		tx = excluded.tx
-	WHERE r.pos <= $5
+	WHERE r.pos <= $5 OR r.expires <= $6::bigint - 60
 	RETURNING pos, before, expires)
 SELECT e.pos, e.before, e.expires, pg_notify('` + Channel + `', '')::text FROM e`
 
@@ -118,11 +118,12 @@ func (p *engine) Publish(ctx context.Context, e revoke.Entry, only *revoke.Condi
 	return published, err
 }
 
-// publishAbove adds e unless its key has a pos above known: then the error is sql.ErrNoRows.
+// publishAbove adds e unless its key has a pos above known: then the error is sql.ErrNoRows. A row that only waits to be
+// swept counts as none, by this server's clock, as for the List: that never learns its pos, and would ask for ever.
 func publishAbove(ctx context.Context, tx Querier, e revoke.Entry, known int64) (revoke.Entry, error) {
 	var pos, before, expires int64
 	var notified sql.NullString
-	err := tx.QueryRowContext(ctx, publish, e.Key[:], int64(e.Pos), int64(e.Before), int64(e.Expires), known).
+	err := tx.QueryRowContext(ctx, publish, e.Key[:], int64(e.Pos), int64(e.Before), int64(e.Expires), known, time.Now().Unix()).
 		Scan(&pos, &before, &expires, &notified)
 	if err != nil {
 		return e, err

@@ -274,3 +274,20 @@ func TestPostgresEndOthersInTransaction(t *testing.T) {
 		}
 	}
 }
+
+// A row that may be forgotten, and hasn't been deleted yet, is unknown to every server, and in nobody's way.
+func TestPostgresEndOthersForgotten(t *testing.T) {
+	server := startPostgres(t)
+	r := newRace(t, func(t testing.TB) revoke.Engine { e, _ := viaPgx(t, server.url(server.addr())); return e })
+	for _, ago := range []int64{59, 60, 61, 3600} {
+		user := fmt.Sprintf("expired %d s ago", ago)
+		e, err := r.there.Entry("user", user)
+		must(t, err)
+		expired := time.Now().Unix() - ago
+		_, err = server.admin.Exec("INSERT INTO cookiesession_revocations VALUES ($1, $2, $3, $3, pg_current_xact_id())",
+			e.Key[:], expired*1e6, expired)
+		must(t, err)
+		r.endOthers(user, func(*cookiesession.Session) {}, nil, 1)
+		r.endOthers(user, func(*cookiesession.Session) { r.end(r.there, user) }, revoke.ErrRevoked, 1)
+	}
+}
