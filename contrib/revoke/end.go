@@ -55,6 +55,7 @@ func (l *List) EndAll(ctx context.Context) error {
 // It asks the engine first, as [List.Sync] does, and returns ErrRevoked, having ended nobody, if s itself is over, so
 // that nobody whose session has been ended can spare it. The engine takes the entry only if that is still so: an End on
 // another server at the same time ends s whichever comes first, and of two sessions that end each other one is spared.
+// If the engine can't tell, ten times, the error wraps ErrConflict, and nobody has ended.
 //
 // After an error of the engine nobody knows: it may have the entry, and then s has ended with the others. So a second
 // call may return ErrRevoked, and so may a first one if the engine's client sends it twice.
@@ -180,10 +181,15 @@ func (l *List) entry(k Key, longest time.Duration) Entry {
 	}
 }
 
+// maxTries is how often an entry with a condition is published. What an engine holds of the key is known at the second
+// try, so only one that can't tell for long, or whose entries are forgotten here too early, takes more than a few.
+const maxTries = 10
+
 // publish adds an entry to the engine, makes it known here, and returns its pos. If may isn't nil, it's asked first,
 // and its error returned: asked again, if the engine by then holds something of the key that wasn't known here.
 func (l *List) publish(ctx context.Context, k Key, longest time.Duration, may func() error) (pos uint64, err error) {
-	for behind := false; ; {
+	behind := false
+	for try := 1; ; try++ {
 		if l.ctx.Err() != nil {
 			return 0, ErrClosed
 		}
@@ -210,7 +216,7 @@ func (l *List) publish(ctx context.Context, k Key, longest time.Duration, may fu
 		}
 		published, err := l.config.Engine.Publish(ctx, e, only)
 		switch {
-		case only != nil && errors.Is(err, ErrConflict):
+		case only != nil && errors.Is(err, ErrConflict) && try < maxTries:
 			continue
 		case err != nil:
 			return 0, fmt.Errorf("revoke: publish: %w", err)

@@ -231,3 +231,37 @@ func (u *unanswered) Publish(ctx context.Context, e revoke.Entry, only *revoke.C
 	}
 	return e, err
 }
+
+// An engine that can't tell isn't asked for ever.
+func TestEndOthersConflicts(t *testing.T) {
+	const tries = 10
+	for conflicts, want := range map[int]error{tries - 1: nil, tries: revoke.ErrConflict, 1 << 30: revoke.ErrConflict} {
+		r := newRace(t, func(*testing.T) (revoke.Engine, string) { return revoke.Memory(), "" })
+		engine := &doubtful{Engine: r.engine, conflicts: conflicts}
+		r.here = r.open(engine)
+		r.own, r.other = r.login("ada"), r.login("ada")
+		if err := r.here.EndOthers(t.Context(), r.own, "user"); !errors.Is(err, want) {
+			t.Errorf("after %d conflicts: got %v, want %v", conflicts, err, want)
+		}
+		if engine.asked != tries {
+			t.Errorf("after %d conflicts: EndOthers has tried %d times, want %d", conflicts, engine.asked, tries)
+		}
+		r.wantOver("its session", r.own, false)
+		r.wantOver("the other session", r.other, want == nil)
+	}
+}
+
+// doubtful can't tell at first whether a condition holds.
+type doubtful struct {
+	revoke.Engine
+	conflicts, asked int
+}
+
+func (d *doubtful) Publish(ctx context.Context, e revoke.Entry, only *revoke.Condition) (revoke.Entry, error) {
+	if only != nil {
+		if d.asked++; d.asked <= d.conflicts {
+			return e, revoke.ErrConflict
+		}
+	}
+	return d.Engine.Publish(ctx, e, only)
+}

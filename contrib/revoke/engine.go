@@ -31,7 +31,7 @@ type Engine interface {
 // A Condition says what is known of an entry's key. It holds as long as the engine has no entry of that key with a
 // greater Pos, but for what may be forgotten ([Entry.Forgotten]) by this process's clock: a List knows nothing of that. To
 // look at what was added behind Cursor is enough. An Engine may say that it doesn't hold whenever it can't tell, as when
-// the cursor is lost: then the List reads, and asks again.
+// the cursor is lost: then the List reads, and asks again, ten times in all.
 type Condition struct {
 	Cursor string // which the last Read returned
 	Pos    uint64 // that the key had by then; 0 if none
