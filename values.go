@@ -96,11 +96,10 @@ func (v *values) find(key string) (i int, found bool) {
 	low, high := 0, v.starts.Len()
 	for low < high {
 		i := (low + high) / 2
-		at, _, _ := value.ReadString(v.base[v.starts.At(i):])
-		switch c := bytes.Compare(at, []byte(key)); {
-		case c < 0:
+		switch at, _, _ := value.ReadString(v.base[v.starts.At(i):]); {
+		case string(at) < key:
 			low = i + 1
-		case c == 0:
+		case string(at) == key:
 			return i, true
 		default:
 			high = i
@@ -111,7 +110,13 @@ func (v *values) find(key string) (i int, found bool) {
 
 func (v *values) findChange(key string) (i int, found bool) {
 	return slices.BinarySearchFunc(v.changes, key, func(c change, key string) int {
-		return bytes.Compare(c.pair().key(), []byte(key))
+		switch at := c.pair().key(); {
+		case string(at) < key:
+			return -1
+		case string(at) > key:
+			return 1
+		}
+		return 0
 	})
 }
 

@@ -139,6 +139,34 @@ func TestReadingOneOfMany(t *testing.T) {
 	t.Logf("10 keys: %v to open, %v to read, %v to change; 300 keys: %v, %v, %v", openFew, readFew, changeFew, openMany, readMany, changeMany)
 }
 
+// To find a key takes no memory, however long it is: who looks for it would have to pay for that at each step.
+func TestFindingKeysTakesNoMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the builds of package mutation, which run with -short, compare strings by functions that need memory")
+	}
+	m := newManager(t, nil)
+	for _, length := range []int{31, 32, 33, 300} {
+		name := func(n int) string { return strings.Repeat("k", length-1) + string(rune('a'+n)) }
+		v := newVisitor(t, m)
+		v.visit(func(s *cookiesession.Session) {
+			for n := range 8 {
+				s.Put(name(n), n)
+			}
+		})
+		s := v.load()
+		s.Put(name(1), "changed")
+		s.Delete(name(2))
+		there, deleted, missing := name(6), name(2), name(8)
+		if got := testing.AllocsPerRun(100, func() {
+			if !s.Has(there) || s.Has(deleted) || s.Has(missing) {
+				t.Fatal("a key isn't found, or is")
+			}
+		}); got > 0 {
+			t.Errorf("keys of %d bytes: finding three allocates %v times, want 0", length, got)
+		}
+	}
+}
+
 // A session has changed exactly if bytes differ from what was received, and exactly then cookies are written.
 // rack-session #52 compares ciphertext, which always differs; msgpack/v5 writes maps in random order, so equal values
 // look changed.
