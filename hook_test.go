@@ -104,6 +104,21 @@ func TestHookPanicsInCommit(t *testing.T) {
 	}
 }
 
+// A response that changes nothing of a session which it has read doesn't look into the flash cookie.
+func TestCommitLeavesFlashAlone(t *testing.T) {
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.OnReject = func(_ *http.Request, err *cookiesession.RejectError) {
+			t.Errorf("got %v, want a cookie that nobody looked at", err)
+		}
+	})
+	v := newVisitor(t, m)
+	v.visit(put("user", "ada"))
+	inHandler(m, requestWith(v.header()+"; "+cookieName+".flash=1forged"), func(w http.ResponseWriter, r *http.Request) {
+		m.Get(r).Get("user")
+		io.WriteString(w, "a page")
+	})
+}
+
 // A hook that writes to the response while that is being committed commits it, and nobody does so again.
 func TestHookWritesInCommit(t *testing.T) {
 	var response http.ResponseWriter
