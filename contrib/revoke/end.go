@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
@@ -66,15 +67,20 @@ func (l *List) EndOthers(ctx context.Context, s *cookiesession.Session, key stri
 	if err != nil {
 		return err
 	}
+	session := keyOfSession(s.ID())
 	var mark []claim
 	unlessOver := func() error {
-		mark = l.markOf(s)
-		if l.over(l.claims(nil, s), s.CreatedAt(), time.Now()) {
+		claims := append(slices.Clone(mark), claim{key: session, marked: true})
+		if mark == nil { // the first time; later by what was known then, or an entry of this call would end s by time
+			mark = l.markOf(s)
+			claims = l.claims(nil, s)
+		}
+		if l.over(claims, s.CreatedAt(), time.Now()) {
 			return ErrRevoked
 		}
 		return nil
 	}
-	spare := l.watchers.spare(keyOfSession(s.ID()), k)
+	spare := l.watchers.spare(session, k)
 	pos, err := l.publish(ctx, k, l.longest(key), unlessOver)
 	spare(l, pos)
 	if err != nil {
@@ -100,6 +106,7 @@ func (l *List) markOf(s *cookiesession.Session) (mark []claim) {
 		if e := l.entries.lookup(&c.key); !c.marked || c.final && l.comesBack(e.Before, s.CreatedAt()) {
 			c.pos = max(c.pos, e.Pos)
 		}
+		c.marked = true
 		if c.key != session {
 			mark = append(mark, c)
 		}

@@ -179,6 +179,28 @@ func TestEndBelowMark(t *testing.T) {
 	})
 }
 
+// EndOthers of a session without a mark, which an engine that has lost its place takes at the second try, isn't ended by
+// the first.
+func TestEndOthersBelowMarkByTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		engine := &behind{Engine: f.engine.Engine}
+		f.engine.Engine = engine
+		s := f.server(nil)
+		must(t, s.list.End(t.Context(), "user", "ada"))
+		time.Sleep(5 * time.Second)
+		own, other := newBrowser(), newBrowser()
+		own.visit(s, func(session *cookiesession.Session) { session.Put("user", "ada") })
+		other.login(s, "ada")
+		engine.back.Store(true)
+		own.visit(s, func(session *cookiesession.Session) { must(t, s.list.EndOthers(t.Context(), session, "user")) })
+		own.want(t, s, "ada")
+		other.want(t, s, "nobody")
+		must(t, s.list.End(t.Context(), "user", "ada"))
+		own.want(t, s, "nobody")
+	})
+}
+
 // behind gives positions as a clock would that was set back.
 type behind struct {
 	revoke.Engine
