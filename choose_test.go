@@ -334,6 +334,19 @@ func live(t *testing.T, m *cookiesession.Manager, n, size int) (headers, markers
 	return headers, markers
 }
 
+// Regenerate ends ambiguous sessions even if there is nothing to save yet.
+func TestRegenerateAloneEndsAmbiguousSessions(t *testing.T) {
+	for _, form := range forms {
+		m := newManager(t, nil)
+		headers, markers := live(t, m, 2, 1)
+		h, err := form.answer(m, requestWith(headers...), (*cookiesession.Session).Regenerate)
+		slices.Sort(markers)
+		if got, want := sortedNames(cookieNames(h)), strings.Join(markers, " "); err != nil || got != want {
+			t.Errorf("%s: wrote %q, error %v, want %q", form.name, got, err, want)
+		}
+	}
+}
+
 // Of two valid sessions, any could be the visitor's: none is used, and what is put doesn't make one of them so.
 func TestTwoValidSessionsStayAmbiguous(t *testing.T) {
 	for _, n := range []int{2, 3, 4} {

@@ -109,7 +109,7 @@ func TestConfigErrors(t *testing.T) {
 		{"MaxSize of 9,601, Partitioned", func(c *config) { c.MaxSize, c.Partitioned = 9601, true }, "want 512 to 9600"},
 
 		{"ImportCookies", func(c *config) {
-			c.ImportCookies = []string{"connect.sid", "__Host-sid", "__Secure-sid", "session", "__Host-session2"}
+			c.ImportCookies = []string{"connect.sid", "__Host-sid", "__Secure-sid", "session", "__Host-session2", ".sid"}
 		}, ""},
 		{"ImportCookies without a name", func(c *config) { c.ImportCookies = []string{""} }, `Config.ImportCookies: "" can't be a cookie's name`},
 		{"ImportCookies with a space", func(c *config) { c.ImportCookies = []string{"a", "b c"} }, `Config.ImportCookies: "b c" can't be`},

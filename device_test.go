@@ -483,6 +483,30 @@ func TestDeviceLoginCleansUp(t *testing.T) {
 	}
 }
 
+// Device cookies of other sessions stay where no bound session is saved.
+func TestDeviceLoginThatBindsNothing(t *testing.T) {
+	const other = cookieName + ".device.AAAAAAAAAAE=1x"
+	on := newManager(t, func(c *cookiesession.Config) { c.DeviceProof = deviceProof })
+	off := newManager(t, nil)
+	v := newVisitor(t, off)
+	v.visit(put("n", 1))
+	for name, test := range map[string]struct {
+		m       *cookiesession.Manager
+		request *http.Request
+		want    string
+	}{
+		"nothing to save": {on, requestWith(other), ""},
+		"switched off":    {off, requestWith(v.header(), other), cookieName},
+	} {
+		for _, form := range forms {
+			h, err := form.answer(test.m, test.request.Clone(t.Context()), (*cookiesession.Session).Regenerate)
+			if got := cookieNames(h); err != nil || got != test.want {
+				t.Errorf("%s, %s: wrote %q, error %v, want %q", name, form.name, got, err, test.want)
+			}
+		}
+	}
+}
+
 // TestDeviceLoginByPermitBesideKey logs in with a permit while a key that isn't proven is around, as after a slow
 // response: the permit counts, so the browser is asked for a key.
 func TestDeviceLoginByPermitBesideKey(t *testing.T) {

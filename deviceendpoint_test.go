@@ -859,3 +859,13 @@ func TestDeviceImports(t *testing.T) {
 		t.Errorf("got %d imports by the page, want one", asked)
 	}
 }
+
+// Without DeviceProof a link from another site opens no session that the handler ignores.
+func TestLinkWithoutDeviceProof(t *testing.T) {
+	m := newManager(t, nil)
+	h := m.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	h.ServeHTTP(httptest.NewRecorder(), link.request(cookieName+"=junk"))
+	if got := m.Stats().Rejected; len(got) > 0 {
+		t.Errorf("got refusals %v, want none", got)
+	}
+}

@@ -774,7 +774,6 @@ func TestDeadFlashBesideGoodTakesNoRoom(t *testing.T) {
 
 // A flash cookie that nobody can read goes with the next response that writes, in Handler as by Save.
 func TestDeadFlashIsDeletedByHandler(t *testing.T) {
-	m := newManager(t, nil)
 	for name, test := range map[string]struct {
 		do   func(*cookiesession.Session)
 		want string
@@ -783,9 +782,26 @@ func TestDeadFlashIsDeletedByHandler(t *testing.T) {
 		"written": {put("n", 1), "-__Host-session.flash __Host-session"},
 		"Destroy": {destroy, "-__Host-session.flash"},
 	} {
+		m := newManager(t, nil)
 		h := inHandler(m, requestWith("__Host-session.flash=1AAAA"), func(_ http.ResponseWriter, r *http.Request) { test.do(m.Get(r)) })
 		if got := sortedNames(cookieNames(h)); got != test.want {
 			t.Errorf("%s: wrote %q, want %q", name, got, test.want)
+		}
+		if got := len(m.Stats().Rejected); (got > 0) != (test.want != "") {
+			t.Errorf("%s: %d refusals are counted, want one if the messages were opened", name, got)
+		}
+	}
+}
+
+// A dead flash cookie that is read is no reason to write, even where a lease may be.
+func TestDeadFlashIsReadUnderIdleTimeout(t *testing.T) {
+	m := newManager(t, withIdle(time.Hour))
+	v := newVisitor(t, m)
+	v.visit(put("n", 1))
+	for _, form := range forms {
+		h, err := form.answer(m, requestWith(v.header(), "__Host-session.flash=1AAAA"), asked)
+		if got := cookieNames(h); err != nil || got != "" {
+			t.Errorf("%s: wrote %q, error %v, want nothing", form.name, got, err)
 		}
 	}
 }

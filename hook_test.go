@@ -18,6 +18,25 @@ import (
 	"github.com/seed-50e21e88/cookiesession"
 )
 
+// What can't be stored is a mistake in the program, whether or not a hook fails: to try again won't help.
+func TestValueErrorComesBeforeHooks(t *testing.T) {
+	v := newVisitor(t, newManager(t, nil))
+	v.visit(put("user", "ada"))
+	cause := errors.New("database is down")
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return false, cause }
+	})
+	for _, form := range forms {
+		_, err := form.answer(m, requestWith(v.header()), func(s *cookiesession.Session) {
+			s.Put("n", 1)
+			s.Put("c", make(chan int))
+		})
+		if err == nil || errors.Is(err, cause) || err.Error() == "status 503" {
+			t.Errorf("%s: got %v, want the error of the value", form.name, err)
+		}
+	}
+}
+
 // A hook that panics leaves an anonymous visitor and a session that works: what recovers from the panic inside
 // Handler, to answer with a page of its own, may use it. If it was to say whether the visitor has a session, nobody
 // knows now, so what is put replaces nothing.

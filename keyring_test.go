@@ -69,6 +69,12 @@ func TestNewKeyringRefuses(t *testing.T) {
 		{"label with an umlaut", []cookiesession.Key{label("ä")}, badCharacter},
 		{"label with a line break", []cookiesession.Key{label("a\n")}, badCharacter},
 		{"label with =", []cookiesession.Key{label("a=")}, badCharacter},
+		{"label with the character before 0", []cookiesession.Key{label("/")}, badCharacter},
+		{"label with the character behind 9", []cookiesession.Key{label(":")}, badCharacter},
+		{"label with the character before A", []cookiesession.Key{label("@")}, badCharacter},
+		{"label with the character behind Z", []cookiesession.Key{label("[")}, badCharacter},
+		{"label with the character before a", []cookiesession.Key{label("`")}, badCharacter},
+		{"label with the character behind z", []cookiesession.Key{label("{")}, badCharacter},
 		{"same label", []cookiesession.Key{a, with(b, func(key *cookiesession.Key) { key.Label = "a" })}, "key a: its label is listed twice"},
 		{"same secret", []cookiesession.Key{a, with(a, func(key *cookiesession.Key) { key.Label = "b" })}, "key b: has the same secret as a"},
 		{"secret as the label", []cookiesession.Key{{Label: secretA[:40], Secret: []byte("august")}}, "key (label not shown, it may be a secret): secret has 6 bytes, want 32 to 64 random ones"},
@@ -440,6 +446,13 @@ func TestParseSecret(t *testing.T) {
 		if got, err := cookiesession.ParseSecret(text); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%q: got %x, %v", text, got, err)
 		}
+	}
+
+	// Only 64 digits are taken for hexadecimal without being called so.
+	digits := secretAHex + secretAHex[:16]
+	want, err = base64.StdEncoding.DecodeString(digits)
+	if got, gotErr := cookiesession.ParseSecret(digits); err != nil || gotErr != nil || !bytes.Equal(got, want) {
+		t.Errorf("80 digits: got %x, %v, want %x, as base64", got, gotErr, want)
 	}
 
 	random := make([]byte, 66) // all bytes differ

@@ -14,6 +14,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -315,6 +316,7 @@ func TestInformationalResponses(t *testing.T) {
 			w.WriteHeader(http.StatusEarlyHints)
 			s.Put("between", 2)
 			w.WriteHeader(http.StatusProcessing)
+			w.WriteHeader(199)
 			s.Put("after", 3)
 			io.WriteString(w, "body")
 		})))
@@ -327,7 +329,7 @@ func TestInformationalResponses(t *testing.T) {
 			},
 		}))
 		a := v.do(r)
-		want := "[103</style.css>; rel=preload[] [] 102</style.css>; rel=preload[] []]"
+		want := "[103</style.css>; rel=preload[] [] 102</style.css>; rel=preload[] [] 199</style.css>; rel=preload[] []]"
 		if fmt.Sprint(got) != want {
 			t.Errorf("got informational responses %v, want %s", got, want)
 		}
@@ -631,18 +633,32 @@ func TestFormParsedOutside(t *testing.T) {
 	}
 }
 
-// An ErrorHandler that answers is the only one that answers, whatever its status.
+// An ErrorHandler that answers is the only one that answers, whatever its statuses.
 func TestErrorPageHasOneStatus(t *testing.T) {
-	for _, want := range []int{200, 201, 507} {
+	for _, test := range []struct{ statuses, want []int }{
+		{nil, []int{500}},
+		{[]int{200}, []int{200}},
+		{[]int{201}, []int{201}},
+		{[]int{507}, []int{507}},
+		{[]int{103}, []int{103, 500}},
+		{[]int{199}, []int{199, 500}},
+		{[]int{103, 200}, []int{103, 200}},
+		{[]int{507, 103}, []int{507, 103}},
+	} {
 		m := newManager(t, func(c *cookiesession.Config) {
-			c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(want) }
+			c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
+				for _, status := range test.statuses {
+					w.WriteHeader(status)
+				}
+				io.WriteString(w, "sorry")
+			}
 		})
 		w := &statusWriter{discard: discard{http.Header{}}}
 		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			m.Get(r).Put("n", tooLarge)
 		})).ServeHTTP(w, requestWith())
-		if len(w.got) != 1 || w.got[0] != want {
-			t.Errorf("got status %d, want %d once", w.got, want)
+		if !slices.Equal(w.got, test.want) {
+			t.Errorf("ErrorHandler wrote %d: got %d, want %d", test.statuses, w.got, test.want)
 		}
 	}
 }

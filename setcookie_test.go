@@ -361,6 +361,17 @@ func TestSameCookie(t *testing.T) {
 	}
 }
 
+// Lines with a name that is longer than the library's own lines, or with none, stay as they are.
+func TestStrangeCookieNames(t *testing.T) {
+	for _, line := range []string{strings.Repeat("n", 5000) + "=1; Path=/", "=1; Path=/", ""} {
+		h := http.Header{"Set-Cookie": {line}}
+		saveInto(t, newManager(t, nil), h, put("n", 1))
+		if got := h["Set-Cookie"]; len(got) != 2 || got[0] != line {
+			t.Errorf("beside a line of %d bytes: got %d lines", len(line), len(got))
+		}
+	}
+}
+
 // TestVary has every way of saying it before (Flask CVE-2023-30861: without it, a cache hands one visitor's page to
 // another).
 func TestVary(t *testing.T) {
@@ -431,6 +442,7 @@ func TestCacheControl(t *testing.T) {
 		{[]string{`ext="a, private, public", public`}, `ext="a, private, public", private`},
 		{[]string{`ext="a\", private", public`}, `ext="a\", private", private`},
 		{[]string{`ext="a\\", public`}, `ext="a\\", private`},
+		{[]string{`ext=a\, public`}, `ext=a\, private`}, // a backslash means nothing outside of quotation marks
 		{[]string{`ext="a`, `private"`, `public`}, `ext="a,private", private`},
 		{[]string{" , ,max-age=60, ,"}, "max-age=60, private"},
 		{[]string{"publicly, s-maxage2=1, xprivate"}, "publicly, s-maxage2=1, xprivate, private"},

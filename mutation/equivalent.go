@@ -193,4 +193,46 @@ var equivalents = []struct {
 	}},
 	{"(*Session).endedOrigins", "where several could be meant, none is valid", []string{"s.destroyed → true"}},
 	{"(*Manager).pruneMarkers", "only the position counts", []string{"1 → zero"}},
+	{"(*Manager).save", "what isn't said is zero", []string{"said → zero"}},
+	{"(*Manager).save", "the long way writes nothing, too", []string{"s.nothingToWrite() → false"}},
+	{"(*Manager).save", "who has sealed the session has a key for the flash message", []string{"err == nil → true #3"}},
+	{"(*Manager).save", "no device is written for a session that isn't bound", []string{"st.data.bound → true"}},
+	{"(*Manager).save", "without markers there are none to prune", []string{"(st.arrived.facts.has(marked)) → true"}},
+	{"(*Manager).save", "no cookies are withheld where a session is valid", []string{"s.isNew() → true"}},
+	{"(*Session).nothingToWrite", "the long way writes nothing, too", []string{
+		"sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.arrived.facts.has(marked|imported) || st.flash.action() != flashKeep → true",
+		"(sp.failure.err != nil || sp.written != nil) → true",
+		"!s.hasContent() && !s.regenerated → false",
+		"!s.dirty() && s.manager.config.IdleTimeout == 0 → false",
+	}},
+	{"(*Manager).writeValues", "what is encoded for nothing isn't written", []string{
+		"saved → true", "action == flashWrite → true",
+	}},
+	{"(*Manager).writeValues", "an error counts as nothing saved", []string{"false → true", "false → true #2"}},
+	{"(*Manager).writeValues", "Save has opened them", []string{"f.isOpened → true"}},
+	{"(*Manager).writeValues", "what stays or goes doesn't grow", []string{"saved || action == flashWrite → true"}},
+	{"(*Session).Flash", "what is too late is refused, and nobody writes it", []string{"!s.mayChange(key) → false"}},
+	{"(*Session).keep", "what is too late is refused, and nobody writes it", []string{"!s.mayChange(key) → false"}},
+	{"(*Session).keep", "what has been encoded once has no error", []string{"err == nil → true"}},
+	{"(*Session).Destroy", "only of a valid session it is asked what was received", []string{
+		"s.state.arrived.facts.has(valid) → true",
+	}},
+	{"(*Session).Increment", "to add nothing overflows nothing", []string{"by > 0 → by >= 0", "by < 0 → by <= 0"}},
+	{"(*Config).checkTimes", "the others have their defaults by then", []string{
+		`setting.name == "IdleTimeout" → true`,
+	}},
+	{"(*lines).putInto", "it saves an allocation", []string{
+		"n > len(storage) → false", "n > len(storage) → n >= len(storage)", "n > len(storage) → n > len(storage)+1",
+		"all = make([]string, 0, n) → nothing",
+	}},
+	{"(*lines).putInto", "it comes to the same header", []string{
+		"l.empty() && len(earlier) == 0 → false", "len(all) == 0 → false",
+	}},
+	{"varyCookie", "it saves an allocation", []string{"old == nil → false"}},
+	{"defaultToPrivate", "keepPrivate comes to the same header", []string{"true → false"}},
+	{"(*attributes).append", "the case before takes it", []string{"maxAge > 0 → maxAge >= 0"}},
+	{"(*Manager).checkTotal", "what takes ten cookies is more than what was received in nine", []string{
+		"cookies <= maxChunks → cookies <= maxChunks+1",
+	}},
+	{"(*Keyring).rereadForUnknownKey", "the zero time is long ago", []string{"f.rereadAt.IsZero() → false"}},
 }
