@@ -229,6 +229,18 @@ func TestOpenKeyFileThatIsNoFile(t *testing.T) {
 	}
 }
 
+// A file that can be opened and not read is an error of its own, not an empty file.
+func TestOpenKeyFileThatCannotBeRead(t *testing.T) {
+	const path = "/proc/self/mem" // nothing is mapped at its beginning
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("this system has no such file: ", err)
+	}
+	_, err := cookiesession.OpenKeyFile(path)
+	if want := "cookiesession: key file " + path + ": input/output error"; fmt.Sprint(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // Keys in the place of the path to them stay out of the error.
 func TestOpenKeyFileWithoutPath(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -24,7 +24,7 @@ var equivalents = []struct {
 	}},
 	{"value.sizes", "the case before takes it", []string{"c < 0xc0 → c <= 0xc0", "c >= 0xcc → c >= 0xcc-1"}},
 	{"value.decodeScalar", "a length of 0 says that it doesn't fit, too, and the reason is as without one", []string{
-		"ok → true", "ok → true #2", "ok → true #3", "ok → true #4", "why = otherType → nothing",
+		"ok → true", "ok → true #2", "ok → true #3", "ok → true #4",
 	}},
 	{"(*Manager).validate", "looking for markers where none came finds none", []string{
 		"r.names[cookiename.Ended] != 0 → true",
@@ -235,4 +235,16 @@ var equivalents = []struct {
 		"cookies <= maxChunks → cookies <= maxChunks+1",
 	}},
 	{"(*Keyring).rereadForUnknownKey", "the zero time is long ago", []string{"f.rereadAt.IsZero() → false"}},
+	{"readKeyFile", "to read a file that isn't open fails, too", []string{"err != nil → false #2"}},
+	{"readKeyFile", "a file that there is can be opened, where tests run as root", []string{"cause(err) → zero #2"}},
+	{"dbscjwt.Register", "it is the zero Key", []string{"key → zero #2", "key → zero #3", "key → zero #4"}},
+	{"dbscjwt.parse", "nobody looks at what comes with an error", []string{
+		"p → zero", "p → zero #2", "p → zero #3", "p → zero #4", "p → zero #5", "p → zero #6", "p → zero #7", "p → zero #8",
+		"p → zero #9", "p → zero #10",
+	}},
+	{"dbscjwt.parse", "what doesn't decode has neither that length nor that text", []string{"!ok → false #3", "!ok → false #5"}},
+	{"dbscjwt.parseKey", "what doesn't decode has neither that text nor that length", []string{"!ok → false #2", "!ok → false #3"}},
+	{"dbscjwt.decompress", "what has been decompressed is on the curve", []string{"err != nil → false", "errKey → zero #2"}},
+	{"dbscjwt.members", "a decoder that has failed fails again", []string{"err != nil → false", "d.Decode(&value) != nil → false"}},
+	{"dbscjwt.text", "what the decoder has passed as a string is one", []string{"json.Unmarshal(value, &s) == nil → true"}},
 }

@@ -164,6 +164,7 @@ func TestRegister(t *testing.T) {
 		{"crit null", with(`{"alg"`, `{"crit":null,"alg"`), "crit"},
 		{"b64", with(`{"alg"`, `{"b64":false,"alg"`), "b64"},
 		{"header a list", sign(t, key, `["ES256"]`, payload), "header isn't one JSON object"},
+		{"header a list of names and values", sign(t, key, strings.NewReplacer(`{"alg":`, `["alg",`, `,"typ":`, `,"typ",`, `,"jwk":`, `,"jwk",`, `}}`, `}]`).Replace(registerHeader(t, key)), payload), "header isn't one JSON object"},
 		{"header null", sign(t, key, `null`, payload), "header isn't one JSON object"},
 		{"something behind the header", sign(t, key, registerHeader(t, key)+"{}", payload), "header isn't one JSON object"},
 		{"something broken behind the header", sign(t, key, registerHeader(t, key)+"}", payload), "header isn't one JSON object"},

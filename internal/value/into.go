@@ -54,7 +54,7 @@ func DecodeInto[T any](b []byte, into *T) error {
 }
 
 // decodeScalar decodes the boolean, number or string at the start of b into v, which can be set. It returns the encoded
-// length or why it doesn't fit, and neither if v is something else.
+// length or why it doesn't fit, which is otherType if v is something else.
 func decodeScalar(b []byte, v reflect.Value) (n int, why reason) {
 	why = otherType
 	switch kind := v.Kind(); {
@@ -92,8 +92,6 @@ func decodeScalar(b []byte, v reflect.Value) (n int, why reason) {
 			v.SetString(string(s))
 			return n, ""
 		}
-	default:
-		why = ""
 	}
 	return 0, why
 }
@@ -108,8 +106,6 @@ func decodeReflected(b []byte, v reflect.Value) (n int, err *misfit) {
 	n, why := decodeScalar(b, v)
 	if n > 0 {
 		return n, nil
-	} else if why == "" {
-		why = otherType
 	}
 	count, header, isList := ReadArrayHeader(b)
 	switch kind := v.Kind(); {
