@@ -753,14 +753,24 @@ func (b *logBuffer) take() string {
 	return b.buf.String()
 }
 
+// restoreDefaultLogger makes slog's default what it is now when the test ends, and so package log, whose lines
+// slog.SetDefault leads to the new default for good.
+func restoreDefaultLogger(t *testing.T) {
+	before, output, flags := slog.Default(), log.Writer(), log.Flags()
+	t.Cleanup(func() {
+		slog.SetDefault(before)
+		log.SetOutput(output)
+		log.SetFlags(flags)
+	})
+}
+
 // captureLog sends slog.Default to a buffer until t ends. take returns what has been logged, line by line, and forgets
 // it.
 func captureLog(t *testing.T) (take func() []string) {
-	var log logBuffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	t.Cleanup(func() { slog.SetDefault(before) })
-	return func() []string { return slices.Collect(strings.Lines(log.take())) }
+	var lines logBuffer
+	restoreDefaultLogger(t)
+	slog.SetDefault(slog.New(slog.NewTextHandler(&lines, nil)))
+	return func() []string { return slices.Collect(strings.Lines(lines.take())) }
 }
 
 // Payloads are put together by hand here, so that they can be wrong.

@@ -477,7 +477,7 @@ func TestBrokenKeyFileIsLoggedOnceARead(t *testing.T) {
 
 // A logger, and what Watch reports to, may use the ring and sessions, and take their time.
 func TestNoLoggerUnderTheKeyFilesLock(t *testing.T) {
-	captureLog(t) // puts the default back
+	restoreDefaultLogger(t)
 	synctest.Test(t, func(t *testing.T) {
 		ring, f, request := onShare(t)
 		use := func() {

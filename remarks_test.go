@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -462,12 +461,7 @@ func TestListenersOfProtectCSRF(t *testing.T) {
 
 // What is logged of a key file that is read again for an unknown key, or takes long, may use the session that waits.
 func TestListenerOfKeyFile(t *testing.T) {
-	before, output, flags := slog.Default(), log.Writer(), log.Flags()
-	t.Cleanup(func() {
-		slog.SetDefault(before)
-		log.SetOutput(output) // which SetDefault has led to the listener
-		log.SetFlags(flags)
-	})
+	restoreDefaultLogger(t)
 	stranger := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, cookiesession.GenerateKey("new")) }))
 	stranger.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("f", 1) })
 	const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"

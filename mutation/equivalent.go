@@ -193,7 +193,7 @@ var equivalents = []struct {
 	}},
 	{"(*Session).endedOrigins", "where several could be meant, none is valid", []string{"s.destroyed → true"}},
 	{"(*Manager).pruneMarkers", "only the position counts", []string{"1 → zero"}},
-	{"(*Manager).save", "what isn't said is zero", []string{"said → zero"}},
+	{"(*Manager).save", "what has no remark is zero", []string{"notes → zero"}},
 	{"(*Manager).save", "the long way writes nothing, too", []string{"s.nothingToWrite() → false"}},
 	{"(*Manager).save", "who has sealed the session has a key for the flash message", []string{"err == nil → true #3"}},
 	{"(*Manager).save", "no device is written for a session that isn't bound", []string{"st.data.bound → true"}},
