@@ -23,9 +23,6 @@ var equivalents = []struct {
 		"s[c] = 1 + uint8(c&0x1f) → nothing",
 	}},
 	{"value.sizes", "the case before takes it", []string{"c < 0xc0 → c <= 0xc0", "c >= 0xcc → c >= 0xcc-1"}},
-	{"value.decodeScalar", "a length of 0 says that it doesn't fit, too, and the reason is as without one", []string{
-		"ok → true", "ok → true #2", "ok → true #3", "ok → true #4",
-	}},
 	{"(*Manager).validate", "looking for markers where none came finds none", []string{
 		"r.names[cookiename.Ended] != 0 → true",
 	}},
