@@ -301,15 +301,38 @@ func TestImportCookiesDeleted(t *testing.T) {
 		withImport(c)
 		c.Domain, c.Path, c.Insecure = "shop.example", "/in", true
 	})
-	s := load(m, "legacy=ada; legacy2=b; Legacy.sig=c")
-	s.Keys()
-	h := http.Header{}
-	if err := m.Save(h, s); err != nil {
-		t.Fatal(err)
-	}
 	const gone = "=; Path=/in; Domain=shop.example; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Lax"
-	if got := h["Set-Cookie"]; len(got) != 2 || got[1] != "legacy"+gone {
-		t.Errorf("got %q, want the session and %q", got, "legacy"+gone)
+	for _, header := range []string{
+		"legacy=ada; legacy2=b; Legacy.sig=c",
+		"legacy=ada; legacy=bob; legacy.sig.x=c", // once, whatever else begins alike
+	} {
+		s := load(m, header)
+		s.Keys()
+		h := http.Header{}
+		if err := m.Save(h, s); err != nil {
+			t.Fatal(err)
+		}
+		if got := h["Set-Cookie"]; len(got) != 2 || got[1] != "legacy"+gone {
+			t.Errorf("%s: got %q, want the session and %q", header, got, "legacy"+gone)
+		}
+	}
+}
+
+// Whoever logs out where Import panics gets rid of the other library's cookies, too.
+func TestLogoutWhereImportPanics(t *testing.T) {
+	m := newManager(t, func(c *cookiesession.Config) {
+		withImport(c)
+		c.Import = func(*http.Request) (map[string]any, error) { panic("oops") }
+	})
+	h := inHandler(m, requestWith("legacy=ada"), func(_ http.ResponseWriter, r *http.Request) {
+		func() {
+			defer func() { recover() }()
+			m.Get(r).Keys()
+		}()
+		m.Get(r).Destroy()
+	})
+	if got := cookieNames(h); got != "-legacy" {
+		t.Errorf("wrote %q, want the deletion of legacy", got)
 	}
 }
 

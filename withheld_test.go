@@ -520,6 +520,16 @@ func TestHintNames(t *testing.T) {
 	}
 }
 
+// A hint that is left from SameSite=Strict means nothing under Lax, where the session itself comes with links.
+func TestHintUnderLax(t *testing.T) {
+	for _, form := range forms {
+		h, err := form.answer(newManager(t, nil), link.request(cookieName+".here=1"), put("n", 1))
+		if got := cookieNames(h); err != nil || got != cookieName {
+			t.Errorf("%s: wrote %q, error %v, want a session", form.name, got, err)
+		}
+	}
+}
+
 // Part of a session, or one that is refused, is what the browser has to send: it withheld nothing.
 func TestWhatComesWasNotWithheld(t *testing.T) {
 	for _, cookie := range []string{"=1AAAA", "=", "", ".1=AAAA", ".8="} {

@@ -71,8 +71,27 @@ var equivalents = []struct {
 	{"decodeText", "no token is nil, and so malformed", []string{"false → true"}},
 	{"(*received).join", "nobody looks at what is refused", []string{"j → zero", "j → zero #2", "j → zero #3"}},
 	{"(*buffer).release", "it bounds memory, by and large", []string{
-		"cap(b.lines.buf) > keep → cap(b.lines.buf) > keep+1",
+		"cap(b.session) > keep → false", "cap(b.flash) > keep → false", "cap(b.lines.buf) > keep → false",
+		"cap(b.session) > keep → cap(b.session) >= keep", "cap(b.session) > keep → cap(b.session) > keep+1",
+		"cap(b.flash) > keep → cap(b.flash) >= keep", "cap(b.flash) > keep → cap(b.flash) > keep+1",
+		"cap(b.lines.buf) > keep → cap(b.lines.buf) >= keep", "cap(b.lines.buf) > keep → cap(b.lines.buf) > keep+1",
 	}},
+	{"(*buffer).release", "sealing has overwritten it, and what could not be sealed holds IDs, times and a public key", []string{
+		"clear(b.device) → nothing",
+	}},
+	{"(*splitter).count", "the division rounds toward zero", []string{"text > s.first → true"}},
+	{"(*compartment).open", "no token is none that opens, either", []string{"continue → nothing #2"}},
+	{"(*Manager).open", "without a session's cookies none is refused", []string{"refused == nil → true"}},
+	{"(*Manager).open", "there is nothing to report", []string{"!m.importValues(s, now, st) → true"}},
+	{"(*Manager).open", "it saves an allocation", []string{"a.flash != 0 → true"}},
+	{"(*Manager).noteFacts", "it saves a pass that finds nothing", []string{
+		"r.names[cookiename.Device]|r.names[cookiename.Proof] != 0 → true",
+	}},
+	{"(*Manager).importValues", "setState drops what isn't imported", []string{"st.values.changes = nil → nothing"}},
+	{"(*Manager).openLeases", "without its cookies no lease opens", []string{
+		"r.names[cookiename.Lease] == 0 → false", "leases → zero",
+	}},
+	{"(*Manager).readFlash", "without its cookies no flash message opens", []string{"len(f.cookies.cookies) == 0 → false"}},
 	{"(*Manager).Save", "lines that are gone aren't found again", []string{"s.state.special != nil → false"}},
 	{"(*Manager).Save", "what couldn't be saved must change first, which takes delivered back", []string{
 		"err == nil → true",
@@ -107,6 +126,7 @@ var equivalents = []struct {
 	{"(*Manager).openDevice", "of another kind it has no origin that fits", []string{"o.kind == c.kind → true"}},
 	{"(*Session).keep", "where none came, none is found", []string{"f.isValid → true"}},
 	{"(*buffer).release", "it saves an allocation", []string{
+		"buffers.Put(b) → nothing",
 		"cap(b.session) > keep || cap(b.flash) > keep || cap(b.lines.buf) > keep → true",
 	}},
 	{"(*received).token", "whoever tries the choices stops behind the first", []string{"1 → zero #4"}},
