@@ -70,7 +70,9 @@ func (s *Session) RegenerateCSRFToken() {
 // it panics at the first request. First Config.CSRF, an [http.CrossOriginProtection], checks the request; then every
 // request whose method isn't GET, HEAD, OPTIONS or TRACE must have a token of the session, in the header X-CSRF-Token
 // or in the field csrf_token of an urlencoded or multipart form in its body. Refused requests are answered by
-// Config.CSRFFailure, which gets the reason from [CSRFError], are logged, and are counted in Stats.
+// Config.CSRFFailure, which gets the reason from [CSRFError], are logged, and are counted in Stats. If Revoked or
+// Import has failed, the session can't be checked, and so neither can a token: then Config.ErrorHandler answers, with
+// status 503.
 //
 // Without the header the form is parsed, as [http.Request.ParseMultipartForm] does with 32 MB in memory; with it the
 // body isn't read. Handlers that other servers call, such as webhooks, belong outside.

@@ -122,7 +122,7 @@ func (x *exchange) Format(f fmt.State, _ rune) { io.WriteString(f, "cookiesessio
 // commit writes the session's cookies into the response header, once. It returns false if the handler's own response
 // must be discarded.
 func (x *exchange) commit() bool {
-	if x.session.commit == uncommitted {
+	if x.session.commit == commitPending {
 		if status, err := x.save(); err != nil {
 			x.fail(status, err)
 		}
@@ -143,7 +143,7 @@ func (x *exchange) save() (status int, err error) {
 		s.mu.Unlock()
 		return 0, nil
 	}
-	s.committed, s.commit = true, committed
+	s.committed, s.commit = true, commitDone
 	if s.state == nil {
 		s.mu.Unlock()
 		return 0, nil
@@ -335,7 +335,9 @@ func (x *exchange) hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, errNotHijacked
 	}
 	if unsent {
-		x.session.manager.config.Logger.Warn("cookiesession: connection hijacked with unsaved changes; they are lost unless the hijacker writes the response header itself, see Save")
+		r := x.session.request
+		x.session.manager.config.Logger.Warn("cookiesession: connection hijacked with unsaved changes; they are lost unless the hijacker writes the response header itself, see Save",
+			"method", r.Method, "path", pathOf(r))
 	}
 	return http.NewResponseController(x.w).Hijack()
 }

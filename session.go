@@ -48,9 +48,9 @@ type Session struct {
 type commitState uint8
 
 const (
-	uncommitted  commitState = iota
-	committed                // or about to be
-	commitFailed             // so an error page has been sent
+	commitPending commitState = iota
+	commitDone                // or about to be
+	commitFailed              // so an error page has been sent
 )
 
 // special returns the part of the state that few requests need, for writing to it.

@@ -552,7 +552,7 @@ func TestHijack(t *testing.T) {
 			if !errors.Is(lateErr, cookiesession.ErrCommitted) {
 				t.Errorf("got %v from a change on the hijacked connection, want ErrCommitted", lateErr)
 			}
-			if logged := m.log.String(); strings.Contains(logged, "hijacked with unsaved changes") != test.warned {
+			if logged := m.log.String(); strings.Contains(logged, "see Save\" method=GET path=/") != test.warned {
 				t.Errorf("got logged %q, want a warning: %v", logged, test.warned)
 			}
 		})

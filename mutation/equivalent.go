@@ -34,7 +34,7 @@ var equivalents = []struct {
 	{"value.skipEntries", "ascending says the same, more slowly", []string{"start < before → false", "start <= before → true"}},
 	{"value.shortKey", "no position is negative", []string{"at >= 0 → true", "at >= 0 → at >= 0-1"}},
 	{"value.shortKey", "longKey says the same, more slowly", []string{"at >= 0 → at > 0"}},
-	{"(*exchange).commit", "save sees it too, under the lock", []string{"x.session.commit == uncommitted → true"}},
+	{"(*exchange).commit", "save sees it too, under the lock", []string{"x.session.commit == commitPending → true"}},
 	{"(*sealer).current", "the keys are derived once more, to the same", []string{
 		"old != nil && old.of == r → false",
 	}},
