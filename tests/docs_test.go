@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -218,17 +219,33 @@ func TestNamedTestsExist(t *testing.T) {
 	}
 }
 
-// Every link from one file of the project to another leads somewhere.
+// Every link from one file of the project to another, or to a heading, leads somewhere.
 func TestLinks(t *testing.T) {
 	code := regexp.MustCompile("(?s)```.*?```")
-	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
+	text := func(name string) string { return code.ReplaceAllString(readFile(t, name), "") }
 	for _, doc := range docs(t) {
-		for _, match := range link.FindAllStringSubmatch(code.ReplaceAllString(readFile(t, doc), ""), -1) {
-			if _, err := os.Stat(filepath.Join(root, filepath.Dir(doc), match[1])); err != nil {
+		for _, match := range link.FindAllStringSubmatch(text(doc), -1) {
+			target, heading := filepath.Join(filepath.Dir(doc), match[1]), match[2]
+			if match[1] == "" {
+				target = doc
+			}
+			if _, err := os.Stat(filepath.Join(root, target)); err != nil {
 				t.Errorf("%s links to %s, which doesn't exist", doc, match[1])
+			} else if heading != "" && !slices.Contains(headings(text(target)), heading) {
+				t.Errorf("%s links to %s#%s, and there is no such heading", doc, match[1], heading)
 			}
 		}
 	}
+}
+
+// headings returns what links to the headings of a document end with, as GitHub makes it.
+func headings(text string) (names []string) {
+	for _, match := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		name := regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(match[1]), "")
+		names = append(names, strings.ReplaceAll(name, " ", "-"))
+	}
+	return names
 }
 
 // docs returns the names of the documents in root.
