@@ -76,7 +76,7 @@ var equivalents = []struct {
 		"cap(b.flash) > keep → cap(b.flash) >= keep", "cap(b.flash) > keep → cap(b.flash) > keep+1",
 		"cap(b.lines.buf) > keep → cap(b.lines.buf) >= keep", "cap(b.lines.buf) > keep → cap(b.lines.buf) > keep+1",
 	}},
-	{"(*buffer).release", "sealing has overwritten it, and what could not be sealed holds IDs, times and a public key", []string{
+	{"(*buffer).release", "sealing has overwritten it in place: a key there is, since the session has just been sealed", []string{
 		"clear(b.device) → nothing",
 	}},
 	{"(*splitter).count", "the division rounds toward zero", []string{"text > s.first → true"}},

@@ -157,10 +157,7 @@ func TestEndFails(t *testing.T) {
 // An engine that has lost its place, and its clock with it, still ends what has a mark from before.
 func TestEndBelowMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFleet(t)
-		engine := &behind{Engine: f.engine.Engine}
-		f.engine.Engine = engine
-		s := f.server(nil)
+		s, engine := serverOfBehind(t)
 		must(t, s.list.End(t.Context(), "user", "ada"))
 		b := newBrowser()
 		b.login(s, "ada")
@@ -183,10 +180,7 @@ func TestEndBelowMark(t *testing.T) {
 // the first.
 func TestEndOthersBelowMarkByTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFleet(t)
-		engine := &behind{Engine: f.engine.Engine}
-		f.engine.Engine = engine
-		s := f.server(nil)
+		s, engine := serverOfBehind(t)
 		must(t, s.list.End(t.Context(), "user", "ada"))
 		time.Sleep(5 * time.Second)
 		own, other := newBrowser(), newBrowser()
@@ -205,6 +199,14 @@ func TestEndOthersBelowMarkByTime(t *testing.T) {
 type behind struct {
 	revoke.Engine
 	back atomic.Bool
+}
+
+// serverOfBehind returns a server whose engine is one, and loses its place when back is set.
+func serverOfBehind(t *testing.T) (*server, *behind) {
+	f := newFleet(t)
+	engine := &behind{Engine: f.engine.Engine}
+	f.engine.Engine = engine
+	return f.server(nil), engine
 }
 
 func (b *behind) Publish(ctx context.Context, e revoke.Entry, only *revoke.Condition) (revoke.Entry, error) {
