@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -751,6 +752,18 @@ func (b *logBuffer) take() string {
 	defer b.mu.Unlock()
 	defer b.buf.Reset()
 	return b.buf.String()
+}
+
+// goroutines returns how many goroutines have all of this in their stacks. To count all that the process has would count
+// what comes and goes by itself.
+func goroutines(parts ...string) (n int) {
+	stacks := make([]byte, 1<<20)
+	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+		if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(stack, part) }) {
+			n++
+		}
+	}
+	return n
 }
 
 // restoreDefaultLogger makes slog's default what it is now when the test ends, and so package log, whose lines

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -203,15 +202,15 @@ func TestHangingKeyFileDelaysNoRequestForLong(t *testing.T) {
 					})
 				}
 				early.Wait()
-				goroutines := runtime.NumGoroutine()
+				running := goroutines("cookiesession.(*")
 				for range 1000 {
 					time.Sleep(7 * time.Second)
 					if took, opened := request(t.Context()); opened || took != 0 {
 						t.Fatalf("later: took %v, opened %v; want refused at once", took, opened)
 					}
 				}
-				if got := runtime.NumGoroutine(); got > goroutines {
-					t.Errorf("requests left goroutines: %d before, %d after", goroutines, got)
+				if got := goroutines("cookiesession.(*"); got > running {
+					t.Errorf("requests left goroutines: %d before, %d after", running, got)
 				}
 				if got := f.count() - before; got > test.reads {
 					t.Errorf("%d reads began while the file hung, want one at a time", got)

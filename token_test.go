@@ -264,12 +264,6 @@ func TestDerivingAtOnce(t *testing.T) {
 }
 
 // waitingToDerive returns how many goroutines wait for the lock under which keys are derived.
-func waitingToDerive() (n int) {
-	stacks := make([]byte, 1<<20)
-	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
-		if strings.Contains(stack, "[sync.Mutex.Lock") && strings.Contains(stack, "(*sealer).current") {
-			n++
-		}
-	}
-	return n
+func waitingToDerive() int {
+	return goroutines("[sync.Mutex.Lock", "(*sealer).current")
 }
