@@ -11,10 +11,10 @@ import (
 type candidate struct {
 	data   *sessionData
 	values *values
-	label  string // of the key that sealed it
-	facts  facts  // what is known of its device
-	isLive bool   // it, or another received state of the same session, hasn't expired
-	seen   int64  // under an idle timeout: when it was last sealed or leased
+	key    *derivedKey // that sealed it
+	facts  facts       // what is known of its device
+	isLive bool        // it, or another received state of the same session, hasn't expired
+	seen   int64       // under an idle timeout: when it was last sealed or leased
 }
 
 // choose decodes the candidates that opened and makes the valid one the session's state. Invalid ones don't make the
@@ -46,10 +46,10 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 			eligible++
 		}
 		if hookErr != nil {
-			unchecked = m.session.refusal(reason, c.label)
+			unchecked = m.session.refusal(reason, c.key.Label)
 			unchecked.Err = hookErr
 		} else if reason != 0 && refused == nil {
-			refused = m.session.refusal(reason, c.label)
+			refused = m.session.refusal(reason, c.key.Label)
 			if reason == ReasonUnproven {
 				unproven = c
 			}
@@ -96,7 +96,7 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 func (m *Manager) decodeCandidates(now int64, found *candidates, st *state, sessions []candidate) (_ []candidate, malformed *RejectError) {
 	for i := range found.n {
 		token := &found.tokens[i]
-		c := candidate{data: &st.data, values: &st.values, label: token.key.Label}
+		c := candidate{data: &st.data, values: &st.values, key: token.key}
 		if len(sessions) > 0 {
 			c.data, c.values = new(sessionData), new(values)
 		}

@@ -49,11 +49,6 @@ func (c *compartment) open(ctx context.Context, now time.Time, r *received, stor
 	if r.crowded[c.kind] && !c.lenient {
 		return c.refusal(ReasonAmbiguous, "")
 	}
-	refuse := func(err *RejectError) {
-		if refused == nil && found.n == 0 {
-			refused = err
-		}
-	}
 	tried := 0
 	for i := range r.cookies {
 		first := &r.cookies[i]
@@ -72,18 +67,17 @@ func (c *compartment) open(ctx context.Context, now time.Time, r *received, stor
 			var reason Reason
 			token, choices, reason = r.token(c.kind, first.value, which, storage)
 			storage = nil
+			var err *RejectError
 			if reason != 0 {
-				refuse(c.refusal(reason, ""))
+				err = c.refusal(reason, "")
+			} else if found.tokens[found.n], err = c.openToken(ctx, now, token); err == nil {
+				found.n++
 				continue
 			}
-			opened, err := c.openToken(ctx, now, token)
-			if err != nil {
+			if refused == nil && found.n == 0 {
 				err.Cookie = c.name
-				refuse(err)
-				continue
+				refused = err
 			}
-			found.tokens[found.n] = opened
-			found.n++
 		}
 	}
 	return refused
