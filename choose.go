@@ -62,28 +62,28 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 		refused, chosen = unchecked, nil
 	case chosen != nil:
 		refused = nil
-		st.arrived.facts |= valid | chosen.facts
-		st.arrived.seen = chosen.seen
+		st.incoming.facts |= valid | chosen.facts
+		st.incoming.seen = chosen.seen
 		if found.n == 1 {
 			return nil, leaseRefused // the usual case
 		}
 	}
 
-	t := *st.arrived.troubled()
-	if t.ambiguous = eligible > 1; !t.ambiguous && unchecked != nil {
-		t.unchecked = unchecked.Err
+	p := *st.incoming.problems()
+	if p.ambiguous = eligible > 1; !p.ambiguous && unchecked != nil {
+		p.unchecked = unchecked.Err
 	}
 	for i := range sessions {
 		o := sessions[i].data.id.origin()
 		inUse := chosen != nil && o == chosen.data.id.origin()
-		if sessions[i].isLive && !inUse && !slices.Contains(t.origins, o) {
-			t.origins = append(t.origins, o)
+		if sessions[i].isLive && !inUse && !slices.Contains(p.origins, o) {
+			p.origins = append(p.origins, o)
 		}
 	}
 	if unproven != nil && refused != nil && refused.Reason == ReasonUnproven {
-		t.lacksProof, t.keyOf = unproven.facts.has(keyed), unproven.data.id.origin()
+		p.lacksProof, p.keyOf = unproven.facts.has(keyed), unproven.data.id.origin()
 	}
-	st.arrived.setTrouble(t)
+	st.incoming.setProblems(p)
 	if chosen != nil && chosen.data != &st.data {
 		st.data, st.values = *chosen.data, *chosen.values // last, since st held another candidate until now
 	}
@@ -163,7 +163,7 @@ func (m *Manager) validate(s *Session, now time.Time, c *candidate, leases []lea
 func (s *Session) view(now time.Time, found *candidate, r *received) *Session {
 	c := &Session{manager: s.manager, request: s.request, cookies: s.cookies}
 	st := &state{data: *found.data, values: *found.values}
-	st.arrived.facts, st.arrived.seen = valid|found.facts, found.seen
+	st.incoming.facts, st.incoming.seen = valid|found.facts, found.seen
 	if r.names[cookiename.Flash] != 0 {
 		st.flash = &flash{cookies: r.only(cookiename.Flash)}
 	}

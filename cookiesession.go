@@ -93,10 +93,10 @@ func (m *Manager) Load(r *http.Request) (*Session, error) {
 		s.bind(m, r)
 	}
 	s.open()
-	if t := s.state.arrived.troubled(); t.refused != nil {
-		return s, t.refused
+	if p := s.state.incoming.problems(); p.refused != nil {
+		return s, p.refused
 	} else {
-		return s, t.importErr
+		return s, p.importErr
 	}
 }
 
@@ -146,17 +146,17 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	var storage [6]receivedCookie // as many as browsers usually send
 	r := receive(s.cookies, m.name, storage[:])
 	st, token := newState(r.first(cookiename.Session))
-	a := &st.arrived
+	in := &st.incoming
 	returned := false
 	defer func() { // also if a hook panics: then the visitor has an empty session, as after a hook's error
 		if !returned {
-			a.setTrouble(trouble{imports: a.troubled().imports, unchecked: errHookPanicked})
+			in.setProblems(problems{imports: in.problems().imports, unchecked: errHookPanicked})
 		}
 		s.setState(now, st)
 	}()
-	a.session, a.flash, a.lease = r.names[cookiename.Session], r.names[cookiename.Flash], r.names[cookiename.Lease]
-	m.noteFacts(s, &r, a)
-	if a.flash != 0 {
+	in.session, in.flash, in.lease = r.names[cookiename.Session], r.names[cookiename.Flash], r.names[cookiename.Lease]
+	m.noteFacts(s, &r, in)
+	if in.flash != 0 {
 		st.flash = &flash{cookies: r.only(cookiename.Flash)}
 	}
 
@@ -168,15 +168,15 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 		if leaseRefused != nil {
 			refusals = append(refusals, leaseRefused)
 		}
-	} else if refused == nil && m.config.Import != nil && a.session == 0 && !a.facts.has(marked|withheld) && !s.provesDevice {
+	} else if refused == nil && m.config.Import != nil && in.session == 0 && !in.facts.has(marked|withheld) && !s.provesDevice {
 		if !m.importValues(s, now, st) {
 			refusals = []*RejectError{}
 		}
 	}
 	if refused != nil {
-		t := *a.troubled()
-		t.refused = refused
-		a.setTrouble(t)
+		p := *in.problems()
+		p.refused = refused
+		in.setProblems(p)
 		refusals = append(refusals, refused)
 	}
 	returned = true
@@ -184,18 +184,18 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 }
 
 // noteFacts notes which cookies were received beside session, flash and lease, and whether the session's were withheld.
-func (m *Manager) noteFacts(s *Session, r *received, a *arrival) {
+func (m *Manager) noteFacts(s *Session, r *received, in *incoming) {
 	if r.names[cookiename.Ended] != 0 {
-		a.facts |= marked
+		in.facts |= marked
 	}
 	if r.names[cookiename.Here] != 0 {
-		a.facts |= hinted
+		in.facts |= hinted
 	}
 	if r.names[cookiename.Device]|r.names[cookiename.Proof] != 0 {
-		a.facts |= devices
+		in.facts |= devices
 	}
-	if a.session == 0 && m.withholds(s.request, a.facts.has(hinted)) {
-		a.facts |= withheld
+	if in.session == 0 && m.withholds(s.request, in.facts.has(hinted)) {
+		in.facts |= withheld
 	}
 	var present []string
 	for _, name := range m.config.ImportCookies {
@@ -207,7 +207,7 @@ func (m *Manager) noteFacts(s *Session, r *received, a *arrival) {
 		}
 	}
 	if present != nil {
-		a.setTrouble(trouble{imports: present})
+		in.setProblems(problems{imports: present})
 	}
 }
 
@@ -221,14 +221,14 @@ func (m *Manager) importValues(s *Session, now time.Time, st *state) bool {
 		err = m.checkImport(now, &st.values) // if they are too large, no response to this visitor could be saved
 	}
 	if err != nil {
-		t := *st.arrived.troubled()
-		t.importErr, t.unchecked = err, unchecked
-		st.arrived.setTrouble(t)
+		p := *st.incoming.problems()
+		p.importErr, p.unchecked = err, unchecked
+		st.incoming.setProblems(p)
 		st.values.changes = nil
 		return false
 	}
 	if st.values.changed() {
-		st.arrived.facts |= imported
+		st.incoming.facts |= imported
 	}
 	return true
 }
@@ -245,11 +245,11 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 	defer b.release()
 	now := m.now()
 	st := s.state
-	t := st.arrived.troubled()
+	p := st.incoming.problems()
 
 	saved := false
-	if err = st.err(); err == nil && t.unchecked != nil && !s.destroyed && s.hasContent() {
-		err, notes.unchecked = t.unchecked, true // a new session would replace one that may be valid
+	if err = st.err(); err == nil && p.unchecked != nil && !s.destroyed && s.hasContent() {
+		err, notes.unchecked = p.unchecked, true // a new session would replace one that may be valid
 	}
 	if err == nil {
 		saved, err = m.writeValues(b, s, now)
@@ -269,7 +269,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 			m.session.delete(&b.lines, s.deletions())
 			m.writeHint(&b.lines, s, deleteCookie)
 		}
-		m.lease.delete(&b.lines, st.arrived.lease)
+		m.lease.delete(&b.lines, st.incoming.lease)
 	}
 	var ended []origin
 	if s.destroyed || err == nil {
@@ -277,15 +277,15 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 		m.writeMarkers(&b.lines, now, ended)
 		m.deleteDevices(&b.lines, s, ended, saved && s.regenerated && st.data.bound)
 	}
-	if s.destroyed || st.arrived.facts.has(imported) && err == nil { // even if no values are left, which would return
-		for _, name := range t.imports {
+	if s.destroyed || st.incoming.facts.has(imported) && err == nil { // even if no values are left, which would return
+		for _, name := range p.imports {
 			b.lines.add(name, "", &m.attributes, deleteCookie)
 		}
 	}
 	if err == nil && !saved && s.leaseDue(now) {
 		notes.leaseErr = m.writeLease(b, s, now)
 	}
-	if err == nil && (st.arrived.facts.has(marked)) {
+	if err == nil && (st.incoming.facts.has(marked)) {
 		m.pruneMarkers(&b.lines, s, now, ended)
 	}
 	if err == nil && s.isNew() && s.hasContent() && s.isWithheld() {
@@ -317,7 +317,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 // only reads.
 func (s *Session) nothingToWrite() bool {
 	st := s.state
-	if sp := st.special; sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.arrived.facts.has(marked|imported) || st.flash.action() != flashKeep {
+	if sp := st.special; sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.incoming.facts.has(marked|imported) || st.flash.action() != flashKeep {
 		return false
 	}
 	if s.isNew() {
@@ -347,16 +347,16 @@ func (m *Manager) writeValues(b *buffer, s *Session, now time.Time) (saved bool,
 		if s.state.data.bound {
 			c = m.bound
 		}
-		if err := c.write(&b.lines, now, b.session, s.maxAge(now), s.state.arrived.session); err != nil {
+		if err := c.write(&b.lines, now, b.session, s.maxAge(now), s.state.incoming.session); err != nil {
 			return false, err
 		}
 		m.writeHint(&b.lines, s, s.maxAge(now))
 	}
 	switch {
 	case action == flashWrite:
-		return saved, m.flash.write(&b.lines, now, b.flash, seconds(m.config.FlashLifetime), s.state.arrived.flash)
+		return saved, m.flash.write(&b.lines, now, b.flash, seconds(m.config.FlashLifetime), s.state.incoming.flash)
 	case action == flashDelete, f != nil && f.isOpened && !f.isValid && (saved || s.destroyed):
-		m.flash.delete(&b.lines, s.state.arrived.flash)
+		m.flash.delete(&b.lines, s.state.incoming.flash)
 	}
 	return saved, nil
 }
@@ -364,7 +364,7 @@ func (m *Manager) writeValues(b *buffer, s *Session, now time.Time) (saved bool,
 // writeHint sets or deletes NAME.here, which browsers send with a navigation from another site although they withhold
 // the session's cookies, which are SameSite=Strict.
 func (m *Manager) writeHint(l *lines, s *Session, maxAge int64) {
-	if m.config.SameSite == http.SameSiteStrictMode && (maxAge != deleteCookie || s.state.arrived.facts.has(hinted|withheld)) {
+	if m.config.SameSite == http.SameSiteStrictMode && (maxAge != deleteCookie || s.state.incoming.facts.has(hinted|withheld)) {
 		l.add(m.name+cookiename.Here.Suffix(), hintValue(maxAge), &m.hint, maxAge)
 	}
 }

@@ -101,7 +101,7 @@ func (m *Manager) ProtectCSRF(next http.Handler) http.Handler {
 			err = s.checkCSRF(token)
 		}
 		s.open()
-		switch unchecked := s.state.arrived.troubled().unchecked; {
+		switch unchecked := s.state.incoming.problems().unchecked; {
 		case err == nil:
 			next.ServeHTTP(w, r)
 		case unchecked != nil:

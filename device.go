@@ -177,7 +177,7 @@ func (m *Manager) hasDevice(s *Session, now time.Time, c *candidate, r *received
 func (s *Session) DeviceProven() bool {
 	s.lock()
 	defer s.unlock()
-	return s.state.arrived.facts.has(proven) && !s.destroyed
+	return s.state.incoming.facts.has(proven) && !s.destroyed
 }
 
 // writeDevice writes the device cookie of a device-aware session that is being saved, if it must change:
@@ -263,7 +263,7 @@ func (m *Manager) invite(h http.Header, s *Session, invitation string) {
 // deleteDevices deletes the device cookies of the sessions that the response ends, and, if it is a login, those of some
 // other origins, so that they don't pile up.
 func (m *Manager) deleteDevices(l *lines, s *Session, ended []origin, logsIn bool) {
-	if !s.state.arrived.facts.has(devices) || len(ended) == 0 && !logsIn {
+	if !s.state.incoming.facts.has(devices) || len(ended) == 0 && !logsIn {
 		return
 	}
 	others := 0

@@ -80,14 +80,14 @@ func (m *Manager) serveDevice(w http.ResponseWriter, r *http.Request) {
 
 func (q *deviceRequest) answer() {
 	st := q.s.state
-	if !st.arrived.facts.has(valid) {
-		if t := st.arrived.troubled(); t.unchecked != nil || t.refused != nil && t.refused.Reason.mayPass() {
+	if !st.incoming.facts.has(valid) {
+		if p := st.incoming.problems(); p.unchecked != nil || p.refused != nil && p.refused.Reason.mayPass() {
 			q.tryLater()
 			return
 		}
 	}
 	switch {
-	case !st.arrived.facts.has(valid) || !st.data.bound:
+	case !st.incoming.facts.has(valid) || !st.data.bound:
 		q.end()
 		return
 	case q.m.config.DeviceProof == 0: // another server may have it switched on
@@ -238,7 +238,7 @@ func (q *deviceRequest) challenge() bool {
 // end tells the browser to forget the key, or not to register one.
 func (q *deviceRequest) end() {
 	identifier := q.identifier
-	if identifier == "" && q.s.state.arrived.facts.has(valid) {
+	if identifier == "" && q.s.state.incoming.facts.has(valid) {
 		identifier = q.tag()
 	}
 	q.m.counters.device.ended.Add(1)
@@ -288,11 +288,11 @@ func itemOf(field string) string {
 	return textproto.TrimString(item)
 }
 
-// standsIn answers instead of the application if the session was refused only because its device's proof has expired,
-// and the browser may be able to renew it: an application that takes the visitor for anonymous could overwrite the
-// bound session with a new one. It returns false if the application shall answer. It opens the session of few requests
-// only.
-func (m *Manager) standsIn(w http.ResponseWriter, s *Session) bool {
+// answerUnproven answers instead of the application if the session was refused only because its device's proof has
+// expired, and the browser may be able to renew it: an application that takes the visitor for anonymous could overwrite
+// the bound session with a new one. It returns false if the application shall answer. It opens the session of few
+// requests only.
+func (m *Manager) answerUnproven(w http.ResponseWriter, s *Session) bool {
 	r := s.request
 	skipped := r.Header[skippedHeader]
 	fromElsewhere := r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
@@ -301,11 +301,11 @@ func (m *Manager) standsIn(w http.ResponseWriter, s *Session) bool {
 		return false
 	}
 	s.open()
-	t := s.state.arrived.troubled()
-	if !t.lacksProof {
+	p := s.state.incoming.problems()
+	if !p.lacksProof {
 		return false
 	}
-	if why, ok := skippedFor(skipped, t.keyOf.Tag()); ok {
+	if why, ok := skippedFor(skipped, p.keyOf.Tag()); ok {
 		if first(&m.logged.skipped) {
 			m.config.Logger.Warn("cookiesession: a browser could not renew the proof of its device, and says why", "why", why)
 		}

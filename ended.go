@@ -58,15 +58,15 @@ func readMarker(now time.Time, tag, value string) marker {
 // endedOrigins returns the origins that the response ends: for Destroy, those of all received sessions that haven't
 // expired; for Regenerate, only if the choice was ambiguous, those of the sessions of which none could be chosen.
 func (s *Session) endedOrigins() (origins []origin) {
-	a := &s.state.arrived
-	t := a.troubled()
-	if !s.destroyed && !(s.regenerated && t.ambiguous) {
+	in := &s.state.incoming
+	p := in.problems()
+	if !s.destroyed && !(s.regenerated && p.ambiguous) {
 		return nil
 	}
-	if s.destroyed && a.facts.has(valid) {
+	if s.destroyed && in.facts.has(valid) {
 		origins = append(origins, s.state.received().id.origin())
 	}
-	return append(origins, t.origins...)
+	return append(origins, p.origins...)
 }
 
 // writeMarkers marks the origins as ended.
@@ -95,7 +95,7 @@ func (m *Manager) pruneMarkers(l *lines, s *Session, now time.Time, writing []or
 		}
 		count++
 		same := func(other marker) bool { return other.tag == tag }
-		if slices.Contains(s.state.arrived.troubled().origins, o) || slices.ContainsFunc(oldest, same) {
+		if slices.Contains(s.state.incoming.problems().origins, o) || slices.ContainsFunc(oldest, same) {
 			continue
 		}
 		mk := readMarker(now, tag, value)
@@ -111,7 +111,7 @@ func (m *Manager) pruneMarkers(l *lines, s *Session, now time.Time, writing []or
 	}
 	for i, mk := range oldest {
 		isOld := mk.age > int64(markerMinAge/time.Second)
-		if i >= count-maxMarkers && !(i < maxOldMarkers && isOld && s.state.arrived.facts.has(valid)) {
+		if i >= count-maxMarkers && !(i < maxOldMarkers && isOld && s.state.incoming.facts.has(valid)) {
 			break
 		}
 		m.marker(l, mk.tag, "", deleteCookie)

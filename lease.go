@@ -51,14 +51,14 @@ func lastUse(d *sessionData, leases []lease, now time.Time) int64 {
 func (s *Session) leaseDue(now time.Time) bool {
 	st := s.state
 	idle := s.manager.config.IdleTimeout
-	return idle > 0 && st.arrived.facts.has(valid) && !s.destroyed && !s.passive && st.received().mode != modeRemembered &&
-		now.Unix()-st.arrived.seen > int64(min(idle/10, time.Minute)/time.Second)
+	return idle > 0 && st.incoming.facts.has(valid) && !s.destroyed && !s.passive && st.received().mode != modeRemembered &&
+		now.Unix()-st.incoming.seen > int64(min(idle/10, time.Minute)/time.Second)
 }
 
 // writeLease notes that the session was used.
 func (m *Manager) writeLease(b *buffer, s *Session, now time.Time) error {
 	b.lease = appendLease(withHeader(b.lease), s.state.data.id, now.Unix())
-	return m.lease.write(&b.lines, now, b.lease, seconds(m.config.IdleTimeout), s.state.arrived.lease)
+	return m.lease.write(&b.lines, now, b.lease, seconds(m.config.IdleTimeout), s.state.incoming.lease)
 }
 
 // IdleAt returns when Config.IdleTimeout ends the session if no request comes after this one, in UTC, to the second;
@@ -74,7 +74,7 @@ func (s *Session) IdleAt() time.Time {
 	now := s.manager.now()
 	used := now.Unix()
 	if !s.isNew() && !s.dirty() && !s.leaseDue(now) {
-		used = s.state.arrived.seen
+		used = s.state.incoming.seen
 	}
 	return time.Unix(used+seconds(idle), 0).UTC()
 }

@@ -12,7 +12,7 @@ func (s *Session) setState(now time.Time, st *state) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = st
-	if facts := st.arrived.facts; !facts.has(valid) {
+	if facts := st.incoming.facts; !facts.has(valid) {
 		st.data = s.newData(now)
 		if !facts.has(imported) {
 			st.values = values{}
@@ -183,7 +183,7 @@ func (s *Session) Destroy() {
 	if !s.mayChange("") {
 		return
 	}
-	if s.state.arrived.facts.has(valid) {
+	if s.state.incoming.facts.has(valid) {
 		s.changing() // keeps the received data: their ID is to be ended
 	}
 	s.destroyed, s.regenerated, s.loggedIn = true, false, false

@@ -47,19 +47,19 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		x.w = w
 		x.outside = entityHeadersIn(w.Header())
 		x.session.bind(m, r)
-		if m.config.DeviceProof > 0 && m.standsIn(w, &x.session) {
+		if m.config.DeviceProof > 0 && m.answerUnproven(w, &x.session) {
 			return
 		}
 		inner := r.WithContext(x)
-		defer giveBack(r, inner)
+		defer copyBack(r, inner)
 		next.ServeHTTP(wrapped, inner)
 		x.commit()
 	})
 }
 
-// giveBack copies to r what was set in inner, its copy: when the request ends, net/http removes the temporary files of
+// copyBack copies to r what was set in inner, its copy: when the request ends, net/http removes the temporary files of
 // r's form, and a logging middleware outside wants to know which pattern was matched.
-func giveBack(r, inner *http.Request) {
+func copyBack(r, inner *http.Request) {
 	if r.MultipartForm == nil {
 		r.MultipartForm = inner.MultipartForm
 	}

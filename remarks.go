@@ -90,7 +90,7 @@ func clearsCookies(h http.Header) bool {
 // reportAll reports what happened while s was opened. It runs after the opening and without a lock: the logger and
 // OnReject are the application's code, and may use the session.
 func (m *Manager) reportAll(s *Session, refusals []*RejectError) {
-	if err := s.state.arrived.troubled().importErr; err != nil && m.logged.mayLogHook(m.now()) {
+	if err := s.state.incoming.problems().importErr; err != nil && m.logged.mayLogHook(m.now()) {
 		m.config.Logger.Error("cookiesession: Import failed, so the visitor is anonymous for this request", "error", err)
 	}
 	for _, refused := range refusals {

@@ -32,7 +32,7 @@ type Session struct {
 	opening sync.Once
 	state   *state // set once by opening
 
-	mu          sync.Mutex // guards the fields down to passive, and state but for state.arrived
+	mu          sync.Mutex // guards the fields down to passive, and state but for state.incoming
 	committed   bool       // the commit has begun, so changes are too late
 	delivered   bool       // a Save has written all changes
 	destroyed   bool
@@ -364,7 +364,7 @@ func (s *Session) IsNew() bool {
 	return s.isNew()
 }
 
-func (s *Session) isNew() bool { return !s.state.arrived.facts.has(valid) || s.destroyed }
+func (s *Session) isNew() bool { return !s.state.incoming.facts.has(valid) || s.destroyed }
 
 // IsEmpty reports whether the session has no values. A session that is new and empty sets no cookie, unless it has a
 // CSRF token.
@@ -398,10 +398,10 @@ func (s *Session) hasContent() bool {
 
 // deletions returns which session cookies Destroy deletes.
 func (s *Session) deletions() nameSet {
-	if s.state.arrived.facts.has(withheld) {
+	if s.state.incoming.facts.has(withheld) {
 		return 1 // which others there are is unknown, but without cookie 0 they are worthless
 	}
-	return s.state.arrived.session
+	return s.state.incoming.session
 }
 
 // encode appends the payload, with now as the time of sealing.
@@ -422,7 +422,7 @@ func (s *Session) drawID() {
 // Rejected returns why the session cookie that was received is refused, or nil. Don't show it to the visitor.
 func (s *Session) Rejected() *RejectError {
 	s.open()
-	return s.state.arrived.troubled().refused
+	return s.state.incoming.problems().refused
 }
 
 // Format writes the same text for every verb: values never reach a log by way of package fmt.

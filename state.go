@@ -5,7 +5,7 @@ import "time"
 // state is what a Session holds once it is open. It is one allocation, and small, since every request that uses its
 // session pays for it: what few need is behind a pointer.
 type state struct {
-	arrived arrival // never changes, so it is read without the lock
+	incoming incoming // never changes, so it is read without the lock
 
 	data    sessionData
 	values  values
@@ -17,12 +17,12 @@ type state struct {
 	fields  headerFields
 }
 
-// An arrival is what was found in a request's cookies.
-type arrival struct {
+// incoming is what was found in a request's cookies.
+type incoming struct {
 	session, flash, lease nameSet // received cookies
 	facts                 facts
-	seen                  int64    // under an idle timeout: when the session was last sealed or leased, in Unix seconds
-	trouble               *trouble // nil if there is none
+	seen                  int64     // under an idle timeout: when the session was last sealed or leased, in Unix seconds
+	noted                 *problems // nil if there are none
 }
 
 // facts are what is known of a request's cookies, in bits.
@@ -41,31 +41,31 @@ const (
 
 func (f facts) has(fact facts) bool { return f&fact != 0 }
 
-// trouble is what was found beside, or instead of, one valid session cookie.
-type trouble struct {
+// problems are what was found beside, or instead of, one valid session cookie.
+type problems struct {
 	refused   *RejectError
 	unchecked error    // what a hook failed with, so that nobody knows whether the visitor has a session
 	importErr error    // what Import failed with, or why its values can't be used
 	ambiguous bool     // several sessions were received, and any could be the visitor's
 	origins   []origin // of sessions that opened, have time left and aren't in use
-	imports   []string // Config.ImportCookies that were received: no trouble, but as rare
+	imports   []string // Config.ImportCookies that were received: no problem, but as rare
 
 	lacksProof bool   // the session was refused as unproven, but has a key: its browser may be able to prove it
 	keyOf      origin // the origin of that session
 }
 
-// troubled returns the trouble, to be read only.
-func (a *arrival) troubled() *trouble {
-	if a.trouble == nil {
-		return &noTrouble
+// problems returns what is noted, to be read only.
+func (in *incoming) problems() *problems {
+	if in.noted == nil {
+		return &noProblems
 	}
-	return a.trouble
+	return in.noted
 }
 
-var noTrouble trouble
+var noProblems problems
 
-func (a *arrival) setTrouble(t trouble) {
-	a.trouble = &t
+func (in *incoming) setProblems(p problems) {
+	in.noted = &p
 }
 
 // special is what few requests need of a session's state.

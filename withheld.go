@@ -23,4 +23,4 @@ func (m *Manager) withholds(r *http.Request, hinted bool) bool {
 
 // isWithheld reports whether a new session must not be saved, because it could replace one that the browser has but
 // didn't send. A login replaces it on purpose.
-func (s *Session) isWithheld() bool { return s.state.arrived.facts.has(withheld) && !s.loggedIn }
+func (s *Session) isWithheld() bool { return s.state.incoming.facts.has(withheld) && !s.loggedIn }

@@ -56,8 +56,8 @@ var equivalents = []struct {
 	{"dbscjwt.text", "what the decoder has passed as a string is one", []string{"ok → true"}},
 	{"(*received).holds", "it saves a search", []string{"r.firsts[first.kind] > 0 → true"}},
 	{"(*Manager).noteFacts", "it saves an allocation", []string{"present != nil → true"}},
-	{"(*deviceRequest).answer", "a valid session has no such trouble", []string{
-		"!st.arrived.facts.has(valid) → true",
+	{"(*deviceRequest).answer", "a valid session has no such problems", []string{
+		"!st.incoming.facts.has(valid) → true",
 	}},
 	{"(*deviceRequest).register", "nothing depends on when a device was registered", []string{"q.now.Unix() → zero"}},
 	{"(*Manager).writeDevice", "nothing depends on when a device was registered", []string{
@@ -83,7 +83,7 @@ var equivalents = []struct {
 	{"(*compartment).open", "no token is none that opens, either", []string{"continue → nothing #2"}},
 	{"(*Manager).open", "without a session's cookies none is refused", []string{"refused == nil → true"}},
 	{"(*Manager).open", "there is nothing to report", []string{"!m.importValues(s, now, st) → true"}},
-	{"(*Manager).open", "it saves an allocation", []string{"a.flash != 0 → true"}},
+	{"(*Manager).open", "it saves an allocation", []string{"in.flash != 0 → true"}},
 	{"(*Manager).noteFacts", "it saves a pass that finds nothing", []string{
 		"r.names[cookiename.Device]|r.names[cookiename.Proof] != 0 → true",
 	}},
@@ -114,7 +114,7 @@ var equivalents = []struct {
 	{"(*received).holds", "it saves a search", []string{"r.firsts[first.kind] > 0 → r.firsts[first.kind] >= 0"}},
 	{"(*device).permits", "no session that came has the zero ID", []string{"id != sessionID{} → true"}},
 	{"(*splitter).count", "nothing is left for another cookie", []string{"text > s.first → text >= s.first"}},
-	{"giveBack", "a copy has the form with which it was made", []string{"r.MultipartForm == nil → true"}},
+	{"copyBack", "a copy has the form with which it was made", []string{"r.MultipartForm == nil → true"}},
 	{"(*Session).put", "the first error counts", []string{"s.mayChange(key) → true"}},
 	{"(*values).read", "it saves an allocation", []string{"payload[len(payload):] → zero"}},
 	{"(*derivedRing).named", "the map knows the first, too", []string{"first.id == id → false"}},
@@ -193,14 +193,14 @@ var equivalents = []struct {
 		"err != nil → false", "err → zero",
 	}},
 	{"(*Manager).deleteDevices", "it saves a pass that finds nothing to delete", []string{
-		"!s.state.arrived.facts.has(devices) → false",
+		"!s.state.incoming.facts.has(devices) → false",
 	}},
 	{"(*Manager).checkChallenge", "no text has that length", []string{
 		"len(text) > maxChallengeText → len(text) > maxChallengeText+1",
 	}},
-	{"(*deviceRequest).answer", "a valid session has no such trouble", []string{"valid → zero"}},
+	{"(*deviceRequest).answer", "a valid session has no such problems", []string{"valid → zero"}},
 	{"(*deviceRequest).answer", "a session that isn't valid isn't bound", []string{
-		"!st.arrived.facts.has(valid) → false #2",
+		"!st.incoming.facts.has(valid) → false #2",
 	}},
 	{"(*deviceRequest).grant", "it saves an allocation", []string{"defer b.release() → nothing"}},
 	{"(*deviceRequest).grant", "where one can't be sealed none can", []string{
@@ -214,10 +214,10 @@ var equivalents = []struct {
 	{"(*Manager).save", "the long way writes nothing, too", []string{"s.nothingToWrite() → false"}},
 	{"(*Manager).save", "who has sealed the session has a key for the flash message", []string{"err == nil → true #3"}},
 	{"(*Manager).save", "no device is written for a session that isn't bound", []string{"st.data.bound → true"}},
-	{"(*Manager).save", "without markers there are none to prune", []string{"(st.arrived.facts.has(marked)) → true"}},
+	{"(*Manager).save", "without markers there are none to prune", []string{"(st.incoming.facts.has(marked)) → true"}},
 	{"(*Manager).save", "no cookies are withheld where a session is valid", []string{"s.isNew() → true"}},
 	{"(*Session).nothingToWrite", "the long way writes nothing, too", []string{
-		"sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.arrived.facts.has(marked|imported) || st.flash.action() != flashKeep → true",
+		"sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.incoming.facts.has(marked|imported) || st.flash.action() != flashKeep → true",
 		"(sp.failure.err != nil || sp.written != nil) → true",
 		"!s.hasContent() && !s.regenerated → false",
 		"!s.dirty() && s.manager.config.IdleTimeout == 0 → false",
@@ -232,7 +232,7 @@ var equivalents = []struct {
 	{"(*Session).keep", "what is too late is refused, and nobody writes it", []string{"!s.mayChange(key) → false"}},
 	{"(*Session).keep", "what has been encoded once has no error", []string{"err == nil → true"}},
 	{"(*Session).Destroy", "only of a valid session it is asked what was received", []string{
-		"s.state.arrived.facts.has(valid) → true",
+		"s.state.incoming.facts.has(valid) → true",
 	}},
 	{"(*Session).Increment", "to add nothing overflows nothing", []string{"by > 0 → by >= 0", "by < 0 → by <= 0"}},
 	{"(*Config).checkTimes", "the others have their defaults by then", []string{

@@ -59,7 +59,7 @@ var functions = []string{
 	"defaultToPrivate", "keepPrivate", "splitDirectives", "(*attributes).isFor", "newAttributes", "sameSiteAttribute",
 	"(*attributes).append",
 	"(*Config).checkCookie", "(*Config).checkImportCookies", "(*Config).checkTimes", "(*Config).cookieName",
-	"(*Manager).Handler", "giveBack", "(*exchange).Value", "(*exchange).Format", "(*exchange).commit",
+	"(*Manager).Handler", "copyBack", "(*exchange).Value", "(*exchange).Format", "(*exchange).commit",
 	"(*exchange).save", "(*exchange).fail", "(*Manager).answerUnsaved", "describesEntity", "entityHeadersIn", "(*errorPage).WriteHeader",
 	"(*errorPage).Write", "(*errorPage).begin", "(*exchange).WriteHeader", "(*exchange).Write",
 	"(*exchange).WriteString", "(*exchange).ReadFrom", "(*exchange).FlushError", "(*unwrapped).Hijack",
@@ -71,7 +71,7 @@ var functions = []string{
 	"(*Manager).hasDevice",
 	"(*Manager).writeDevice", "(*Manager).deleteDevices", "(*Manager).sealChallenge", "(*Manager).checkChallenge",
 	"(*Manager).isForDevice", "(*deviceRequest).answer", "Reason.mayPass", "(*deviceRequest).register",
-	"(*deviceRequest).refresh", "(*deviceRequest).grant", "(*Manager).standsIn", "skippedFor",
+	"(*deviceRequest).refresh", "(*deviceRequest).grant", "(*Manager).answerUnproven", "skippedFor",
 	"dbscjwt.Register", "dbscjwt.Refresh", "dbscjwt.parse", "dbscjwt.(*parsed).signedBy", "dbscjwt.parseKey",
 	"dbscjwt.compress", "dbscjwt.decompress", "dbscjwt.decode", "dbscjwt.members", "dbscjwt.text",
 
