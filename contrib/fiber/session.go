@@ -34,6 +34,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/seed-50e21e88/cookiesession"
@@ -51,7 +52,7 @@ func Middleware(m *cookiesession.Manager) fiber.Handler {
 		m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			c.SetContext(r.Context())
 			err = c.Next()
-			w.header = nil // whatever was there before is out of date
+			w.before, w.header = nil, nil // whatever was there before is out of date
 		})).ServeHTTP(w, request(c))
 		if w.status != 0 {
 			w.answer()
@@ -113,6 +114,7 @@ func request(c fiber.Ctx) *http.Request {
 // A writer is an [http.ResponseWriter] for Fiber's response. It copies the response's header when somebody asks for it.
 type writer struct {
 	c      fiber.Ctx
+	before http.Header // as copied
 	header http.Header
 	status int // 0: nothing has been answered
 	body   bytes.Buffer
@@ -120,10 +122,11 @@ type writer struct {
 
 func (w *writer) Header() http.Header {
 	if w.header == nil {
-		w.header = make(http.Header)
+		w.before = make(http.Header)
 		for key, value := range w.c.Response().Header.All() {
-			w.header.Add(string(key), string(value))
+			w.before.Add(string(key), string(value))
 		}
+		w.header = w.before.Clone()
 	}
 	return w.header
 }
@@ -139,19 +142,32 @@ func (w *writer) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 
-// commit puts what a session has to say into Fiber's response.
+// commit makes the same changes to Fiber's response as have been made to the copy of its header.
 func (w *writer) commit() {
 	if w.header == nil {
 		return // nobody has touched the session
 	}
 	h := &w.c.Response().Header
-	for _, key := range []string{"Set-Cookie", "Vary", "Cache-Control"} {
+	var outdated []string // as Fiber spells them
+	for key := range h.All() {
+		if w.hasChanged(http.CanonicalHeaderKey(string(key))) {
+			outdated = append(outdated, string(key))
+		}
+	}
+	for _, key := range outdated {
 		h.Del(key)
-		for _, value := range w.header[key] {
+	}
+	for key, values := range w.header {
+		if !w.hasChanged(key) {
+			continue
+		}
+		for _, value := range values {
 			h.Add(key, value)
 		}
 	}
 }
+
+func (w *writer) hasChanged(key string) bool { return !slices.Equal(w.header[key], w.before[key]) }
 
 // answer replaces Fiber's response.
 func (w *writer) answer() {
