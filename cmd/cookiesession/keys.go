@@ -36,8 +36,8 @@ Whoever has the secret can make and read every session.
 	if err != nil {
 		return err
 	}
-	if keyfile.MayBeSecret(*label) {
-		return p.usage(flags, "-label looks like a secret, and labels are shown in logs and metrics; choose another")
+	if problem := labelProblem(*label); problem != "" {
+		return p.usage(flags, problem)
 	}
 	key := keyfile.Key{Label: *label, Secret: newSecret()}
 	if *path == "" {
@@ -71,6 +71,21 @@ Whoever has the secret can make and read every session.
 	}
 	fmt.Fprintf(p.stdout, "%s is written: key %s seals and opens from now on\nring %s\n", name, key.Label, ring.Fingerprint())
 	return nil
+}
+
+// labelProblem says why no key can have the label that a flag gives, or returns "". Found later, the fault would be
+// taken for one of the key file, or, in a list of secrets, of the secret.
+func labelProblem(label string) string {
+	if label == "" {
+		return ""
+	}
+	if keyfile.MayBeSecret(label) {
+		return "-label looks like a secret, and labels are shown in logs and metrics; choose another"
+	}
+	if _, err := cookiesession.NewKeyring(cookiesession.GenerateKey(label)); err != nil {
+		return "-label: " + strings.TrimPrefix(err.Error(), "cookiesession: ")
+	}
+	return ""
 }
 
 // holdsSecret reports whether keys stand where a file's name should, one or a list.
@@ -119,8 +134,9 @@ had that) and its owner. Two rotations at a time wait for one another.
 		return p.usage(flags, "-file is missing")
 	case *in < 0, *lifetime <= 0, *slack < 0:
 		return p.usage(flags, "-in and -slack can't be negative, and -lifetime must be positive")
-	case keyfile.MayBeSecret(*label):
-		return p.usage(flags, "-label looks like a secret, and labels are shown in logs and metrics; choose another")
+	}
+	if problem := labelProblem(*label); problem != "" {
+		return p.usage(flags, problem)
 	}
 
 	r := keyfile.Rotation{In: *in, Lifetime: *lifetime, Slack: *slack, Label: *label, Secret: newSecret(), Drop: drop, DropAll: *dropAll}
