@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/fiber/v3/middleware/adaptor"
 	"github.com/gofiber/fiber/v3/middleware/recover"
+	"github.com/gofiber/fiber/v3/middleware/timeout"
 	"github.com/seed-50e21e88/cookiesession"
 	fibersession "github.com/seed-50e21e88/cookiesession/contrib/fiber"
 	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
@@ -135,6 +137,40 @@ func TestOddURL(t *testing.T) {
 		if s := cookiesessiontest.Session(t, m, resp); resp.StatusCode != want || s.Has("user") != (method == "GET") {
 			t.Errorf("%s: got %d, %v", method, resp.StatusCode, s.All())
 		}
+	}
+}
+
+// Fiber sends these responses before Middleware can add to them, as the package's documentation says.
+func TestResponseSentEarly(t *testing.T) {
+	m := newManager(t, nil)
+	app := newApp(m)
+	late := make(chan error, 1)
+	app.Get("/end", func(c fiber.Ctx) error {
+		fibersession.Get(c).Put("user", "grace")
+		if err := c.SendString("end"); err != nil {
+			return err
+		}
+		return c.End()
+	})
+	answered := make(chan struct{})
+	app.Get("/timeout", timeout.New(func(c fiber.Ctx) error {
+		s := fibersession.Get(c)
+		s.Put("user", "grace")
+		<-answered
+		s.Put("user", "mallory")
+		late <- s.Err()
+		return nil
+	}, timeout.Config{Timeout: time.Millisecond}))
+	client, _, base := newClient(t, app)
+	for path, want := range map[string]string{"/end": "end", "/timeout": "Request Timeout"} {
+		resp, body := get(t, client, base+path)
+		if body != want || resp.Header["Set-Cookie"] != nil {
+			t.Errorf("%s: got %q with cookies %q", path, body, resp.Header["Set-Cookie"])
+		}
+	}
+	close(answered)
+	if err := <-late; !errors.Is(err, cookiesession.ErrCommitted) {
+		t.Errorf("got %v, want ErrCommitted", err)
 	}
 }
 

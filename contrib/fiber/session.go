@@ -20,7 +20,8 @@
 // There is nothing to save: Fiber sends a response when all handlers have returned, and the session's cookies go with
 // it, also if a handler returns an error. What writes a body later, such as SendStreamWriter's function, can read the
 // session, but a change is refused with [cookiesession.ErrCommitted]. A panic saves nothing, provided that the recover
-// middleware is used before Middleware.
+// middleware is used before Middleware. Nor does a handler that has its response sent before it returns, by c.End, or
+// that exceeds the time of Fiber's timeout middleware.
 //
 // Fiber doesn't stand on net/http, and its adaptor package isn't enough by itself:
 // adaptor.HTTPMiddleware(manager.Handler) is done before Fiber's handlers start, so nothing they change could be saved,
