@@ -300,6 +300,8 @@ func problem(err error) error {
 	return errors.New(strings.TrimPrefix(err.Error(), "cookiesession: keys: "))
 }
 
+const sourcesExclude = "-file and -env exclude each other"
+
 // A source is where list, check and inspect read keys from.
 type source struct{ file, env *string }
 
@@ -311,6 +313,9 @@ func keySource(flags *flag.FlagSet) source {
 }
 
 func (s source) missing() bool { return *s.file == "" && *s.env == "" }
+
+// both reports whether there are two, of which one would go unread.
+func (s source) both() bool { return *s.file != "" && *s.env != "" }
 
 // read returns the text and how to call its source.
 func (s source) read(p *program) (text []byte, name string, err error) {
@@ -347,10 +352,13 @@ Shows the keys, which of them seals, and when each starts to seal and stops to o
 The ring's fingerprint is equal on all servers that have the same keys and times.
 Secrets aren't shown.
 `)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	} else if from.missing() {
+	case from.missing():
 		return p.usage(flags, "-file or -env is missing")
+	case from.both():
+		return p.usage(flags, sourcesExclude)
 	}
 	file, ring, err := from.open(p)
 	if err != nil {
@@ -412,6 +420,8 @@ a pipeline stops; notes don't count.
 		return err
 	case from.missing():
 		return p.usage(flags, "-file or -env is missing")
+	case from.both():
+		return p.usage(flags, sourcesExclude)
 	case *lifetime <= 0:
 		return p.usage(flags, "-lifetime must be positive")
 	}
