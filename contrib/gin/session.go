@@ -116,7 +116,7 @@ type sender struct {
 
 func (w *sender) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
-	if status >= 200 || status == http.StatusSwitchingProtocols {
+	if status >= 200 {
 		w.WriteHeaderNow()
 	}
 }
