@@ -20,7 +20,8 @@
 // gin.CustomRecoveryWithWriter(nil, …) and log yourself.
 //
 // [gin.Engine.HandleContext] takes gin's own writer again, so what the handlers that it calls change is lost. An
-// application that uses it puts manager.Handler(router) into its [http.Server] in the place of Sessions.
+// application that uses it puts manager.Handler(router) into its [http.Server] in the place of Sessions; what a handler
+// has changed before it panics is then saved with Recovery's answer.
 //
 // If the session can't be saved, Config.ErrorHandler answers, what handlers write is discarded, and c.Writer.Status
 // says what was sent.
