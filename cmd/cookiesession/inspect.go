@@ -48,6 +48,8 @@ The exit status is 1 if a session, flash or lease cookie is torn, malformed or r
 	switch {
 	case err != nil:
 		return err
+	case from.both():
+		return p.usage(flags, sourcesExclude)
 	case *idle < 0:
 		return p.usage(flags, "-idle can't be negative")
 	}

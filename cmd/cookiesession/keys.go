@@ -36,8 +36,8 @@ Whoever has the secret can make and read every session.
 	if err != nil {
 		return err
 	}
-	if keyfile.MayBeSecret(*label) {
-		return p.usage(flags, "-label looks like a secret, and labels are shown in logs and metrics; choose another")
+	if problem := labelProblem(*label); problem != "" {
+		return p.usage(flags, problem)
 	}
 	key := keyfile.Key{Label: *label, Secret: newSecret()}
 	if *path == "" {
@@ -71,6 +71,21 @@ Whoever has the secret can make and read every session.
 	}
 	fmt.Fprintf(p.stdout, "%s is written: key %s seals and opens from now on\nring %s\n", name, key.Label, ring.Fingerprint())
 	return nil
+}
+
+// labelProblem says why no key can have the label that a flag gives, or returns "". Found later, the fault would be
+// taken for one of the key file, or, in a list of secrets, of the secret.
+func labelProblem(label string) string {
+	if label == "" {
+		return ""
+	}
+	if keyfile.MayBeSecret(label) {
+		return "-label looks like a secret, and labels are shown in logs and metrics; choose another"
+	}
+	if _, err := cookiesession.NewKeyring(cookiesession.GenerateKey(label)); err != nil {
+		return "-label: " + strings.TrimPrefix(err.Error(), "cookiesession: ")
+	}
+	return ""
 }
 
 // holdsSecret reports whether keys stand where a file's name should, one or a list.
@@ -119,8 +134,9 @@ had that) and its owner. Two rotations at a time wait for one another.
 		return p.usage(flags, "-file is missing")
 	case *in < 0, *lifetime <= 0, *slack < 0:
 		return p.usage(flags, "-in and -slack can't be negative, and -lifetime must be positive")
-	case keyfile.MayBeSecret(*label):
-		return p.usage(flags, "-label looks like a secret, and labels are shown in logs and metrics; choose another")
+	}
+	if problem := labelProblem(*label); problem != "" {
+		return p.usage(flags, problem)
 	}
 
 	r := keyfile.Rotation{In: *in, Lifetime: *lifetime, Slack: *slack, Label: *label, Secret: newSecret(), Drop: drop, DropAll: *dropAll}
@@ -284,6 +300,8 @@ func problem(err error) error {
 	return errors.New(strings.TrimPrefix(err.Error(), "cookiesession: keys: "))
 }
 
+const sourcesExclude = "-file and -env exclude each other"
+
 // A source is where list, check and inspect read keys from.
 type source struct{ file, env *string }
 
@@ -295,6 +313,9 @@ func keySource(flags *flag.FlagSet) source {
 }
 
 func (s source) missing() bool { return *s.file == "" && *s.env == "" }
+
+// both reports whether there are two, of which one would go unread.
+func (s source) both() bool { return *s.file != "" && *s.env != "" }
 
 // read returns the text and how to call its source.
 func (s source) read(p *program) (text []byte, name string, err error) {
@@ -331,10 +352,13 @@ Shows the keys, which of them seals, and when each starts to seal and stops to o
 The ring's fingerprint is equal on all servers that have the same keys and times.
 Secrets aren't shown.
 `)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	} else if from.missing() {
+	case from.missing():
 		return p.usage(flags, "-file or -env is missing")
+	case from.both():
+		return p.usage(flags, sourcesExclude)
 	}
 	file, ring, err := from.open(p)
 	if err != nil {
@@ -396,6 +420,8 @@ a pipeline stops; notes don't count.
 		return err
 	case from.missing():
 		return p.usage(flags, "-file or -env is missing")
+	case from.both():
+		return p.usage(flags, sourcesExclude)
 	case *lifetime <= 0:
 		return p.usage(flags, "-lifetime must be positive")
 	}

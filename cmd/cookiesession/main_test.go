@@ -91,6 +91,9 @@ func TestUsage(t *testing.T) {
 			{"keys rotate -file f -lifetime 0", "-in and -slack can't be negative, and -lifetime must be positive; see: cookiesession keys rotate -h"},
 			{"keys list", "-file or -env is missing; see: cookiesession keys list -h"},
 			{"keys check", "-file or -env is missing; see: cookiesession keys check -h"},
+			{"keys list -file a -env B", "-file and -env exclude each other; see: cookiesession keys list -h"},
+			{"keys check -file a -env B", "-file and -env exclude each other; see: cookiesession keys check -h"},
+			{"inspect -file a -env B", "-file and -env exclude each other; see: cookiesession inspect -h"},
 			{"keys check -file f -lifetime -1h", "-lifetime must be positive; see: cookiesession keys check -h"},
 			{"inspect -idle -1h", "-idle can't be negative; see: cookiesession inspect -h"},
 		} {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/labstack/echo/v5"
 	"github.com/labstack/echo/v5/middleware"
@@ -360,6 +361,38 @@ func TestTwoManagers(t *testing.T) {
 	a, b := cookiesessiontest.Session(t, m, resp), cookiesessiontest.Session(t, admin, resp)
 	if len(jar.All()) != 2 || a.Get("a") != int64(1) || a.Has("b") || b.Get("b") != int64(2) || b.Has("a") {
 		t.Errorf("got %d cookies, %v and %v", len(jar.All()), a.All(), b.All())
+	}
+}
+
+// While browsers register a device's key or renew a proof, it's the Manager that answers.
+func TestDeviceRequest(t *testing.T) {
+	m := newManager(t, func(c *cookiesession.Config) { c.DeviceProof = 10 * time.Minute })
+	e, outcome := newEcho(m, func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c *echo.Context) error {
+			if c.Request().Method != http.MethodGet {
+				t.Error("a handler ran")
+			}
+			return next(c)
+		}
+	})
+	e.GET("/", func(c *echo.Context) error {
+		echosession.Get(c).Regenerate()
+		echosession.Get(c).Put("user", "grace")
+		return c.NoContent(204)
+	})
+	client, _, base := newClient(t, e)
+	resp, _ := get(t, client, base)
+	if got := resp.Header.Get("Secure-Session-Registration"); !strings.Contains(got, `path="/.cookiesession/session"`) {
+		t.Errorf("got the invitation %q", got)
+	}
+	<-outcome
+	resp, err := client.Post(base+"/.cookiesession/session", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := <-outcome; resp.StatusCode != 200 || got != (seen{200, true}) || resp.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("got %d with %v, and middleware saw %+v", resp.StatusCode, resp.Header, got)
 	}
 }
 

@@ -20,7 +20,8 @@
 // There is nothing to save: Fiber sends a response when all handlers have returned, and the session's cookies go with
 // it, also if a handler returns an error. What writes a body later, such as SendStreamWriter's function, can read the
 // session, but a change is refused with [cookiesession.ErrCommitted]. A panic saves nothing, provided that the recover
-// middleware is used before Middleware.
+// middleware is used before Middleware. Nor does a handler that has its response sent before it returns, by c.End, or
+// that exceeds the time of Fiber's timeout middleware.
 //
 // Fiber doesn't stand on net/http, and its adaptor package isn't enough by itself:
 // adaptor.HTTPMiddleware(manager.Handler) is done before Fiber's handlers start, so nothing they change could be saved,
@@ -34,6 +35,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/seed-50e21e88/cookiesession"
@@ -51,7 +53,7 @@ func Middleware(m *cookiesession.Manager) fiber.Handler {
 		m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			c.SetContext(r.Context())
 			err = c.Next()
-			w.header = nil // whatever was there before is out of date
+			w.before, w.header = nil, nil // whatever was there before is out of date
 		})).ServeHTTP(w, request(c))
 		if w.status != 0 {
 			w.answer()
@@ -113,6 +115,7 @@ func request(c fiber.Ctx) *http.Request {
 // A writer is an [http.ResponseWriter] for Fiber's response. It copies the response's header when somebody asks for it.
 type writer struct {
 	c      fiber.Ctx
+	before http.Header // as copied
 	header http.Header
 	status int // 0: nothing has been answered
 	body   bytes.Buffer
@@ -120,10 +123,11 @@ type writer struct {
 
 func (w *writer) Header() http.Header {
 	if w.header == nil {
-		w.header = make(http.Header)
+		w.before = make(http.Header)
 		for key, value := range w.c.Response().Header.All() {
-			w.header.Add(string(key), string(value))
+			w.before.Add(string(key), string(value))
 		}
+		w.header = w.before.Clone()
 	}
 	return w.header
 }
@@ -139,19 +143,32 @@ func (w *writer) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 
-// commit puts what a session has to say into Fiber's response.
+// commit makes the same changes to Fiber's response as have been made to the copy of its header.
 func (w *writer) commit() {
 	if w.header == nil {
 		return // nobody has touched the session
 	}
 	h := &w.c.Response().Header
-	for _, key := range []string{"Set-Cookie", "Vary", "Cache-Control"} {
+	var outdated []string // as Fiber spells them
+	for key := range h.All() {
+		if w.hasChanged(http.CanonicalHeaderKey(string(key))) {
+			outdated = append(outdated, string(key))
+		}
+	}
+	for _, key := range outdated {
 		h.Del(key)
-		for _, value := range w.header[key] {
+	}
+	for key, values := range w.header {
+		if !w.hasChanged(key) {
+			continue
+		}
+		for _, value := range values {
 			h.Add(key, value)
 		}
 	}
 }
+
+func (w *writer) hasChanged(key string) bool { return !slices.Equal(w.header[key], w.before[key]) }
 
 // answer replaces Fiber's response.
 func (w *writer) answer() {

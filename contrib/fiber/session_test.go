@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/fiber/v3/middleware/adaptor"
@@ -126,6 +127,7 @@ func TestCommit(t *testing.T) {
 			app.Get("/", func(c fiber.Ctx) error {
 				c.Set("X-Other", "1")
 				c.Set("Cache-Control", "public, max-age=60")
+				c.Set("CDN-Cache-Control", "max-age=600")
 				c.Vary("Accept")
 				c.Cookie(&fiber.Cookie{Name: "theme", Value: "dark"})
 				fibersession.Get(c).Put("user", "grace")
@@ -147,8 +149,11 @@ func TestCommit(t *testing.T) {
 			if got := strings.Join(h["Vary"], ", "); got != "Accept, Cookie" {
 				t.Errorf("got Vary %q", got)
 			}
-			if got := h.Get("Cache-Control"); got != "max-age=60, private" || h.Get("X-Other") != "1" {
-				t.Errorf("got Cache-Control %q, X-Other %q", got, h.Get("X-Other"))
+			if got := h.Get("Cache-Control"); got != "max-age=60, private" || strings.Join(h["X-Other"], ", ") != "1" {
+				t.Errorf("got Cache-Control %q, X-Other %q", got, h["X-Other"])
+			}
+			if got := h.Get("CDN-Cache-Control"); got != "" {
+				t.Errorf("got CDN-Cache-Control %q with Set-Cookie", got)
 			}
 		})
 	}
@@ -322,63 +327,32 @@ func TestTwoManagers(t *testing.T) {
 	}
 }
 
-// What Config's functions are given doesn't depend on Fiber's memory.
-func TestRequestIsACopy(t *testing.T) {
-	var rejected []*http.Request
-	m := newManager(t, func(c *cookiesession.Config) {
-		c.OnReject = func(r *http.Request, _ *cookiesession.RejectError) { rejected = append(rejected, r) }
-	})
+// While browsers register a device's key or renew a proof, it's the Manager that answers.
+func TestDeviceRequest(t *testing.T) {
+	m := newManager(t, func(c *cookiesession.Config) { c.DeviceProof = 10 * time.Minute })
 	app := newApp(m)
-	app.Post("/*", func(c fiber.Ctx) error {
-		return c.SendString(fmt.Sprint(fibersession.Get(c).IsNew(), string(c.Body())))
+	app.Use(func(c fiber.Ctx) error {
+		if c.Method() != fiber.MethodGet {
+			t.Error("a handler ran")
+		}
+		return c.Next()
+	})
+	app.Get("/", func(c fiber.Ctx) error {
+		fibersession.Get(c).Regenerate()
+		fibersession.Get(c).Put("user", "grace")
+		return nil
 	})
 	client, _, base := newClient(t, app)
-	for _, word := range []string{"first", "other"} {
-		r, err := http.NewRequest("POST", base+"/"+word+"?q="+word, strings.NewReader(word))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header["X-Word"] = []string{word, word}
-		r.Header.Set("Cookie", m.CookieName()+"="+word)
-		r.Host = word + ".example"
-		if _, body := do(t, client, r); body != "true"+word {
-			t.Errorf("got %q", body)
-		}
+	resp, _ := get(t, client, base)
+	if got := resp.Header.Get("Secure-Session-Registration"); !strings.Contains(got, `path="/.cookiesession/session"`) {
+		t.Errorf("got the invitation %q", got)
 	}
-	if len(rejected) != 2 {
-		t.Fatalf("OnReject was told %d times", len(rejected))
+	r, err := http.NewRequest("POST", base+"/.cookiesession/session", nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i, word := range []string{"first", "other"} {
-		r := rejected[i]
-		got := fmt.Sprint(r.Method, r.Host, r.URL, r.RequestURI, r.Header["X-Word"], r.Header["Cookie"])
-		want := fmt.Sprint("POST", word+".example", "/"+word+"?q="+word, "/"+word+"?q="+word, []string{word, word}, []string{m.CookieName() + "=" + word})
-		if got != want || r.RemoteAddr == "" {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}
-
-// Fiber takes URLs that net/http refuses, and app.Use leaves out unless it is told "*".
-func TestOddURL(t *testing.T) {
-	m := newManager(t, nil)
-	app := newApp(m)
-	app.Get("/*", func(c fiber.Ctx) error { fibersession.Get(c).Put("user", "grace"); return nil })
-	app.Post("/*", fibersession.ProtectCSRF(m), func(fiber.Ctx) error { t.Error("the handler ran"); return nil })
-	_, _, base := newClient(t, app)
-	for method, want := range map[string]int{"GET": 200, "POST": 403} {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		fmt.Fprintf(conn, "%s foo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", method)
-		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if s := cookiesessiontest.Session(t, m, resp); resp.StatusCode != want || s.Has("user") != (method == "GET") {
-			t.Errorf("%s: got %d, %v", method, resp.StatusCode, s.All())
-		}
+	if resp, body := do(t, client, r); resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("got %d %q with %v", resp.StatusCode, body, resp.Header)
 	}
 }
 
@@ -434,61 +408,4 @@ func TestProtectCSRF(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Fiber's default refuses sessions that a Manager's default allows: the package's documentation says what to do.
-func TestReadBufferSize(t *testing.T) {
-	for size, want := range map[int]int{0: 431, 16 << 10: 200} {
-		app := fiber.New(fiber.Config{ReadBufferSize: size})
-		app.Use(fibersession.Middleware(newManager(t, nil)))
-		app.Get("/", func(c fiber.Ctx) error {
-			fibersession.Get(c).Put("text", strings.Repeat("x", 4000))
-			return nil
-		})
-		client, _, base := newClient(t, app)
-		get(t, client, base)
-		if resp, _ := get(t, client, base); resp.StatusCode != want {
-			t.Errorf("ReadBufferSize %d: got %d, want %d", size, resp.StatusCode, want)
-		}
-	}
-}
-
-// Why this package exists: Fiber's adaptor by itself doesn't keep the promises.
-func TestAdaptorAlone(t *testing.T) {
-	t.Run("HTTPMiddleware is done before the handlers start", func(t *testing.T) {
-		m := newManager(t, nil)
-		var s *cookiesession.Session
-		app := fiber.New()
-		app.Use(adaptor.HTTPMiddleware(func(next http.Handler) http.Handler {
-			return m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				s = m.Get(r)
-				next.ServeHTTP(w, r)
-			}))
-		}))
-		var err error
-		app.Get("/", func(fiber.Ctx) error {
-			s.Put("user", "grace")
-			err = s.Err()
-			return nil
-		})
-		client, jar, base := newClient(t, app)
-		get(t, client, base)
-		if !errors.Is(err, cookiesession.ErrCommitted) || len(jar.All()) != 0 {
-			t.Errorf("got error %v and %d cookies: has HTTPMiddleware learnt to wait?", err, len(jar.All()))
-		}
-	})
-	t.Run("FiberApp loses the request's context", func(t *testing.T) {
-		app := fiber.New()
-		app.Use(recover.New())
-		app.Get("/", func(c fiber.Ctx) error {
-			fibersession.Get(c)
-			return nil
-		})
-		outer := fiber.New()
-		outer.Use(adaptor.HTTPHandler(newManager(t, nil).Handler(adaptor.FiberApp(app))))
-		client, _, base := newClient(t, outer)
-		if resp, body := get(t, client, base); resp.StatusCode != 500 || !strings.Contains(body, "FromContext") {
-			t.Errorf("got %d %q: has FiberApp learnt to hand it on?", resp.StatusCode, body)
-		}
-	})
 }

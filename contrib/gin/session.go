@@ -19,6 +19,10 @@
 // a broken connection. Whoever reads that log can use the session until it expires. Guard it, or use
 // gin.CustomRecoveryWithWriter(nil, …) and log yourself.
 //
+// [gin.Engine.HandleContext] takes gin's own writer again, so what the handlers that it calls change is lost. An
+// application that uses it puts manager.Handler(router) into its [http.Server] in the place of Sessions; what a handler
+// has changed before it panics is then saved with Recovery's answer.
+//
 // If the session can't be saved, Config.ErrorHandler answers, what handlers write is discarded, and c.Writer.Status
 // says what was sent.
 package ginsession
@@ -39,11 +43,16 @@ func Sessions(m *cookiesession.Manager) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		w := c.Writer
 		defer func() { c.Writer = w }() // after a panic, too: what Recovery writes must commit nothing
+		below := &sender{ResponseWriter: w}
 		m.Handler(http.HandlerFunc(func(commits http.ResponseWriter, r *http.Request) {
+			below.handled = true
 			c.Request = r
 			c.Writer = &writer{w, commits.(committer)}
 			c.Next()
-		})).ServeHTTP(w, c.Request)
+		})).ServeHTTP(below, c.Request)
+		if !below.handled {
+			c.Abort() // the Manager has answered a browser's request about its device
+		}
 	}
 }
 
@@ -98,3 +107,37 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.commit
 
 // Unwrap leads [http.ResponseController] past no commit.
 func (w *writer) Unwrap() http.ResponseWriter { return w.commits }
+
+// A sender is gin's writer below the commit. It sends the header of an answer by the Manager at once, where gin only
+// notes its status, which a handler could still change.
+type sender struct {
+	gin.ResponseWriter
+	handled bool // the answer is the handlers', unless they can't save
+}
+
+func (w *sender) WriteHeader(status int) {
+	w.ResponseWriter.WriteHeader(status)
+	if status >= 200 {
+		w.WriteHeaderNow()
+	}
+}
+
+func (w *sender) Write(b []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *sender) WriteString(s string) (int, error) {
+	w.begin()
+	return w.ResponseWriter.WriteString(s)
+}
+
+// begin gives an answer about a device the status that net/http implies: where there is no route, gin has noted 404.
+func (w *sender) begin() {
+	if !w.handled && !w.Written() {
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *sender) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -203,6 +203,58 @@ func TestFailedCommit(t *testing.T) {
 	}
 }
 
+// gin only notes a status, so that a later one would replace the error page's.
+func TestStatusOfErrorPageStays(t *testing.T) {
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusInsufficientStorage)
+		}
+	})
+	router, outcome := newRouter(m)
+	router.GET("/", func(c *gin.Context) {
+		ginsession.Default(c).Put("long", strings.Repeat("x", 9000))
+		c.String(201, "first")
+		c.String(202, "second")
+	})
+	client, _, base := newClient(t, router)
+	if resp, body := get(t, client, base); resp.StatusCode != 507 || body != "" {
+		t.Errorf("got %d %q, want 507 without a body", resp.StatusCode, body)
+	}
+	if got, want := <-outcome, (seen{507, 0, true}); got != want {
+		t.Errorf("middleware saw %+v, want %+v", got, want)
+	}
+}
+
+// While browsers register a device's key or renew a proof, it's the Manager that answers.
+func TestDeviceRequest(t *testing.T) {
+	m := newManager(t, func(c *cookiesession.Config) { c.DeviceProof = 10 * time.Minute })
+	router, outcome := newRouter(m)
+	router.Use(func(c *gin.Context) {
+		if c.Request.Method != http.MethodGet {
+			t.Error("a handler ran")
+		}
+	})
+	router.GET("/", func(c *gin.Context) {
+		ginsession.Default(c).Regenerate()
+		ginsession.Default(c).Put("user", "grace")
+	})
+	client, _, base := newClient(t, router)
+	resp, _ := get(t, client, base)
+	if got := resp.Header.Get("Secure-Session-Registration"); !strings.Contains(got, `path="/.cookiesession/session"`) {
+		t.Errorf("got the invitation %q", got)
+	}
+	<-outcome
+	resp, err := client.Post(base+"/.cookiesession/session", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := <-outcome; resp.StatusCode != 200 || got.status != 200 || resp.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("got %d with %v, and middleware saw %+v", resp.StatusCode, resp.Header, got)
+	}
+}
+
 // gin's Stream panics if the response writer isn't an http.CloseNotifier, an interface of old.
 func TestStreamEndsWhenTheClientLeaves(t *testing.T) {
 	for _, around := range []bool{false, true} { // the router, in the place of Sessions

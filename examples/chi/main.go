@@ -97,5 +97,6 @@ func requireUser(next http.Handler) http.Handler {
 type userKey struct{}
 
 func members(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8") // or a page called <b> would be HTML
 	fmt.Fprintf(w, "%s for %s\n", chi.URLParam(r, "page"), r.Context().Value(userKey{}))
 }

@@ -77,6 +77,18 @@ func TestVisit(t *testing.T) {
 	ask("GET", "/nowhere", 404, "")
 }
 
+// The page's name comes from the URL, so anybody can have a member's browser send it.
+func TestPageIsNoHTML(t *testing.T) {
+	sessions := newSessions(t)
+	r := cookiesessiontest.RequestWith(t, sessions, httptest.NewRequest("GET", "https://localhost/members/%3Cb%3Enews", nil),
+		func(s *cookiesession.Session) { user.Put(s, "grace") })
+	w := httptest.NewRecorder()
+	routes(sessions).ServeHTTP(w, r)
+	if got := w.Result().Header.Get("Content-Type"); got != "text/plain; charset=utf-8" || w.Body.String() != "<b>news for grace\n" {
+		t.Errorf("got %q of type %q", w.Body.String(), got)
+	}
+}
+
 func TestPanicSavesNothing(t *testing.T) {
 	sessions := newSessions(t)
 	r := chi.NewRouter()

@@ -124,5 +124,5 @@ func pages(library string, user func(w http.ResponseWriter, r *http.Request, set
 		}
 		fmt.Fprintf(w, "<p>This page uses %s.</p>", library)
 	})
-	return mux
+	return http.NewCrossOriginProtection().Handler(mux) // no other site's form logs in or out
 }

@@ -92,3 +92,16 @@ func TestImportIgnoresWhatTheOldApplicationRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestFormsOfOtherSites(t *testing.T) {
+	for _, site := range []string{"cross-site", "same-origin"} {
+		r := httptest.NewRequest("POST", "https://shop.example/", strings.NewReader("name=mallory"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		oldApplication().ServeHTTP(w, r)
+		if loggedIn := w.Header()["Set-Cookie"] != nil; loggedIn != (site == "same-origin") {
+			t.Errorf("%s: got %d with %q", site, w.Code, w.Header()["Set-Cookie"])
+		}
+	}
+}

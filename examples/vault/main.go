@@ -45,7 +45,7 @@ func main() {
 	vault := &source{
 		url:    strings.TrimSuffix(os.Getenv("VAULT_ADDR"), "/") + "/v1/" + *mount + "/data/" + *secret,
 		token:  tokenFrom(*tokenFile),
-		client: &http.Client{Timeout: 10 * time.Second},
+		client: &http.Client{Timeout: 10 * time.Second, CheckRedirect: staysPrivate},
 	}
 	keys, err := open(ctx, vault.read)
 	if err != nil {

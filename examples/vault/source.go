@@ -64,3 +64,15 @@ func (s *source) read(ctx context.Context) (string, error) {
 	}
 	return answer.Data.Data.Keys, nil
 }
+
+// staysPrivate follows a redirect, by which a server of a cluster leads to the active one, unless it leads from HTTPS to
+// HTTP: token and keys would travel in the clear. Vault's own client does likewise.
+func staysPrivate(r *http.Request, via []*http.Request) error {
+	switch {
+	case via[0].URL.Scheme == "https" && r.URL.Scheme != "https":
+		return errors.New("vault redirects from HTTPS to HTTP")
+	case len(via) > 3:
+		return errors.New("vault redirects without end")
+	}
+	return nil
+}

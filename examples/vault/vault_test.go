@@ -231,6 +231,32 @@ func TestTokenFile(t *testing.T) {
 	}
 }
 
+func TestRedirects(t *testing.T) {
+	v := newVault()
+	for _, tt := range []struct{ from, to, fails string }{
+		{"https://standby", "https://active", ""},
+		{"http://standby", "http://active", ""},
+		{"https://standby", "http://active", "vault redirects from HTTPS to HTTP"},
+		{"https://standby", "https://standby", "vault redirects without end"},
+	} {
+		cluster := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Host == "active" {
+				v.ServeHTTP(w, r)
+				return
+			}
+			http.Redirect(w, r, tt.to+r.URL.Path, http.StatusTemporaryRedirect)
+		})
+		client := &http.Client{Transport: inMemory{cluster}, CheckRedirect: staysPrivate}
+		text, err := sourceAt(tt.from, client).read(t.Context())
+		switch {
+		case tt.fails == "" && (err != nil || text != oldKeys):
+			t.Errorf("%s to %s: got %v", tt.from, tt.to, err)
+		case tt.fails != "" && (err == nil || !strings.Contains(err.Error(), tt.fails)):
+			t.Errorf("%s to %s: got %v, want %s", tt.from, tt.to, err, tt.fails)
+		}
+	}
+}
+
 // An inMemory transport hands requests to a handler, so that a test can have its own clock.
 type inMemory struct{ http.Handler }
 
