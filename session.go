@@ -108,34 +108,38 @@ func (s *Session) lock() {
 }
 
 func (s *Session) unlock() {
-	late := lateChange{}
-	if sp := s.state.special; sp != nil && sp.failure.unlogged {
-		late = sp.failure.late
+	var late failure
+	if sp := s.state.special; sp != nil {
+		late = sp.failure
 		sp.failure.unlogged = false
 	}
 	s.mu.Unlock()
-	if late.kind != "" {
+	if late.unlogged {
+		kind := "key"
+		if late.keyless {
+			kind = "change"
+		}
 		s.manager.config.Logger.Warn("cookiesession: session changed after the response header was sent; the change is lost. Change it before the first byte of the response",
-			slog.String("method", s.request.Method), slog.String("path", pathOf(s.request)), slog.String(late.kind, late.name))
+			slog.String("method", s.request.Method), slog.String("path", pathOf(s.request)), slog.String(kind, late.name))
 	}
 }
 
 // mayChange must be called, with the lock held, before the value of a key is changed. After the commit it returns false,
 // and notes that for Err, the log and Stats.
-func (s *Session) mayChange(key string) bool { return s.mayDo("key", key) }
+func (s *Session) mayChange(key string) bool { return s.mayDo(key, false) }
 
 // mayCall is mayChange for a method that changes what has no key.
-func (s *Session) mayCall(method string) bool { return s.mayDo("change", method) }
+func (s *Session) mayCall(method string) bool { return s.mayDo(method, true) }
 
-func (s *Session) mayDo(kind, name string) bool {
+func (s *Session) mayDo(name string, keyless bool) bool {
 	if !s.committed {
 		s.delivered = false
 		return true
 	}
 	s.manager.counters.late.Add(1)
 	s.fail(ErrCommitted)
-	if f := &s.special().failure; f.late.kind == "" {
-		f.late, f.unlogged = lateChange{kind, strings.Clone(name)}, true
+	if f := &s.special().failure; !f.late {
+		f.late, f.unlogged, f.keyless, f.name = true, true, keyless, strings.Clone(name)
 	}
 	return false
 }

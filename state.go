@@ -84,15 +84,11 @@ type special struct {
 
 // failure is what went wrong with changes of the session.
 type failure struct {
-	err      error      // the first
-	late     lateChange // the first
-	unlogged bool       // and nobody has logged it yet: the lock was held
-}
-
-// A lateChange is one after the commit, as the log names it.
-type lateChange struct {
-	kind string // "key", or "change" for what has no key; "" if nothing was too late
-	name string // the key, or the method
+	err      error  // the first
+	late     bool   // something was changed after the commit
+	unlogged bool   // and nobody has logged it yet: the lock was held
+	keyless  bool   // what was changed has no key
+	name     string // the key of what was changed, or the method that was called
 }
 
 // A smallState is a state with storage for a small session's token, to save an allocation.
