@@ -30,7 +30,7 @@ const (
 func (s *Session) CSRFToken() string {
 	s.lock()
 	defer s.unlock()
-	if s.state.data.csrf == (csrfSecret{}) && s.mayChange("") {
+	if s.state.data.csrf == (csrfSecret{}) && s.mayCall("CSRFToken") {
 		rand.Read(s.changing().csrf[:])
 	}
 	const n = len(csrfSecret{})
@@ -61,7 +61,7 @@ func (s *Session) VerifyCSRFToken(token string) bool {
 func (s *Session) RegenerateCSRFToken() {
 	s.lock()
 	defer s.unlock()
-	if s.state.data.csrf != (csrfSecret{}) && s.mayChange("") {
+	if s.state.data.csrf != (csrfSecret{}) && s.mayCall("RegenerateCSRFToken") {
 		rand.Read(s.changing().csrf[:])
 	}
 }

@@ -165,11 +165,11 @@ func (s *Session) isPrefetch() bool {
 	return false
 }
 
-// consumeFlash locks the session and consumes the received flash messages, if any.
-func (s *Session) consumeFlash() *flash {
+// consumeFlash locks the session and consumes the received flash messages, if any, for method.
+func (s *Session) consumeFlash(method string) *flash {
 	f := s.openFlash()
 	s.mu.Lock()
-	if f.isValid && !f.consumed && !s.isPrefetch() && s.mayChange("") {
+	if f.isValid && !f.consumed && !s.isPrefetch() && s.mayCall(method) {
 		f.consumed = true
 	}
 	return f
@@ -218,14 +218,14 @@ func (s *Session) Flashed(key string) any {
 }
 
 func (s *Session) flashed(key string) []byte {
-	f := s.consumeFlash()
+	f := s.consumeFlash("Flashed")
 	defer s.unlock()
 	return f.get(key)
 }
 
 // Flashes returns all flash messages, and consumes those that were received.
 func (s *Session) Flashes() map[string]any {
-	f := s.consumeFlash()
+	f := s.consumeFlash("Flashes")
 	defer s.unlock()
 	all := decodeAll(&f.unread)
 	for key, encoded := range f.now.all() {
@@ -236,7 +236,7 @@ func (s *Session) Flashes() map[string]any {
 
 // Keep keeps the flash messages of keys for one more request, and consumes the others.
 func (s *Session) Keep(keys ...string) {
-	f := s.consumeFlash()
+	f := s.consumeFlash("Keep")
 	defer s.unlock()
 	for _, key := range keys {
 		s.keep(f, key)
@@ -245,7 +245,7 @@ func (s *Session) Keep(keys ...string) {
 
 // Reflash keeps all flash messages for one more request.
 func (s *Session) Reflash() {
-	f := s.consumeFlash()
+	f := s.consumeFlash("Reflash")
 	defer s.unlock()
 	for key := range f.unread.all() {
 		s.keep(f, string(key))

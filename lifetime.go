@@ -85,7 +85,7 @@ func (s *Session) ExpiresAt() time.Time {
 func (s *Session) Regenerate() {
 	s.lock()
 	defer s.unlock()
-	if !s.mayChange("") {
+	if !s.mayCall("Regenerate") {
 		return
 	}
 	now := s.manager.now()
@@ -130,7 +130,7 @@ func (s *Session) ExpireIn(d time.Duration) {
 }
 
 func (s *Session) expireIn(method string, d time.Duration) bool {
-	if !s.mayChange("") {
+	if !s.mayCall(method) {
 		return false
 	}
 	if most := s.manager.config.MaxRemember; d < time.Second || d > most {
@@ -150,7 +150,7 @@ func (s *Session) Persist(on bool) {
 	defer s.unlock()
 	switch remembered := s.state.data.mode == modeRemembered; {
 	case on && remembered && s.committed: // no change, so not too late
-	case !s.mayChange(""):
+	case !s.mayCall("Persist"):
 	case on && remembered:
 		if sp := s.special(); !sp.asked { // for a later Regenerate, which drops an earlier request's Remember
 			sp.mode, sp.asked = modePersistent, true
@@ -180,7 +180,7 @@ func (s *Session) setMode(m mode) {
 func (s *Session) Destroy() {
 	s.lock()
 	defer s.unlock()
-	if !s.mayChange("") {
+	if !s.mayCall("Destroy") {
 		return
 	}
 	if s.state.incoming.facts.has(valid) {

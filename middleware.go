@@ -84,7 +84,7 @@ func (m *Manager) FromContext(ctx context.Context) *Session {
 func FromContext(ctx context.Context) *Session {
 	s, ok := ctx.Value(innermost{}).(*Session)
 	if !ok {
-		panic("cookiesession: FromContext called with a context that does not come from a Handler")
+		panic("cookiesession: the context did not come through a Handler: wrap the mux, sessions.Handler(mux), and pass the request's context on")
 	}
 	return s
 }

@@ -224,6 +224,8 @@ func TestLateChanges(t *testing.T) {
 		"Regenerate":          func(s *cookiesession.Session) { s.Regenerate() },
 		"Destroy":             func(s *cookiesession.Session) { s.Destroy() },
 		"Remember":            func(s *cookiesession.Session) { s.Remember(time.Hour) },
+		"ExpireIn":            func(s *cookiesession.Session) { s.ExpireIn(time.Hour) },
+		"Persist":             func(s *cookiesession.Session) { s.Persist(true) },
 		"Flash":               func(s *cookiesession.Session) { s.Flash("note", "x") },
 		"Flashed":             func(s *cookiesession.Session) { s.Flashed("note") },
 		"Flashes":             func(s *cookiesession.Session) { s.Flashes() },
@@ -244,6 +246,10 @@ func TestLateChanges(t *testing.T) {
 		"- All":               func(s *cookiesession.Session) { s.All() },
 		"- FlashNow":          func(s *cookiesession.Session) { s.FlashNow("note", "x") },
 		"- Field.Update":      func(s *cookiesession.Session) { cookiesession.Field[int]("n").Update(s, func(n int) int { return n }) },
+	}
+	keys := map[string]string{ // of the first change
+		"Put": "n", "Put unencodable": "n", "Pull": "n", "Push": "list", "Increment": "n", "Delete": "n", "Delete two": "list",
+		"Flash": "note", "Field.Put": "n", "Field.Update": "n", "Field.Flash": "n",
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -298,6 +304,15 @@ func TestLateChanges(t *testing.T) {
 				late = 2
 			}
 			m.wantStats(1, 0, late+1) // Destroy's
+			what := "change=" + name
+			if key := keys[name]; key != "" {
+				what = "key=" + key
+			} else if late == 0 {
+				what = "change=Destroy"
+			}
+			if got, want := m.log.String(), " path=/ "+what+"\n"; strings.Count(got, "\n") != 1 || !strings.HasSuffix(got, want) {
+				t.Errorf("got logged %q, want one line that ends with %q", got, want)
+			}
 			if logged := m.log.String(); strings.Count(logged, "\n") != 1 {
 				t.Errorf("got logged %q, want one line for the session", logged)
 			}

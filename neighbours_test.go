@@ -31,7 +31,7 @@ func TestOutsideHandler(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
 				got, _ := recover().(string)
-				if !strings.HasPrefix(got, "cookiesession: ") || !strings.Contains(got, "Handler") {
+				if !strings.HasPrefix(got, "cookiesession: ") || !strings.Contains(got, "wrap the mux, sessions.Handler(mux)") {
 					t.Errorf("got panic %q, want one that says what to do", got)
 				}
 			}()

@@ -108,21 +108,30 @@ func (s *Session) lock() {
 }
 
 func (s *Session) unlock() {
-	late, key := false, ""
-	if sp := s.state.special; sp != nil && sp.failure.unlogged {
-		late, key = true, sp.failure.key
+	var late failure
+	if sp := s.state.special; sp != nil {
+		late = sp.failure
 		sp.failure.unlogged = false
 	}
 	s.mu.Unlock()
-	if late {
+	if late.unlogged {
+		kind := "key"
+		if late.keyless {
+			kind = "change"
+		}
 		s.manager.config.Logger.Warn("cookiesession: session changed after the response header was sent; the change is lost. Change it before the first byte of the response",
-			slog.String("method", s.request.Method), slog.String("path", pathOf(s.request)), slog.String("key", key))
+			slog.String("method", s.request.Method), slog.String("path", pathOf(s.request)), slog.String(kind, late.name))
 	}
 }
 
-// mayChange must be called, with the lock held, before anything is changed; key is "" for what has no key. After the
-// commit it returns false, and notes that for Err, the log and Stats.
-func (s *Session) mayChange(key string) bool {
+// mayChange must be called, with the lock held, before the value of a key is changed. After the commit it returns false,
+// and notes that for Err, the log and Stats.
+func (s *Session) mayChange(key string) bool { return s.mayDo(key, false) }
+
+// mayCall is mayChange for a method that changes what has no key.
+func (s *Session) mayCall(method string) bool { return s.mayDo(method, true) }
+
+func (s *Session) mayDo(name string, keyless bool) bool {
 	if !s.committed {
 		s.delivered = false
 		return true
@@ -130,7 +139,7 @@ func (s *Session) mayChange(key string) bool {
 	s.manager.counters.late.Add(1)
 	s.fail(ErrCommitted)
 	if f := &s.special().failure; !f.late {
-		f.late, f.unlogged, f.key = true, true, strings.Clone(key)
+		f.late, f.unlogged, f.keyless, f.name = true, true, keyless, strings.Clone(name)
 	}
 	return false
 }
@@ -324,7 +333,7 @@ func (s *Session) Delete(keys ...string) {
 func (s *Session) Clear() {
 	s.lock()
 	defer s.unlock()
-	if s.state.values.len() > 0 && s.mayChange("") {
+	if s.state.values.len() > 0 && s.mayCall("Clear") {
 		s.state.values.clear()
 	}
 }

@@ -87,7 +87,8 @@ type failure struct {
 	err      error  // the first
 	late     bool   // something was changed after the commit
 	unlogged bool   // and nobody has logged it yet: the lock was held
-	key      string // what was changed, if it has a key
+	keyless  bool   // what was changed has no key
+	name     string // the key of what was changed, or the method that was called
 }
 
 // A smallState is a state with storage for a small session's token, to save an allocation.

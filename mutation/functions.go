@@ -40,7 +40,7 @@ var functions = []string{
 	"(*Session).leaseDue", "(*Manager).readFlash",
 
 	// What changes it.
-	"(*Session).changing", "(*Session).unlock", "(*Session).mayChange", "(*Session).fail", "(*Session).set",
+	"(*Session).changing", "(*Session).unlock", "(*Session).mayDo", "(*Session).fail", "(*Session).set",
 	"(*Session).put", "(*Session).pull", "(*Session).swap", "(*Session).Increment", "(*Session).Clear",
 	"(*Session).isNew", "(*Session).Changed", "(*Session).dirty", "(*Session).hasContent", "(*Session).deletions",
 	"(*Session).encode", "(*Session).drawID", "(*Session).Format",

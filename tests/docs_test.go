@@ -239,6 +239,24 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// The rows of a table have as many cells as its head: a renderer drops what is beyond. A "|" within code separates cells,
+// too (GitHub Flavored Markdown, 4.10).
+func TestTables(t *testing.T) {
+	code := regexp.MustCompile("(?s)```.*?```")
+	table := regexp.MustCompile(`(?m)(?:^\|.*\n)+`)
+	separator := regexp.MustCompile(`(?:^|[^\\])\|`)
+	for _, doc := range docs(t) {
+		for _, rows := range table.FindAllString(code.ReplaceAllString(readFile(t, doc), ""), -1) {
+			head, rest, _ := strings.Cut(rows, "\n")
+			for row := range strings.Lines(rest) {
+				if got, want := len(separator.FindAllString(row, -1)), len(separator.FindAllString(head, -1)); got != want {
+					t.Errorf("%s: got %d separators of cells, want %d: %s", doc, got, want, row)
+				}
+			}
+		}
+	}
+}
+
 // headings returns what links to the headings of a document end with, as GitHub makes it.
 func headings(text string) (names []string) {
 	for _, match := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
@@ -248,10 +266,20 @@ func headings(text string) (names []string) {
 	return names
 }
 
-// docs returns the names of the documents in root.
-func docs(t *testing.T) []string {
+// docs returns the names of the documents in root and below.
+func docs(t *testing.T) (names []string) {
 	t.Helper()
-	names, err := fs.Glob(os.DirFS(root), "*.md")
+	err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (path == ".git" || d.Name() == "node_modules"):
+			return fs.SkipDir
+		case !d.IsDir() && strings.HasSuffix(path, ".md"):
+			names = append(names, path)
+		}
+		return nil
+	})
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no documents: %v", err)
 	}

@@ -143,7 +143,7 @@ func lock(path, name string) (*os.File, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, errors.New("the directory that the key file is to be in doesn't exist")
 		case !errors.Is(err, fs.ErrExist):
-			return nil, fileError(path, err)
+			return nil, fmt.Errorf("no new file can be made in the key file's directory: %w", cause(err))
 		}
 		if time.Now().After(deadline) {
 			return nil, fmt.Errorf("%s exists: another cookiesession is changing the file, or was interrupted; if none runs, remove it", name)

@@ -229,7 +229,7 @@ func (s *Store) change(session *cookiesession.Session, g *sessions.Session) erro
 	for key, value := range g.Values {
 		k, ok := key.(string)
 		if !ok {
-			return fmt.Errorf("cookiesession/gorilla: key %.40q of session.Values is a %T, want a string", fmt.Sprint(key), key)
+			return fmt.Errorf("cookiesession/gorilla: key %.40q of session.Values is of type %T, want a string", fmt.Sprint(key), key)
 		}
 		// Package gob writes maps in random order, so it's the values that are compared.
 		if old, err := unpack(session.Get(k)); err == nil && session.Has(k) && reflect.DeepEqual(old, value) {

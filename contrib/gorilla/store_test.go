@@ -377,7 +377,7 @@ func TestWhatCantBeStored(t *testing.T) {
 		key, value any
 		want       string
 	}{
-		{"a key that is an int", 1, "x", `cookiesession/gorilla: key "1" of session.Values is a int, want a string`},
+		{"a key that is an int", 1, "x", `cookiesession/gorilla: key "1" of session.Values is of type int, want a string`},
 		{"a type that gob doesn't know", "s", secret{1}, `cookiesession/gorilla: value of "s": gob: type not registered`},
 		{"a channel", "c", make(chan int), `cookiesession/gorilla: value of "c": gob: `},
 		{"too much", "long", strings.Repeat("x", 9000), "cookiesession: session needs "},
