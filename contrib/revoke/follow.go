@@ -135,7 +135,7 @@ func (l *List) complete(asked time.Time, applied uint64) {
 	l.failing = false
 	l.awaited = slices.DeleteFunc(l.awaited, func(a awaited) bool {
 		switch {
-		case l.entries.shown(&a.key):
+		case !l.entries.awaits(&a.key, a.pos):
 			return true
 		case a.at.Before(asked):
 			missing = max(missing, 1) // acknowledged, but gone before it could be read
@@ -235,12 +235,13 @@ func (l *List) await(es ...Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range es {
-		l.awaited = append(l.awaited, awaited{e.Key, now})
+		l.awaited = append(l.awaited, awaited{e.Key, e.Pos, now})
 	}
 }
 
 // An awaited entry was acknowledged to this server, and the engine hasn't shown it yet.
 type awaited struct {
 	key Key
+	pos uint64
 	at  time.Time
 }

@@ -131,12 +131,16 @@ func (t *table) unsee() {
 	}
 }
 
-// shown reports whether the engine has shown what is held under k.
-func (t *table) shown(k *Key) bool {
+// awaits reports whether the engine has yet to show a pos of k. One that has risen since, or was forgotten, it needn't.
+func (t *table) awaits(k *Key, pos uint64) bool {
 	t.changing.Lock()
 	defer t.changing.Unlock()
 	s := t.shard(k)
-	return len(s.slots) == 0 || s.seen[find(s.slots, k)]
+	if len(s.slots) == 0 {
+		return false
+	}
+	i := find(s.slots, k)
+	return s.slots[i].Pos == pos && !s.seen[i]
 }
 
 // unseen returns the entries of shard i that the engine hasn't shown though they were held when table.applied was seq,
