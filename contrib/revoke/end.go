@@ -146,6 +146,9 @@ func (l *List) sync(ctx context.Context) (cursor string, err error) {
 	done := make(chan result, 1)
 	if !l.start(func() { // a caller who gives up doesn't break a connection that others use
 		err := l.readAll(l.ctx)
+		if err != nil && l.ctx.Err() != nil {
+			err = ErrClosed
+		}
 		read := result{l.cursor, err}
 		<-l.reading
 		done <- read

@@ -109,7 +109,7 @@ type List struct {
 type Stats struct {
 	Entries    int           // held in memory
 	Staleness  time.Duration // at most so long ago acknowledged revocations may be unknown here; -1: not complete
-	Reconnects uint64        // attempts to follow that failed
+	Reconnects uint64        // attempts to follow, or to put back, that failed
 	Losses     uint64        // how often the engine turned out to have lost entries
 	PutBack    uint64        // entries that this server has put back then
 	LastError  string        // why following or putting back last failed; it stays
