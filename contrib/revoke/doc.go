@@ -43,6 +43,10 @@
 //   - What an engine acknowledged and lost before any other server read it, if the server that published it ends before
 //     it has put it back. Redis can lose it in a failover, a file if somebody replaces it. If it is put back, a session
 //     that EndOthers has spared meanwhile stays spared.
+//   - End on an engine that has lost entries and whose clock has gone back, as when Redis fails over to a machine whose
+//     clock is behind. A server that doesn't know the lost entries may be given a position below those that sessions
+//     keep, and then these go on. That is over when another server has put the entries back, seconds later, or, if none
+//     knows them, when the clock is past where it was; then call End again.
 //   - Anything on the minority side of a split Redis whose master still answers: set min-replicas-to-write, then it
 //     isn't followed.
 //   - Revocations of the last MaxStale on a server that is cut off, and anything about requests that are past the hook.

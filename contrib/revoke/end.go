@@ -59,7 +59,9 @@ func (l *List) EndAll(ctx context.Context) error {
 // If the engine can't tell, ten times, the error wraps ErrConflict, and nobody has ended.
 //
 // After an error of the engine nobody knows: it may have the entry, and then s has ended with the others. So a second
-// call may return ErrRevoked, and so may a first one if the engine's client sends it twice.
+// call may return ErrRevoked, and so may a first one if the engine's client sends it twice. So does the second of two
+// requests that bring one cookie, as after a double click: nothing tells its s from a copy. Don't change s then, or its
+// cookie, which is over, could follow the one that the first response has saved; redirect, and the browser brings that.
 //
 // A context of [List.Until] of s goes on here, whichever response its cookie came with, and ends on other servers.
 func (l *List) EndOthers(ctx context.Context, s *cookiesession.Session, key string) error {
@@ -144,6 +146,9 @@ func (l *List) sync(ctx context.Context) (cursor string, err error) {
 	done := make(chan result, 1)
 	if !l.start(func() { // a caller who gives up doesn't break a connection that others use
 		err := l.readAll(l.ctx)
+		if err != nil && l.ctx.Err() != nil {
+			err = ErrClosed
+		}
 		read := result{l.cursor, err}
 		<-l.reading
 		done <- read

@@ -5,12 +5,16 @@ package revoke_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
@@ -199,6 +203,61 @@ func (r *race) lose() {
 		return
 	}
 	must(r.t, os.Remove(r.path))
+}
+
+// Of two clicks the second spares nothing, since a thief's copy would be spared just so. It doesn't log the visitor out
+// either, whichever response comes first, and once the first has come the visitor can click again.
+func TestEndOthersClickedTwice(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		early bool // the second request has been let in when the first ends the others
+		want  string
+	}{
+		{"both were let in", true, revoke.ErrRevoked.Error()},
+		{"the second came later", false, `value of "user" can't be compared`},
+	} {
+		for _, order := range [][2]int{{0, 1}, {1, 0}} {
+			t.Run(fmt.Sprint(test.name, ", responses arrive as ", order), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newFleet(t).server(nil)
+					b, other := newBrowser(), newBrowser()
+					b.login(s, "ada")
+					other.login(s, "ada")
+					copied := b.copied()
+					var errs [2]error
+					click := func(i int, meanwhile func()) http.Header {
+						w := httptest.NewRecorder()
+						s.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+							session := s.manager.Get(r)
+							if test.early {
+								session.Get("user")
+							}
+							meanwhile()
+							errs[i] = s.list.EndOthers(r.Context(), session, "user")
+						})).ServeHTTP(w, b.request())
+						return w.Result().Header
+					}
+					var headers [2]http.Header
+					headers[1] = click(1, func() { headers[0] = click(0, func() {}) })
+					if errs[0] != nil || errs[1] == nil || !strings.Contains(errs[1].Error(), test.want) {
+						t.Errorf("got %v and %v, want nil and %s", errs[0], errs[1], test.want)
+					}
+					for _, i := range order {
+						b.jar.SetHeader(site, headers[i])
+					}
+					for range 2 {
+						b.want(t, s, "ada")
+						other.want(t, s, "nobody")
+						copied.want(t, s, "nobody")
+						b.jar.SetHeader(site, click(0, func() {}))
+						if errs[0] != nil {
+							t.Errorf("a later click: got %v, want nil", errs[0])
+						}
+					}
+				})
+			})
+		}
+	}
 }
 
 // An entry that the engine has, though its answer was lost, ends the session with the others.

@@ -365,7 +365,16 @@ func TestSync(t *testing.T) {
 		if err := there.list.Sync(t.Context()); !errors.Is(err, errDown) {
 			t.Errorf("got %v, want the engine's error", err)
 		}
+		there.engine.fail(nil)
+		goOn = there.engine.hang()
+		waiting := make(chan error, 1)
+		go func() { waiting <- there.list.Sync(t.Context()) }()
+		time.Sleep(time.Second)
 		there.list.Close()
+		if err := <-waiting; !errors.Is(err, revoke.ErrClosed) {
+			t.Errorf("Close while it waits: got %v, want ErrClosed", err)
+		}
+		goOn()
 		if err := there.list.Sync(t.Context()); !errors.Is(err, revoke.ErrClosed) {
 			t.Errorf("got %v, want ErrClosed", err)
 		}

@@ -17,8 +17,8 @@ import (
 
 // File returns an Engine for the processes of one machine, which share the file at path. It is created, with mode 0600,
 // if it isn't there; its directory must be, and be writable. It must be on a local file system, where flock works: Unix
-// only. Other processes hear of a revocation within about a tenth of a second. It is on the disk when it is
-// acknowledged. Now and then the file is replaced by one without what may be forgotten.
+// only, and neither AIX nor Solaris. Other processes hear of a revocation within about a tenth of a second. It is on the
+// disk when it is acknowledged. Now and then the file is replaced by one without what may be forgotten.
 func File(path string) Engine { return &file{path: path} }
 
 type file struct {

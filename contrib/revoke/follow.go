@@ -67,6 +67,7 @@ func (l *List) readAll(ctx context.Context) error {
 	defer cancel(nil)
 	patience := time.AfterFunc(readTimeout, func() { cancel(errTimeout) })
 	defer patience.Stop()
+	l.checkForgotten(time.Now())
 	restarted := false
 	for {
 		if l.cursor == "" {
@@ -76,7 +77,7 @@ func (l *List) readAll(ctx context.Context) error {
 		asked, applied := time.Now(), l.entries.applied.Load()
 		next, more, err := l.config.Engine.Read(ctx, l.cursor, func(es []Entry) {
 			patience.Reset(readTimeout)
-			l.apply(es)
+			l.apply(es, time.Now())
 		})
 		switch {
 		case errors.Is(err, ErrLost) && !restarted:
@@ -105,21 +106,37 @@ func (l *List) readAll(ctx context.Context) error {
 var errTimeout = fmt.Errorf("revoke: no answer from the engine for %v", readTimeout)
 
 // apply makes what the engine has shown known here.
-func (l *List) apply(es []Entry) {
-	now := time.Now().Unix()
+func (l *List) apply(es []Entry, now time.Time) {
 	for _, e := range es {
-		if !e.Forgotten(now) && l.entries.raise(e, true) {
+		switch {
+		case e.Forgotten(now.Unix()):
+			l.entries.forgotten(e)
+		case l.entries.raise(e, true):
 			l.watchers.check(l, e.Key)
 		}
+	}
+}
+
+// checkForgotten has everything read again if this server's clock was ahead, and so what is still needed was forgotten
+// here. Until that is done nobody knows. l.reading is held.
+func (l *List) checkForgotten(now time.Time) {
+	if gone := l.entries.gone.Load(); now.Unix() < gone {
+		l.note(note{text: "revoke: the clock was set back, so all revocations are read again"})
+		l.fresh.Store(nil)
+		l.entries.gone.CompareAndSwap(gone, 0)
+		l.cursor = ""
 	}
 }
 
 // complete notes that all that was acknowledged before asked is known. What was held then and the engine hasn't shown
 // is lost there.
 func (l *List) complete(asked time.Time, applied uint64) {
-	first := l.fresh.Load() == nil
 	l.fresh.Store(&asked)
-	if first {
+	first := false
+	select {
+	case <-l.completed:
+	default:
+		first = true
 		close(l.completed)
 	}
 	missing := 0
@@ -135,7 +152,7 @@ func (l *List) complete(asked time.Time, applied uint64) {
 	l.failing = false
 	l.awaited = slices.DeleteFunc(l.awaited, func(a awaited) bool {
 		switch {
-		case l.entries.shown(&a.key):
+		case !l.entries.awaits(&a.key, a.pos):
 			return true
 		case a.at.Before(asked):
 			missing = max(missing, 1) // acknowledged, but gone before it could be read
@@ -235,12 +252,13 @@ func (l *List) await(es ...Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range es {
-		l.awaited = append(l.awaited, awaited{e.Key, now})
+		l.awaited = append(l.awaited, awaited{e.Key, e.Pos, now})
 	}
 }
 
 // An awaited entry was acknowledged to this server, and the engine hasn't shown it yet.
 type awaited struct {
 	key Key
+	pos uint64
 	at  time.Time
 }

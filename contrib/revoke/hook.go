@@ -12,12 +12,14 @@ import (
 // than Config.MaxStale, unless Config.ServeStale or the request came through [List.Guard] in time. A session that is
 // known to be over is over even then.
 func (l *List) Revoked(ctx context.Context, s *cookiesession.Session) (bool, error) {
+	// First, or the list could get fresh after over has looked: with an entry that ends s, and that over has missed.
+	stale := l.stale() && ctx.Value(passed{l}) == nil
 	var room [8]claim
 	claims := l.claims(room[:0], s)
 	if l.over(claims, s.CreatedAt(), time.Now()) {
 		return true, nil
 	}
-	if l.stale() && ctx.Value(passed{l}) == nil {
+	if stale {
 		return false, ErrStale
 	}
 	return false, nil

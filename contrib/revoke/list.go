@@ -93,7 +93,7 @@ type List struct {
 	cursor    string                    // of the engine; whoever reads owns it
 	snapshot  bool                      // everything is being read; likewise
 	fresh     atomic.Pointer[time.Time] // what was acknowledged before it is known; nil: nobody knows
-	completed chan struct{}             // closed once fresh is set
+	completed chan struct{}             // closed once fresh was set
 	lost      atomic.Uint64             // table.applied up to which unseen entries must be put back; 0: none
 	putBack   chan struct{}             // wakes the goroutine that does it
 	notes     chan note                 // to be logged
@@ -108,8 +108,8 @@ type List struct {
 // Stats say how a List is doing. Watch Staleness and Losses.
 type Stats struct {
 	Entries    int           // held in memory
-	Staleness  time.Duration // at most so long ago acknowledged revocations may be unknown here; -1: not complete yet
-	Reconnects uint64        // attempts to follow that failed
+	Staleness  time.Duration // at most so long ago acknowledged revocations may be unknown here; -1: not complete
+	Reconnects uint64        // attempts to follow, or to put back, that failed
 	Losses     uint64        // how often the engine turned out to have lost entries
 	PutBack    uint64        // entries that this server has put back then
 	LastError  string        // why following or putting back last failed; it stays
@@ -207,14 +207,16 @@ func (l *List) Stats() Stats {
 	return stats
 }
 
-// staleness returns for how long what is known here may be incomplete, or -1 if it never was complete. A clock that
-// stands still while a machine is suspended would understate it, one that is set back too: the worse of both counts.
+// staleness returns for how long what is known here may be incomplete, or -1 if it isn't complete: not yet, or not any
+// more, since the clock was set back to when something was needed that has been forgotten. A clock that stands still
+// while a machine is suspended would understate it, one that is set back too: the worse of both counts.
 func (l *List) staleness() time.Duration {
+	gone := l.entries.gone.Load() // first, since checkForgotten changes it last
 	fresh := l.fresh.Load()
-	if fresh == nil {
+	now := time.Now()
+	if fresh == nil || now.Unix() < gone {
 		return -1
 	}
-	now := time.Now()
 	return max(now.Sub(*fresh), now.Round(0).Sub(fresh.Round(0)), 0)
 }
 

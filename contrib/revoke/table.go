@@ -12,6 +12,7 @@ type table struct {
 	shards  [64]shard
 	count   atomic.Int64
 	applied atomic.Uint64 // counts changes of a pos, and so orders them for this process
+	gone    atomic.Int64  // the latest Expires of what was forgotten: before that time, something is missing
 
 	changing sync.Mutex // held by whoever changes anything
 }
@@ -110,7 +111,11 @@ func (t *table) forget(now int64) {
 		t.changing.Lock()
 		s, kept := &t.shards[i], 0
 		for j := range s.slots {
-			if s.slots[j].Pos != 0 && !s.slots[j].Forgotten(now) {
+			switch e := &s.slots[j]; {
+			case e.Pos == 0:
+			case e.Forgotten(now):
+				t.forgotten(e.Entry)
+			default:
 				kept++
 			}
 		}
@@ -119,6 +124,13 @@ func (t *table) forget(now int64) {
 			s.rebuild(kept*3/2+4, func(e *slot) bool { return !e.Forgotten(now) })
 		}
 		t.changing.Unlock()
+	}
+}
+
+// forgotten notes that an entry isn't held, since it may be forgotten.
+func (t *table) forgotten(e Entry) {
+	expires := int64(e.Expires)
+	for old := t.gone.Load(); expires > old && !t.gone.CompareAndSwap(old, expires); old = t.gone.Load() {
 	}
 }
 
@@ -131,12 +143,16 @@ func (t *table) unsee() {
 	}
 }
 
-// shown reports whether the engine has shown what is held under k.
-func (t *table) shown(k *Key) bool {
+// awaits reports whether the engine has yet to show a pos of k. One that has risen since, or was forgotten, it needn't.
+func (t *table) awaits(k *Key, pos uint64) bool {
 	t.changing.Lock()
 	defer t.changing.Unlock()
 	s := t.shard(k)
-	return len(s.slots) == 0 || s.seen[find(s.slots, k)]
+	if len(s.slots) == 0 {
+		return false
+	}
+	i := find(s.slots, k)
+	return s.slots[i].Pos == pos && !s.seen[i]
 }
 
 // unseen returns the entries of shard i that the engine hasn't shown though they were held when table.applied was seq,

@@ -75,8 +75,12 @@ func TestTable(t *testing.T) {
 			if e := got.lookup(&k); e.Entry != want[k] {
 				t.Errorf("seed %d: got %v, want %v", seed, e.Entry, want[k])
 			}
-			if _, ok := want[k]; ok && got.shown(&k) != shown[k] {
-				t.Errorf("seed %d: got shown %v, want %v", seed, got.shown(&k), shown[k])
+			held, ok := want[k]
+			if awaits := got.awaits(&k, held.Pos); ok && awaits == shown[k] {
+				t.Errorf("seed %d: got awaits %v, want %v", seed, awaits, !shown[k])
+			}
+			if got.awaits(&k, held.Pos+1) || held.Pos > 0 && got.awaits(&k, held.Pos-1) {
+				t.Errorf("seed %d: awaits a pos that isn't held", seed)
 			}
 			if e, ok := unseen[k]; ok && (shown[k] || e != want[k]) || !ok && want[k].Pos > 0 && !shown[k] {
 				t.Errorf("seed %d: got unseen %v, want %v, shown: %v", seed, e, want[k], shown[k])

@@ -39,7 +39,7 @@ func (l *List) failed(err error) {
 // watch does until Close what must be done now and then: it logs, ends contexts of Until when the list is too old, and
 // forgets what has expired.
 func (l *List) watch() {
-	started, wasStale := time.Now(), false
+	complete, wasStale := time.Now(), false // when the list last was, or this began
 	ticks := time.NewTicker(time.Second)
 	defer ticks.Stop()
 	for n := 1; ; n++ {
@@ -56,7 +56,9 @@ func (l *List) watch() {
 		}
 		age := l.staleness()
 		if age < 0 {
-			age = time.Since(started)
+			age = time.Since(complete)
+		} else {
+			complete = time.Now()
 		}
 		switch stale := age > l.config.MaxStale; {
 		case stale && !wasStale:

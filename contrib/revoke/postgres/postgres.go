@@ -102,20 +102,56 @@ const forget = `DELETE FROM cookiesession_revocations WHERE expires < extract(ep
 
 // Publish adds e within tx, for instance in the transaction that changes the password: e is in force once that is
 // committed, and this server too hears of it by following. Make e with [revoke.List.Entry] just before. The error is the
-// database's.
+// database's: where tx is REPEATABLE READ or SERIALIZABLE that may be SQLSTATE 40001, as for any statement there, if
+// somebody else ends the same sessions at once. Then run the whole transaction again.
 func Publish(ctx context.Context, tx Querier, e revoke.Entry) (revoke.Entry, error) {
 	return publishAbove(ctx, tx, e, math.MaxInt64)
 }
 
 func (p *engine) Publish(ctx context.Context, e revoke.Entry, only *revoke.Condition) (revoke.Entry, error) {
-	if only == nil {
-		return Publish(ctx, p.db, e)
+	known := int64(math.MaxInt64)
+	if only != nil {
+		known = int64(only.Pos)
 	}
-	published, err := publishAbove(ctx, p.db, e, int64(only.Pos))
-	if errors.Is(err, sql.ErrNoRows) {
-		err = revoke.ErrConflict
+	published := e
+	err := within(ctx, p.db, writing, func(tx *sql.Tx) (err error) {
+		published, err = publishAbove(ctx, tx, e, known)
+		return err
+	})
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return e, revoke.ErrConflict
+	case err != nil:
+		return e, err
 	}
-	return published, err
+	return published, nil
+}
+
+// What the statements here are written for, whatever the role or the database has by default: each sees what was
+// committed before it, and one that has waited for a row goes by what the row then holds. At REPEATABLE READ or above it
+// would fail instead, and at SERIALIZABLE to read could make the application's transactions fail (PostgreSQL's
+// documentation, 13.2).
+var (
+	writing = &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+	reading = &sql.TxOptions{Isolation: sql.LevelReadCommitted, ReadOnly: true}
+)
+
+// within commits what do does in a transaction.
+func within(ctx context.Context, db beginner, o *sql.TxOptions, do func(tx *sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// A beginner is a *sql.DB or *sql.Conn.
+type beginner interface {
+	BeginTx(ctx context.Context, o *sql.TxOptions) (*sql.Tx, error)
 }
 
 // publishAbove adds e unless its key has a pos above known: then the error is sql.ErrNoRows. A row that only waits to be
@@ -139,8 +175,14 @@ func (p *engine) PutBack(ctx context.Context, es []revoke.Entry) error {
 	for _, e := range es {
 		b = e.Append(b)
 	}
-	_, err := p.db.ExecContext(ctx, putBack, b)
-	return err
+	return p.exec(ctx, putBack, b)
+}
+
+func (p *engine) exec(ctx context.Context, statement string, args ...any) error {
+	return within(ctx, p.db, writing, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, statement, args...)
+		return err
+	})
 }
 
 // A cursor names the connection, too: what another one shows may have lost something in a crash, so everything is
@@ -166,7 +208,11 @@ func (p *engine) Read(ctx context.Context, from string, sink func([]revoke.Entry
 			return "", false, revoke.ErrLost
 		}
 	}
-	now, err := p.read(ctx, came, sink)
+	var now cursor
+	err = within(ctx, p.conn, reading, func(tx *sql.Tx) (err error) {
+		now, err = p.read(ctx, tx, came, sink)
+		return err
+	})
 	switch {
 	case err != nil && !errors.Is(err, revoke.ErrLost):
 		p.disconnect()
@@ -177,9 +223,9 @@ func (p *engine) Read(ctx context.Context, from string, sink func([]revoke.Entry
 	return now.String(), false, nil
 }
 
-func (p *engine) read(ctx context.Context, came cursor, sink func([]revoke.Entry)) (cursor, error) {
+func (p *engine) read(ctx context.Context, tx *sql.Tx, came cursor, sink func([]revoke.Entry)) (cursor, error) {
 	now := cursor{nth: p.nth}
-	rows, err := p.conn.QueryContext(ctx, read, came.xmin)
+	rows, err := tx.QueryContext(ctx, read, came.xmin)
 	if err != nil {
 		return now, err
 	}
@@ -274,7 +320,7 @@ func (p *engine) sweep(ctx context.Context) {
 	for {
 		select {
 		case <-time.After(time.Hour/2 + rand.N(time.Hour)):
-			p.db.ExecContext(ctx, forget)
+			p.exec(ctx, forget)
 		case <-ctx.Done():
 			return
 		}

@@ -4,6 +4,7 @@ package tests
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -150,20 +151,26 @@ func TestEndOthersBoth(t *testing.T) {
 	engines(t, func(t *testing.T, _ time.Duration, engine func(t testing.TB) revoke.Engine) {
 		r := newRace(t, engine)
 		for range 40 {
-			sessions, errs := []*cookiesession.Session{r.login("ada"), r.login("ada")}, make([]error, 2)
-			var both sync.WaitGroup
-			for i, l := range []*revoke.List{r.here, r.there} {
-				both.Go(func() { errs[i] = l.EndOthers(t.Context(), sessions[i], "user") })
-			}
-			both.Wait()
-			if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs...), revoke.ErrRevoked) {
-				t.Errorf("got %v and %v, want ErrRevoked of one", errs[0], errs[1])
-			}
-			for i, s := range sessions {
-				r.wantOver(fmt.Sprintf("session %d after %v", i, errs[i]), s, errs[i] != nil)
-			}
+			r.endEachOther("ada")
 		}
 	})
+}
+
+// endEachOther lets two sessions of a user end each other at the same time, on two servers.
+func (r *race) endEachOther(user string) {
+	r.t.Helper()
+	sessions, errs := []*cookiesession.Session{r.login(user), r.login(user)}, make([]error, 2)
+	var both sync.WaitGroup
+	for i, l := range []*revoke.List{r.here, r.there} {
+		both.Go(func() { errs[i] = l.EndOthers(context.Background(), sessions[i], "user") })
+	}
+	both.Wait()
+	if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs...), revoke.ErrRevoked) {
+		r.t.Errorf("got %v and %v, want ErrRevoked of one", errs[0], errs[1])
+	}
+	for i, s := range sessions {
+		r.wantOver(fmt.Sprintf("session %d after %v", i, errs[i]), s, errs[i] != nil)
+	}
 }
 
 // A stream that is lost meanwhile is asked anew, and so is one to which a lot was added. IDs may begin again below
@@ -240,12 +247,7 @@ func TestPostgresEndOthersInTransaction(t *testing.T) {
 				r.end(r.there, user)
 				must(t, r.here.Sync(t.Context()))
 			}
-			tx, err := server.admin.Begin()
-			must(t, err)
-			e, err := r.there.Entry("user", user)
-			must(t, err)
-			_, err = postgres.Publish(t.Context(), tx, e)
-			must(t, err)
+			tx := r.endIn(server, user)
 			done := make(chan error, 1)
 			finish := func() {
 				if test.commit {
@@ -259,13 +261,9 @@ func TestPostgresEndOthersInTransaction(t *testing.T) {
 				happen = func() {
 					go func() {
 						defer finish()
-						for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-							n := 0
-							if tx.QueryRow("SELECT count(*) FROM pg_locks WHERE NOT granted").Scan(&n); n > 0 {
-								return
-							}
+						if !somebodyWaits(tx) {
+							t.Error("EndOthers hasn't waited")
 						}
-						t.Error("EndOthers hasn't waited")
 					}()
 				}
 			}
@@ -273,6 +271,29 @@ func TestPostgresEndOthersInTransaction(t *testing.T) {
 			must(t, <-done)
 		}
 	}
+}
+
+// endIn ends a user's sessions in a transaction that is under way.
+func (r *race) endIn(server *postgresServer, user string) *sql.Tx {
+	r.t.Helper()
+	tx, err := server.admin.Begin()
+	must(r.t, err)
+	e, err := r.there.Entry("user", user)
+	must(r.t, err)
+	_, err = postgres.Publish(r.t.Context(), tx, e)
+	must(r.t, err)
+	return tx
+}
+
+// somebodyWaits returns true as soon as somebody waits for a lock, which tx or another transaction holds.
+func somebodyWaits(tx *sql.Tx) bool {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		n := 0
+		if tx.QueryRow("SELECT count(*) FROM pg_locks WHERE NOT granted").Scan(&n); n > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // A row that may be forgotten, and hasn't been deleted yet, is unknown to every server, and in nobody's way.
