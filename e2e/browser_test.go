@@ -91,6 +91,16 @@ func TestOpenIDInBrowsers(t *testing.T) {
 	walkExample(t, 2, "openid")
 }
 
+// TestOtherSitesInBrowsers has other sites link to an application, send it requests and embed it in them, as
+// browser/crosssite.test.mjs says.
+func TestOtherSitesInBrowsers(t *testing.T) {
+	for _, browser := range []string{"chrome", "firefox"} {
+		t.Run(browser, func(t *testing.T) {
+			walk(t, 13, "crosssite.test.mjs", "BROWSER="+browser, "EMBEDDED="+embeddedProgram, "COOKIESESSION="+cookiesessionProgram)
+		})
+	}
+}
+
 // walkExample has browsers walk an example that is a module of its own, in at least so many steps.
 func walkExample(t *testing.T, steps int, name string) {
 	program := filepath.Join(t.TempDir(), name)

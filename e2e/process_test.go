@@ -22,7 +22,7 @@ import (
 )
 
 // The project's own programs, built by TestMain.
-var demoProgram, quickstartProgram, nodeProgram, cookiesessionProgram string
+var demoProgram, quickstartProgram, nodeProgram, embeddedProgram, cookiesessionProgram string
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -43,6 +43,7 @@ func run(m *testing.M) int {
 		{&quickstartProgram, "..", "./examples/quickstart"},
 		{&cookiesessionProgram, "..", "./cmd/cookiesession"},
 		{&nodeProgram, ".", "./cmd/node"},
+		{&embeddedProgram, ".", "./cmd/embedded"},
 	} {
 		*build.program = filepath.Join(dir, filepath.Base(build.pattern))
 		cmd := exec.Command("go", "build", "-o", *build.program, build.pattern)

@@ -104,7 +104,12 @@ export function child(program, ...args) {
 export const binding = '--enable-features=DeviceBoundSessions:RequireOriginTrialTokens/false/RefreshQuota/false' +
   '/CheckSubdomainRegistration/false/OriginTrialFeedback/true/SchemaVersion/2,EnableBoundSessionCredentialsSoftwareKeysForManualTesting';
 
-export async function launch({ userDataDir = fs.mkdtempSync(path.join(scratch, 'profile-')), scripts = true, binds = false } = {}) {
+// launch starts a browser, which sends cookies to third parties if asked to, and else does as it comes.
+export async function launch({ userDataDir = fs.mkdtempSync(path.join(scratch, 'profile-')), scripts = true, binds = false, thirdParties = false } = {}) {
+  if (thirdParties && !firefox) {
+    fs.mkdirSync(path.join(userDataDir, 'Default'));
+    fs.writeFileSync(path.join(userDataDir, 'Default', 'Preferences'), '{"profile":{"cookie_controls_mode":0}}');
+  }
   const browser = await puppeteer.launch({
     browser: firefox ? 'firefox' : 'chrome',
     executablePath: binds ? process.env.CHROMIUM150 : firefox ? '/usr/bin/firefox-esr' : '/usr/bin/chromium',
@@ -112,7 +117,7 @@ export async function launch({ userDataDir = fs.mkdtempSync(path.join(scratch, '
     userDataDir,
     acceptInsecureCerts: true, // of a certificate made for the test
     protocolTimeout: 60_000,
-    extraPrefsFirefox: { 'devtools.jsonview.enabled': false, 'javascript.enabled': scripts },
+    extraPrefsFirefox: { 'devtools.jsonview.enabled': false, 'javascript.enabled': scripts, ...(thirdParties ? { 'network.cookie.cookieBehavior': 0 } : {}) },
     args: firefox ? [] : ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync', ...(binds ? [binding] : [])],
   });
