@@ -56,9 +56,6 @@ var equivalents = []struct {
 	{"dbscjwt.text", "what the decoder has passed as a string is one", []string{"ok → true"}},
 	{"(*received).holds", "it saves a search", []string{"r.firsts[first.kind] > 0 → true"}},
 	{"(*Manager).noteFacts", "it saves an allocation", []string{"present != nil → true"}},
-	{"(*deviceRequest).answer", "a valid session has no such problems", []string{
-		"!st.incoming.facts.has(valid) → true",
-	}},
 	{"(*deviceRequest).register", "nothing depends on when a device was registered", []string{"q.now.Unix() → zero"}},
 	{"(*Manager).writeDevice", "nothing depends on when a device was registered", []string{
 		"now.Unix() → zero",
@@ -122,7 +119,6 @@ var equivalents = []struct {
 		"err == nil → false",
 	}},
 	{"(*Session).open", "then there is nothing to report", []string{"refusals != nil → true"}},
-	{"(*Manager).openDevice", "what is malformed may not pass either", []string{"ReasonMalformed → zero"}},
 	{"(*Manager).openDevice", "of another kind it has no origin that fits", []string{"o.kind == c.kind → true"}},
 	{"(*Session).keep", "where none came, none is found", []string{"f.isValid → true"}},
 	{"(*buffer).release", "it saves an allocation", []string{
@@ -185,7 +181,6 @@ var equivalents = []struct {
 		"o != nil && o.kind == c.kind && o.text == text && c.current().named(o.key.id) == o.key && !o.key.retired(now) → false",
 	}},
 	{"(*Manager).openDevice", "no token is nil, and so malformed", []string{"reason != 0 → false"}},
-	{"(*Manager).openDevice", "nobody asks which cookie it was", []string{"refused.Cookie = c.name → nothing"}},
 	{"(*Manager).writeDevice", "a valid session of which a device is asked has a permit or a key", []string{
 		"s.regenerated → true #2",
 	}},
@@ -197,10 +192,6 @@ var equivalents = []struct {
 	}},
 	{"(*Manager).checkChallenge", "no text has that length", []string{
 		"len(text) > maxChallengeText → len(text) > maxChallengeText+1",
-	}},
-	{"(*deviceRequest).answer", "a valid session has no such problems", []string{"valid → zero"}},
-	{"(*deviceRequest).answer", "a session that isn't valid isn't bound", []string{
-		"!st.incoming.facts.has(valid) → false #2",
 	}},
 	{"(*deviceRequest).grant", "it saves an allocation", []string{"defer b.release() → nothing"}},
 	{"(*deviceRequest).grant", "where one can't be sealed none can", []string{
