@@ -285,10 +285,10 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 	if err == nil && !saved && s.leaseDue(now) {
 		notes.leaseErr = m.writeLease(b, s, now)
 	}
-	if err == nil && (st.incoming.facts.has(marked)) {
+	if err == nil && st.incoming.facts.has(marked) {
 		m.pruneMarkers(&b.lines, s, now, ended)
 	}
-	if err == nil && s.isNew() && s.hasContent() && s.isWithheld() {
+	if err == nil && s.hasContent() && s.isWithheld() {
 		m.counters.withheld.Add(1)
 		notes.withheld = true
 	}
@@ -364,16 +364,15 @@ func (m *Manager) writeValues(b *buffer, s *Session, now time.Time) (saved bool,
 // writeHint sets or deletes NAME.here, which browsers send with a navigation from another site although they withhold
 // the session's cookies, which are SameSite=Strict.
 func (m *Manager) writeHint(l *lines, s *Session, maxAge int64) {
-	if m.config.SameSite == http.SameSiteStrictMode && (maxAge != deleteCookie || s.state.incoming.facts.has(hinted|withheld)) {
-		l.add(m.name+cookiename.Here.Suffix(), hintValue(maxAge), &m.hint, maxAge)
+	if m.config.SameSite != http.SameSiteStrictMode {
+		return
 	}
-}
-
-func hintValue(maxAge int64) string {
-	if maxAge == deleteCookie {
-		return ""
+	name := m.name + cookiename.Here.Suffix()
+	if maxAge != deleteCookie {
+		l.add(name, "1", &m.hint, maxAge)
+	} else if s.state.incoming.facts.has(hinted | withheld) {
+		l.add(name, "", &m.hint, maxAge)
 	}
-	return "1"
 }
 
 // needsFlash reports whether the flash cookies must be opened though nobody asked for them: a response that saves or

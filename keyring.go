@@ -129,11 +129,8 @@ func (k *Keyring) notBefore() int64 {
 	return max(k.current.Load().notBefore, k.refuseBefore.Load())
 }
 
-// unixCeil returns t in Unix seconds, fractions rounded up, and 0 for the zero Time.
+// unixCeil returns t in Unix seconds, fractions rounded up, and 0 for times before 1970, such as the zero Time.
 func unixCeil(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
 	seconds := t.Unix()
 	if t.Nanosecond() > 0 {
 		seconds++

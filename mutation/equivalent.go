@@ -39,7 +39,6 @@ var equivalents = []struct {
 		"old != nil && old.of == r → false",
 	}},
 	{"expand", "HKDF fails for no length that is asked for", []string{"err != nil → false", "err != nil → false #2"}},
-	{"unixCeil", "the zero Time is before 1970", []string{"t.IsZero() → false"}},
 	{"readKeyFile", "it is closed by the collector, if late", []string{"defer file.Close() → nothing"}},
 	{"(*received).token", "no token is nil", []string{"!ok → false #2"}},
 	{"newState", "it saves an allocation, too", []string{"small.token[:0] → zero"}},
@@ -115,9 +114,6 @@ var equivalents = []struct {
 	{"(*Session).put", "the first error counts", []string{"s.mayChange(key) → true"}},
 	{"(*values).read", "it saves an allocation", []string{"payload[len(payload):] → zero"}},
 	{"(*derivedRing).named", "the map knows the first, too", []string{"first.id == id → false"}},
-	{"mayBeSecret", "a secret is longer than what is shown, and a text that is one alone is one of a ring", []string{
-		"err == nil → false",
-	}},
 	{"(*Session).open", "then there is nothing to report", []string{"refusals != nil → true"}},
 	{"(*Manager).openDevice", "of another kind it has no origin that fits", []string{"o.kind == c.kind → true"}},
 	{"(*Session).keep", "where none came, none is found", []string{"f.isValid → true"}},
@@ -199,14 +195,12 @@ var equivalents = []struct {
 		"m.proof.writeFor(&b.lines, q.now, b.device, seconds(m.config.DeviceProof), of) != nil → false",
 		"!q.challenge() → false",
 	}},
-	{"(*Session).endedOrigins", "where several could be meant, none is valid", []string{"s.destroyed → true"}},
 	{"(*Manager).pruneMarkers", "only the position counts", []string{"1 → zero"}},
 	{"(*Manager).save", "what has no remark is zero", []string{"notes → zero"}},
 	{"(*Manager).save", "the long way writes nothing, too", []string{"s.nothingToWrite() → false"}},
 	{"(*Manager).save", "who has sealed the session has a key for the flash message", []string{"err == nil → true #3"}},
 	{"(*Manager).save", "no device is written for a session that isn't bound", []string{"st.data.bound → true"}},
-	{"(*Manager).save", "without markers there are none to prune", []string{"(st.incoming.facts.has(marked)) → true"}},
-	{"(*Manager).save", "no cookies are withheld where a session is valid", []string{"s.isNew() → true"}},
+	{"(*Manager).save", "without markers there are none to prune", []string{"st.incoming.facts.has(marked) → true"}},
 	{"(*Session).nothingToWrite", "the long way writes nothing, too", []string{
 		"sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.incoming.facts.has(marked|imported) || st.flash.action() != flashKeep → true",
 		"(sp.failure.err != nil || sp.written != nil) → true",
@@ -226,9 +220,6 @@ var equivalents = []struct {
 		"s.state.incoming.facts.has(valid) → true",
 	}},
 	{"(*Session).Increment", "to add nothing overflows nothing", []string{"by > 0 → by >= 0", "by < 0 → by <= 0"}},
-	{"(*Config).checkTimes", "the others have their defaults by then", []string{
-		`setting.name == "IdleTimeout" → true`,
-	}},
 	{"(*lines).putInto", "it saves an allocation", []string{
 		"n > len(storage) → false", "n > len(storage) → n >= len(storage)", "n > len(storage) → n > len(storage)+1",
 		"all = make([]string, 0, n) → nothing",
@@ -242,7 +233,6 @@ var equivalents = []struct {
 	{"(*Manager).checkTotal", "what takes ten cookies is more than what was received in nine", []string{
 		"cookies <= maxChunks → cookies <= maxChunks+1",
 	}},
-	{"(*Keyring).rereadForUnknownKey", "the zero time is long ago", []string{"f.rereadAt.IsZero() → false"}},
 	{"readKeyFile", "to read a file that isn't open fails, too", []string{"err != nil → false #2"}},
 	{"readKeyFile", "a file that there is can be opened, where tests run as root", []string{"cause(err) → zero #2"}},
 	{"dbscjwt.Register", "it is the zero Key", []string{"key → zero #2", "key → zero #3", "key → zero #4"}},
