@@ -49,7 +49,6 @@ var equivalents = []struct {
 	{"(*Session).setState", "it saves an allocation", []string{"st.values.changes == nil → false"}},
 	{"(*Session).set", "storing what is there changes nothing", []string{"s.committed → true"}},
 	{"(*flash).outcome", "nothing is unread before it is opened", []string{"!f.isOpened → false"}},
-	{"(*Manager).importValues", "what failed without an error leaves nothing to report", []string{"true → false"}},
 	{"keepPrivate", "it comes to the same header", []string{"defaultToPrivate(h, storage) → false"}},
 	{"(*Manager).Save", "it saves an allocation", []string{"own != nil || s.state.special != nil → true"}},
 	{"dbscjwt.text", "what the decoder has passed as a string is one", []string{"ok → true"}},
@@ -78,7 +77,6 @@ var equivalents = []struct {
 	{"(*splitter).count", "the division rounds toward zero", []string{"text > s.first → true"}},
 	{"(*compartment).open", "no token is none that opens, either", []string{"continue → nothing #2"}},
 	{"(*Manager).open", "without a session's cookies none is refused", []string{"refused == nil → true"}},
-	{"(*Manager).open", "there is nothing to report", []string{"!m.importValues(s, now, st) → true"}},
 	{"(*Manager).open", "it saves an allocation", []string{"in.flash != 0 → true"}},
 	{"(*Manager).noteFacts", "it saves a pass that finds nothing", []string{
 		"r.names[cookiename.Device]|r.names[cookiename.Proof] != 0 → true",
@@ -114,7 +112,6 @@ var equivalents = []struct {
 	{"(*Session).put", "the first error counts", []string{"s.mayChange(key) → true"}},
 	{"(*values).read", "it saves an allocation", []string{"payload[len(payload):] → zero"}},
 	{"(*derivedRing).named", "the map knows the first, too", []string{"first.id == id → false"}},
-	{"(*Session).open", "then there is nothing to report", []string{"refusals != nil → true"}},
 	{"(*Manager).openDevice", "of another kind it has no origin that fits", []string{"o.kind == c.kind → true"}},
 	{"(*Session).keep", "where none came, none is found", []string{"f.isValid → true"}},
 	{"(*buffer).release", "it saves an allocation", []string{
