@@ -771,6 +771,23 @@ func TestProtectCSRFWhileHookFails(t *testing.T) {
 	}
 }
 
+// However long a request uses its session, it is told once that Import failed.
+func TestFailingImportIsLoggedOnceARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newWeb(t, func(c *cookiesession.Config) {
+			c.Import = func(*http.Request) (map[string]any, error) { return nil, errors.New("database is down") }
+		})
+		s := load(m.Manager)
+		for range 3 {
+			s.Get("n")
+			time.Sleep(2 * time.Second)
+		}
+		if got := m.log.String(); strings.Count(got, "Import failed") != 1 {
+			t.Errorf("logged %q, want one line", got)
+		}
+	})
+}
+
 // A database that is down for minutes doesn't fill the log: it is told once a second, whatever the requests do.
 func TestFailingHookIsLoggedOnceASecond(t *testing.T) {
 	for what, do := range map[string]func(*cookiesession.Session){"read": touched, "change": put("n", 1), "logout": destroy} {
