@@ -745,24 +745,6 @@ func TestRevokedDoesNotDeadlock(t *testing.T) {
 	}
 }
 
-// A hook that panics commits nothing, and the session stays closed.
-func TestRevokedPanics(t *testing.T) {
-	calls := 0
-	v := newVisitor(t, newManager(t, withRevoked(func(context.Context, *cookiesession.Session) (bool, error) { calls++; panic("oh") })))
-	v.visit(put("n", 1))
-	h := inHandler(v.m, requestWith(v.header()), func(_ http.ResponseWriter, r *http.Request) {
-		defer func() {
-			if got := recover(); got != "oh" {
-				t.Errorf("recovered %v", got)
-			}
-		}()
-		v.m.Get(r).Put("n", 2)
-	})
-	if len(h["Set-Cookie"]) > 0 || calls != 1 {
-		t.Errorf("wrote %s after %d calls", v.wrote(h["Set-Cookie"]), calls)
-	}
-}
-
 // An error of Revoked has no session's lease renewed, and no marker forgotten.
 func TestFailingRevokedTouchesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

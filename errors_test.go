@@ -223,30 +223,6 @@ func exchangeRaw(t *testing.T, server *httptest.Server, cookie string) string {
 	}))
 }
 
-// TestLoadTellsTheReason has the error of Load for each refusal, beside an empty session.
-func TestLoadTellsTheReason(t *testing.T) {
-	m := newWeb(t, func(c *cookiesession.Config) {
-		c.IdleTimeout = time.Hour
-		c.Revoked = func(_ context.Context, s *cookiesession.Session) (bool, error) { return s.Has("revoked"), nil }
-	})
-	for reason, header := range refusals(t, m) {
-		s, err := m.Load(requestWith(header))
-		var refused *cookiesession.RejectError
-		switch {
-		case s == nil || !s.IsEmpty() || !s.IsNew():
-			t.Errorf("%s: got session %v", reason, s)
-		case reason == "":
-			if err != nil || s.Rejected() != nil {
-				t.Errorf("got %v for no session cookie", err)
-			}
-		case !errors.As(err, &refused) || refused.Reason.String() != reason || s.Rejected() != refused:
-			t.Errorf("got %v, want %s", err, reason)
-		case !strings.HasPrefix(err.Error(), "cookiesession: cookie __Host-session refused: "+reason):
-			t.Errorf("got text %q", err)
-		}
-	}
-}
-
 // TestFailedCommitOnEveryPath has a session that can't be saved: the visitor gets an error page and not a byte of what
 // the handler writes then (scs: the 500 page was followed by the handler's body), and keeps the received cookies.
 func TestFailedCommitOnEveryPath(t *testing.T) {

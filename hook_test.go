@@ -745,32 +745,6 @@ func TestErrorHandlerOfFailingHook(t *testing.T) {
 	}
 }
 
-// A form that is sent while a hook fails isn't refused as forged: nobody knows. What needs no token is served.
-func TestProtectCSRFWhileHookFails(t *testing.T) {
-	for name, make := range failingHooks(t, func(*cookiesession.Config) {}) {
-		m, v := make()
-		token := ""
-		v.visit(func(s *cookiesession.Session) { token = s.CSRFToken() })
-		if strings.HasPrefix(name, "Import") {
-			v = remembers(t, m.Manager) // or it wouldn't be asked
-		}
-		*m.down = errors.New("database is down")
-		for method, want := range map[string]int{"GET": 200, "HEAD": 200, "POST": 503, "DELETE": 503} {
-			rec := httptest.NewRecorder()
-			r := requestWith(v.header())
-			r.Method = method
-			r.Header.Set(cookiesession.CSRFHeader, token)
-			m.Handler(m.ProtectCSRF(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))).ServeHTTP(rec, r)
-			if rec.Code != want || len(rec.Result().Cookies()) > 0 {
-				t.Errorf("%s, %s: got %d with %q, want %d", name, method, rec.Code, cookieNames(rec.Result().Header), want)
-			}
-		}
-		if got := m.Stats().CSRFRefused; len(got) > 0 {
-			t.Errorf("%s: counted %v as refused", name, got)
-		}
-	}
-}
-
 // However long a request uses its session, it is told once that Import failed.
 func TestFailingImportIsLoggedOnceARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

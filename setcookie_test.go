@@ -469,34 +469,6 @@ func TestCacheControl(t *testing.T) {
 	}
 }
 
-// Whatever sets a cookie makes the response private: deletions and leases too.
-func TestCacheControlOfEveryWriter(t *testing.T) {
-	then := time.Now().Add(-5 * time.Minute)
-	old := newManager(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour })
-	old.SetClock(func() time.Time { return then })
-	v := newVisitor(t, old)
-	v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("note", "x") })
-	v.m = newManager(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour })
-	for name, test := range map[string]struct {
-		change func(s *cookiesession.Session)
-		names  string
-	}{
-		"lease":   {func(s *cookiesession.Session) { s.Get("n") }, "__Host-session.lease"},
-		"flash":   {func(s *cookiesession.Session) { s.Flashed("note") }, "-__Host-session.flash __Host-session.lease"},
-		"destroy": {func(s *cookiesession.Session) { s.Destroy() }, "-__Host-session " + cookieName + endedSuffix(t, v.load().ID())},
-	} {
-		h := http.Header{"Cache-Control": {"public"}}
-		s := v.load()
-		test.change(s)
-		if err := v.m.Save(h, s); err != nil {
-			t.Error(err)
-		}
-		if got := cookieNames(h); got != test.names || h.Get("Cache-Control") != "private" || h.Get("Vary") != "Cookie" {
-			t.Errorf("%s: got %q and %v, want %q and private", name, got, h["Cache-Control"], test.names)
-		}
-	}
-}
-
 // TestHeadersShareNothing writes one session into two headers, of which the first is changed in place.
 func TestHeadersShareNothing(t *testing.T) {
 	m := newManager(t, nil)
