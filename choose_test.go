@@ -183,11 +183,8 @@ func TestUnprovenSessionIsNoRival(t *testing.T) {
 		b.drop(".proof.")
 		unproven := b.jar.Header(site)
 		session, _, _ := strings.Cut(unproven, "; ")
-		_, device, _ := strings.Cut(ownerProof(b), ".proof")
-		device = cookieName + ".device" + device + "="
-		_, otherKey, _ := strings.Cut(other.jar.Header(site), ".device.")
-		_, otherKey, _ = strings.Cut(otherKey, "=")
-		otherKey, _, _ = strings.Cut(otherKey, ";")
+		device := cookieName + ".device." + ownerTag(b) + "="
+		otherKey := other.cookie(cookieName + ".device." + ownerTag(other)).Value
 		permit := newDeviceBrowser(t, shop)
 		permit.able = false
 		permit.visit("/login", typed)

@@ -63,7 +63,7 @@ func (b *deviceBrowser) clone() *deviceBrowser {
 func (b *deviceBrowser) thief() *deviceBrowser {
 	c := newDeviceBrowser(b.t, b.site)
 	for _, stolen := range b.jar.All() {
-		c.jar.SetCookies(site, []*http.Cookie{{Name: stolen.Name, Value: stolen.Value, Path: "/", Secure: true}})
+		c.set(stolen.Name, stolen.Value)
 	}
 	return c
 }
@@ -340,11 +340,21 @@ func (b *deviceBrowser) cookie(name string) *http.Cookie {
 	return nil
 }
 
+// set puts a cookie into the jar.
+func (b *deviceBrowser) set(name, value string) {
+	b.jar.SetCookies(site, []*http.Cookie{{Name: name, Value: value, Path: "/", Secure: true}})
+}
+
+// remove takes a cookie out of the jar.
+func (b *deviceBrowser) remove(name string) {
+	b.jar.SetCookies(site, []*http.Cookie{{Name: name, Path: "/", Secure: true, MaxAge: -1}})
+}
+
 // drop removes the cookies whose names have a part in them.
 func (b *deviceBrowser) drop(part string) {
 	for _, c := range b.jar.All() {
 		if strings.Contains(c.Name, part) {
-			b.jar.SetCookies(site, []*http.Cookie{{Name: c.Name, Path: "/", Secure: true, MaxAge: -1}})
+			b.remove(c.Name)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -172,12 +173,7 @@ func (l *listener) hear(what string) {
 func (l *listener) has(what string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, heard := range l.heard {
-		if strings.Contains(heard, what) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(l.heard, func(heard string) bool { return strings.Contains(heard, what) })
 }
 
 // wait waits until what was heard.

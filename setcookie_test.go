@@ -570,7 +570,7 @@ func TestDeletionLines(t *testing.T) {
 			}
 			see(visit(func(s *cookiesession.Session) { s.Put("v", random(5000)) }))
 			see(visit(func(s *cookiesession.Session) { s.Put("v", 1); s.Flash("note", random(3500)) }))
-			ended := m.CookieName() + endedSuffixAt(v, &address)
+			ended := m.CookieName() + endedSuffix(t, load(m, v.jar.Header(&address)).ID())
 			see(visit(func(s *cookiesession.Session) { s.Flashes(); s.Destroy() }))
 			created["legacy"] = &http.Cookie{Name: "legacy", Path: created[ended].Path, Domain: created[ended].Domain, Secure: created[ended].Secure,
 				HttpOnly: true, SameSite: created[ended].SameSite, Partitioned: created[ended].Partitioned}
@@ -578,7 +578,7 @@ func TestDeletionLines(t *testing.T) {
 			see(visit(func(s *cookiesession.Session) { s.Put("v", 1) }))
 			now = now.Add(20 * time.Minute)
 			see(visit(func(s *cookiesession.Session) { s.Get("v") })) // a lease; the old marker goes
-			second := m.CookieName() + endedSuffixAt(v, &address)
+			second := m.CookieName() + endedSuffix(t, load(m, v.jar.Header(&address)).ID())
 			see(visit(func(s *cookiesession.Session) { s.Destroy() }))
 			for _, suffix := range []string{"", ".1", ".flash", ".flash.1", ".lease"} {
 				if !deleted[m.CookieName()+suffix] {
@@ -595,19 +595,6 @@ func TestDeletionLines(t *testing.T) {
 			}
 		})
 	}
-}
-
-// endedSuffixAt returns endedSuffix of the session that v sends to address.
-func endedSuffixAt(v *visitor, address interface{ String() string }) string {
-	r := httptest.NewRequest(http.MethodGet, address.String(), nil)
-	for _, c := range v.jar.All() {
-		r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
-	}
-	s, err := v.m.Load(r)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return endedSuffix(v.t, s.ID())
 }
 
 // someConfigs are settings that change the attributes.
