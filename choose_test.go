@@ -162,7 +162,7 @@ func TestDestroyEndsEarlierState(t *testing.T) {
 				if got := rejected(m, headers...); got != test.state {
 					t.Errorf("after %v: got %q, want %q", test.after, got, test.state)
 				}
-				h, err := forms[1].answer(m, requestWith(headers...), destroy)
+				h, err := bySave.answer(m, requestWith(headers...), destroy)
 				if got := strings.Count(cookieNames(h), ".ended."); err != nil || got != test.markers {
 					t.Errorf("after %v: Destroy wrote %q, %v; want %d markers", test.after, cookieNames(h), err, test.markers)
 				}
@@ -431,7 +431,7 @@ func TestLoginEndsAmbiguousOrigin(t *testing.T) {
 	first := v.header()
 	v.visit(login)
 	second := v.header()
-	h, err := forms[1].answer(m, requestWith(first, second), login)
+	h, err := bySave.answer(m, requestWith(first, second), login)
 	if want := cookieName + " " + cookieName + endedSuffix(t, load(m, first).ID()); err != nil || cookieNames(h) != want {
 		t.Errorf("wrote %q, %v; want %q", cookieNames(h), err, want)
 	}
@@ -448,13 +448,13 @@ func TestLoginWithoutRivalsEndsNothing(t *testing.T) {
 		r := newRivals(t, 1)
 		for name, dead := range r.dead {
 			for _, header := range []string{dead, dead + "; " + r.good, r.good + "; " + dead} {
-				h, err := forms[0].answer(r.m, requestWith(header), login)
+				h, err := byHandler.answer(r.m, requestWith(header), login)
 				if got := cookieNames(h); err != nil || got != cookieName {
 					t.Errorf("%s: a login wrote %q, %v; want the session alone", name, got, err)
 				}
 			}
 		}
-		h, err := forms[0].answer(r.m, requestWith(r.good), login)
+		h, err := byHandler.answer(r.m, requestWith(r.good), login)
 		if got := cookieNames(h); err != nil || got != cookieName {
 			t.Errorf("a login wrote %q, %v; want the session alone", got, err)
 		}
@@ -467,7 +467,7 @@ func TestDestroyEndsRivals(t *testing.T) {
 		r := newRivals(t, 1)
 		for name, dead := range r.dead {
 			for _, header := range []string{dead + "; " + r.good, r.good + "; " + dead} {
-				h, err := forms[0].answer(r.m, requestWith(header), destroy)
+				h, err := byHandler.answer(r.m, requestWith(header), destroy)
 				want := 2
 				if name == "expired" {
 					want = 1 // has no life left
@@ -511,7 +511,7 @@ func TestUncheckedSessionIsARival(t *testing.T) {
 			if got := rejected(m, headers...); got != "ambiguous" {
 				t.Errorf("beside a valid session: got %q, want ambiguous", got)
 			}
-			h, err := forms[0].answer(m, requestWith(headers...), login)
+			h, err := byHandler.answer(m, requestWith(headers...), login)
 			if err != nil || strings.Count(cookieNames(h), ".ended.") < 2 {
 				t.Errorf("a login wrote %q, %v; want markers", cookieNames(h), err)
 			}
@@ -529,7 +529,7 @@ func TestUncheckedSessionIsARival(t *testing.T) {
 				if !errors.Is(err, down) || !s.IsNew() {
 					t.Errorf("beside one that is %s: got %v", name, err)
 				}
-				h, err := forms[1].answer(m, requestWith(headers...), put("n", 1))
+				h, err := bySave.answer(m, requestWith(headers...), put("n", 1))
 				if err != down || len(h["Set-Cookie"]) > 0 {
 					t.Errorf("beside one that is %s: wrote %q, %v; want the hook's error", name, cookieNames(h), err)
 				}

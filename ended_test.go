@@ -534,7 +534,7 @@ func TestOldMarkersBehindOthers(t *testing.T) {
 	const old = cookieName + ".ended.AAAAAAAAAAA"
 	sent := requestWith(fmt.Sprintf("%s=%d; %s=1; %s; %s", markers[1], time.Now().Unix(), old, headers[0], headers[1]))
 	for name, do := range map[string]func(*cookiesession.Session){"read": touched, "change": put("n", 7), "logout": destroy} {
-		h, err := forms[1].answer(m, sent.Clone(t.Context()), do)
+		h, err := bySave.answer(m, sent.Clone(t.Context()), do)
 		if names := strings.Fields(cookieNames(h)); err != nil || !slices.Contains(names, "-"+old) || slices.Contains(names, "-"+markers[1]) {
 			t.Errorf("%s: wrote %q, %v; want the old marker deleted, and not the other", name, names, err)
 		}
@@ -560,7 +560,7 @@ func TestOldestMarkersGoFirst(t *testing.T) {
 		for i, value := range strings.Fields(test.values) {
 			header += fmt.Sprintf("; %s.ended.AAAAAAAAA%cA=%s", cookieName, '0'+i, value)
 		}
-		h, err := forms[1].answer(m, requestWith(header), touched)
+		h, err := bySave.answer(m, requestWith(header), touched)
 		var got []string
 		for _, name := range strings.Fields(cookieNames(h)) {
 			got = append(got, name[len(name)-2:len(name)-1])
@@ -707,7 +707,7 @@ func TestMarkersAreBounded(t *testing.T) {
 	// What isn't saved deletes none.
 	synctest.Test(t, func(t *testing.T) {
 		header, _ := markersOf(40)
-		if h, err := forms[1].answer(newManager(t, nil), requestWith(header), put("v", tooLarge)); err == nil || len(h["Set-Cookie"]) > 0 {
+		if h, err := bySave.answer(newManager(t, nil), requestWith(header), put("v", tooLarge)); err == nil || len(h["Set-Cookie"]) > 0 {
 			t.Errorf("a failure wrote %q, %v", cookieNames(h), err)
 		}
 	})
@@ -733,7 +733,7 @@ func TestMarkerStaysWhileItsSessionComes(t *testing.T) {
 				if got := rejected(v.m, header); got != "ended" {
 					t.Fatalf("got %q, want ended", got)
 				}
-				h, err := forms[0].answer(v.m, requestWith(header), test.do)
+				h, err := byHandler.answer(v.m, requestWith(header), test.do)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -114,7 +114,7 @@ func TestForeignHost(t *testing.T) {
 	m := newWeb(t, nil) // host-only
 	r := requestWith()
 	r.Host = "anything.example"
-	if _, err := forms[0].answer(m.Manager, r, put("n", 1)); err != nil || m.log.take() != "" {
+	if _, err := byHandler.answer(m.Manager, r, put("n", 1)); err != nil || m.log.take() != "" {
 		t.Errorf("warned of a host-only cookie, %v", err)
 	}
 }
