@@ -33,7 +33,7 @@ func newRivals(t *testing.T, size int) rivals {
 	ring := newRing(t)
 	configure := func(c *cookiesession.Config) {
 		c.Keys, c.IdleTimeout, c.Lifetime = ring, time.Hour, 3*time.Hour
-		c.Revoked = func(_ context.Context, s *cookiesession.Session) (bool, error) { return s.Has("revoked"), nil }
+		c.Revoked = revokesMarked
 	}
 	m := newManager(t, configure)
 	sealed := func(fn func(*cookiesession.Session)) string {
@@ -128,8 +128,8 @@ func TestReasonOfSeveralInvalidSessions(t *testing.T) {
 
 // Of several that can't be decoded, the first one's key is named.
 func TestKeyOfSeveralMalformedSessions(t *testing.T) {
-	m := newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, playKey(0), playKey(1)) })
-	other := newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, playKey(1)) })
+	m := newManager(t, withKeys(newRing(t, playKey(0), playKey(1))))
+	other := newManager(t, withKeys(newRing(t, playKey(1))))
 	a, b := m.SealPayload("session", []byte("a")), other.SealPayload("session", []byte("b"))
 	for want, headers := range map[string][]string{playKey(0).Label: {a, b}, playKey(1).Label: {b, a}} {
 		if err := load(m, headers...).Rejected(); err == nil || err.Reason != cookiesession.ReasonMalformed || err.KeyLabel != want {

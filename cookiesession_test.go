@@ -238,7 +238,7 @@ func TestUntouchedSessionCostsNothing(t *testing.T) {
 // Each compartment is opened once a request, when somebody asks: the session by any method, the lease with it, flash by
 // its own methods alone.
 func TestOpenedOnce(t *testing.T) {
-	m := newManager(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour })
+	m := newManager(t, withIdle(time.Hour))
 	now := time.Now()
 	m.SetClock(func() time.Time { return now })
 	v := newVisitor(t, m)
@@ -309,7 +309,7 @@ func TestCookieHeaderIsSearchedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, cookiesession.GenerateKey("foreign")) }))
+	foreign := newVisitor(t, newManager(t, withKeys(newRing(t, cookiesession.GenerateKey("foreign")))))
 	foreign.visit(put("n", 1))
 	now := time.Now()
 	ring.SetClock(func() time.Time { return now })

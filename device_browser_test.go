@@ -595,7 +595,7 @@ func TestDeviceRotation(t *testing.T) {
 		t.Run(fmt.Sprintf("able %v", able), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				keys := newRing(t, playKey(0))
-				b := newDeviceBrowser(t, newShop(t, func(c *cookiesession.Config) { c.Keys = keys }))
+				b := newDeviceBrowser(t, newShop(t, withKeys(keys)))
 				b.able = able
 				b.visit("/login", typed)
 				want := "ada"
@@ -618,9 +618,7 @@ func TestDeviceRotation(t *testing.T) {
 func TestDeviceServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := newRing(t, playKey(0))
-		behind, ahead := newShop(t, func(c *cookiesession.Config) { c.Keys = old }), newShop(t, func(c *cookiesession.Config) {
-			c.Keys = newRing(t, playKey(1), playKey(0))
-		})
+		behind, ahead := newShop(t, withKeys(old)), newShop(t, withKeys(newRing(t, playKey(1), playKey(0))))
 		b := newDeviceBrowser(t, behind)
 		b.busy = true
 		b.visit("/login", typed) // sealed with the old key
@@ -651,7 +649,7 @@ func TestDeviceSwitch(t *testing.T) {
 			t.Run(fmt.Sprintf("able %v, %s", able, meanwhile), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					keys := newRing(t)
-					on := newShop(t, func(c *cookiesession.Config) { c.Keys = keys })
+					on := newShop(t, withKeys(keys))
 					off := newShop(t, func(c *cookiesession.Config) { c.Keys, c.DeviceProof = keys, 0 })
 					b := newDeviceBrowser(t, off)
 					b.able = able

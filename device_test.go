@@ -751,7 +751,7 @@ func TestDeviceIsWritten(t *testing.T) {
 	if err := d.keys.Replace(playKey(1), playKey(0)); err != nil {
 		t.Fatal(err)
 	}
-	off := newManager(t, func(c *cookiesession.Config) { c.Keys = d.keys })
+	off := newManager(t, withKeys(d.keys))
 	off.SetClock(func() time.Time { return d.now })
 	extend := func(s *cookiesession.Session) { s.ExpireIn(48 * time.Hour) }
 	change := put("n", 1)

@@ -531,7 +531,7 @@ func TestDeviceTellsWhy(t *testing.T) {
 
 // TestDeviceTellsWhich has the log tell one reason from another.
 func TestDeviceTellsWhich(t *testing.T) {
-	stranger := newCaller(t, func(c *cookiesession.Config) { c.Keys = newRing(t, playKey(9)) }).challenge()
+	stranger := newCaller(t, withKeys(newRing(t, playKey(9)))).challenge()
 	register := func(challenge string) func(d *madeDevices) {
 		return func(d *madeDevices) { d.b.ask(devicePath, "", sign(d.t, d.key, challenge, true)) }
 	}
@@ -609,7 +609,7 @@ func TestDeviceHosts(t *testing.T) {
 func TestDeviceOffEndpoint(t *testing.T) {
 	keys := newRing(t)
 	off := newShop(t, func(c *cookiesession.Config) { c.Keys, c.DeviceProof = keys, 0 })
-	on := newShop(t, func(c *cookiesession.Config) { c.Keys = keys })
+	on := newShop(t, withKeys(keys))
 	b := newDeviceBrowser(t, on)
 	b.visit("/login", typed)
 	tag := ownerTag(b)

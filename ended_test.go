@@ -177,7 +177,7 @@ func TestDestroyOfRefusedSessions(t *testing.T) {
 		{"not before", nil, func(v *visitor) {
 			ring := newRing(v.t)
 			ring.RefuseBefore(time.Now().Add(time.Second))
-			v.m = newManager(v.t, func(c *cookiesession.Config) { c.Keys = ring })
+			v.m = newManager(v.t, withKeys(ring))
 		}, "revoked", 1},
 		{"future", nil, func(v *visitor) {
 			v.m = newManager(v.t, nil)
@@ -190,7 +190,7 @@ func TestDestroyOfRefusedSessions(t *testing.T) {
 		{"torn", nil, func(v *visitor) { v.setCookie("", "2"+v.cookie("")[1:61]) }, "torn", 0},
 		{"part of one", nil, func(v *visitor) { v.jar.Restart(); v.setCookie(".1", "AAAAxyz") }, "new", 0},
 		{"unknown key", nil, func(v *visitor) {
-			v.m = newManager(v.t, func(c *cookiesession.Config) { c.Keys = newRing(v.t, cookiesession.GenerateKey("new")) })
+			v.m = newManager(v.t, withKeys(newRing(v.t, cookiesession.GenerateKey("new"))))
 		}, "unknown-key", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -362,7 +362,7 @@ func TestDestroyWithoutKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := cookiesession.GenerateKey("old")
 		key.RetireAt = time.Now().Add(time.Hour)
-		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, key) }))
+		v := newVisitor(t, newManager(t, withKeys(newRing(t, key))))
 		v.visit(put("n", 1))
 		ended := endedSuffix(t, v.load().ID())
 		alone, started := v.load(), v.load()

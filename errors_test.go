@@ -40,9 +40,7 @@ func TestReasonStrings(t *testing.T) {
 
 func TestRejectError(t *testing.T) {
 	cause := errors.New("database is down")
-	m := newManager(t, func(c *cookiesession.Config) {
-		c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return false, cause }
-	})
+	m := newManager(t, withRevoked(func(context.Context, *cookiesession.Session) (bool, error) { return false, cause }))
 	v := newVisitor(t, m)
 	v.visit(put("v", 1))
 	s, err := m.Load(requestWith(v.header()))
@@ -92,7 +90,7 @@ func refusals(t *testing.T, m *web) map[string]string {
 	t.Helper()
 	now := time.Now()
 	sealed := func(ring *cookiesession.Keyring, at time.Time, fill func(s *cookiesession.Session)) string {
-		maker := newManager(t, func(c *cookiesession.Config) { c.Keys = ring })
+		maker := newManager(t, withKeys(ring))
 		maker.SetClock(func() time.Time { return at })
 		s := load(maker)
 		fill(s)
@@ -137,7 +135,7 @@ func TestRefusalsLookAlike(t *testing.T) {
 	var reasons []string
 	m := newWeb(t, func(c *cookiesession.Config) {
 		c.IdleTimeout = time.Hour
-		c.Revoked = func(_ context.Context, s *cookiesession.Session) (bool, error) { return s.Has("revoked"), nil }
+		c.Revoked = revokesMarked
 		c.OnReject = func(r *http.Request, err *cookiesession.RejectError) {
 			if r.URL.Path != "/" || err.Cookie != "__Host-session" {
 				t.Errorf("got OnReject for %s of %s", err.Cookie, r.URL)

@@ -66,6 +66,11 @@ func newManager(t testing.TB, change func(*cookiesession.Config)) *cookiesession
 	return m
 }
 
+// withKeys is a change for newManager.
+func withKeys(ring *cookiesession.Keyring) func(*cookiesession.Config) {
+	return func(c *cookiesession.Config) { c.Keys = ring }
+}
+
 // withMaxSize is a change for newManager.
 func withMaxSize(n int) func(*cookiesession.Config) {
 	return func(c *cookiesession.Config) { c.MaxSize = n }

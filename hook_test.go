@@ -23,9 +23,7 @@ func TestValueErrorComesBeforeHooks(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	v.visit(put("user", "ada"))
 	cause := errors.New("database is down")
-	m := newManager(t, func(c *cookiesession.Config) {
-		c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return false, cause }
-	})
+	m := newManager(t, withRevoked(func(context.Context, *cookiesession.Session) (bool, error) { return false, cause }))
 	for _, form := range forms {
 		_, err := form.answer(m, requestWith(v.header()), func(s *cookiesession.Session) {
 			s.Put("n", 1)
@@ -468,12 +466,7 @@ func TestImportGetsRequest(t *testing.T) {
 // values would be back with the next request.
 func TestImportCleared(t *testing.T) {
 	m := newManager(t, func(c *cookiesession.Config) {
-		c.Import = func(r *http.Request) (map[string]any, error) {
-			if _, err := r.Cookie("legacy"); err != nil {
-				return nil, nil
-			}
-			return map[string]any{"user": "ada"}, nil
-		}
+		withImport(c)
 		c.ImportCookies = []string{"legacy", "legacy"}
 	})
 	for _, test := range []struct {
@@ -489,7 +482,7 @@ func TestImportCleared(t *testing.T) {
 		{"not storable after Clear", func(s *cookiesession.Session) { s.Clear(); s.Put("f", func() {}) }, ""},
 	} {
 		v := newVisitor(t, m)
-		v.jar.SetHeader(site, http.Header{"Set-Cookie": {"legacy=x; Path=/"}})
+		v.jar.SetHeader(site, http.Header{"Set-Cookie": {"legacy=ada; Path=/"}})
 		s := v.load()
 		if s.Get("user") != "ada" {
 			t.Fatalf("%s: nothing imported", test.name)

@@ -340,7 +340,7 @@ func TestEverySecretEncrypts(t *testing.T) {
 	a, b := parsedKey(t, "a", secretA), parsedKey(t, "b", secretB)
 	for _, keys := range [][]cookiesession.Key{{a}, {a, b}, {b, a}} {
 		ring := newRing(t, keys...)
-		m := newManager(t, func(c *cookiesession.Config) { c.Keys = ring })
+		m := newManager(t, withKeys(ring))
 		v := newVisitor(t, m)
 		lines := v.visit(func(s *cookiesession.Session) { s.Put(name, text); s.Flash(name, text); s.CSRFToken() })
 		for _, line := range lines {
@@ -371,7 +371,7 @@ func TestOneKeyIsTried(t *testing.T) {
 	a, b := parsedKey(t, "a", secretA), parsedKey(t, "b", secretB)
 	token := func(key cookiesession.Key) []byte {
 		ring := newRing(t, key)
-		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = ring }))
+		v := newVisitor(t, newManager(t, withKeys(ring)))
 		v.visit(put("n", 1))
 		token, err := textEncoding.DecodeString(v.cookie("")[1:])
 		if err != nil {
@@ -380,7 +380,7 @@ func TestOneKeyIsTried(t *testing.T) {
 		return token
 	}
 	ring := newRing(t, a, b)
-	m := newManager(t, func(c *cookiesession.Config) { c.Keys = ring })
+	m := newManager(t, withKeys(ring))
 	ofA, ofB := token(a), token(b)
 	copy(ofB[1:17], ofA[1:17])
 	s := load(m, cookieName+"=1"+textEncoding.EncodeToString(ofB))
@@ -593,7 +593,7 @@ func TestRefuseBefore(t *testing.T) {
 func TestRefuseBeforeWithRequestUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ring := newRing(t)
-		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = ring }))
+		v := newVisitor(t, newManager(t, withKeys(ring)))
 		v.visit(put("n", 1))
 		time.Sleep(time.Minute)
 		change := v.load()

@@ -419,7 +419,7 @@ func TestServerSentEvents(t *testing.T) {
 // TestSessionNotTouched shows that a request pays nothing, and its response says nothing, for a session that nobody
 // asks for.
 func TestSessionNotTouched(t *testing.T) {
-	m := newWeb(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Minute })
+	m := newWeb(t, withIdle(time.Minute))
 	r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
 	r.Header.Set("Cookie", "__Host-session=1AAAA; __Host-session.flash=1AAAA")
 	w := httptest.NewRecorder()

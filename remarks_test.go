@@ -458,7 +458,7 @@ func TestListenersOfProtectCSRF(t *testing.T) {
 // What is logged of a key file that is read again for an unknown key, or takes long, may use the session that waits.
 func TestListenerOfKeyFile(t *testing.T) {
 	restoreDefaultLogger(t)
-	stranger := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, cookiesession.GenerateKey("new")) }))
+	stranger := newVisitor(t, newManager(t, withKeys(newRing(t, cookiesession.GenerateKey("new")))))
 	stranger.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("f", 1) })
 	const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
 	for _, test := range []struct {
