@@ -116,6 +116,7 @@ func (k *ringKey) period() keyfile.Period {
 	return keyfile.Period{ActivateAt: k.ActivateAt, RetireAt: k.RetireAt}
 }
 
+// retired reports whether the key opens nothing any more. Most keys have no end; to say so their times needn't be copied.
 func (k *ringKey) retired(now time.Time) bool { return !k.RetireAt.IsZero() && k.period().Retired(now) }
 
 // RefuseBefore has every session that was created before t refused with ReasonRevoked: it logs out everybody who hasn't
