@@ -184,7 +184,7 @@ func TestOnlyWritersDeleteStaleChunks(t *testing.T) {
 		"reads":          func(s *cookiesession.Session) { s.Get("v") },
 		"reads all":      func(s *cookiesession.Session) { s.All() },
 		"puts the same":  func(s *cookiesession.Session) { s.Put("v", s.Get("v")) },
-		"flashes":        func(s *cookiesession.Session) { s.Flash("f", 1) },
+		"flashes":        flash("f", 1),
 		"reads flash":    func(s *cookiesession.Session) { s.Flashed("f") },
 		"puts back":      func(s *cookiesession.Session) { old := s.Pull("v"); s.Put("v", old) },
 		"asks for an ID": func(s *cookiesession.Session) { s.ID() },

@@ -66,7 +66,7 @@ func TestSaveTwice(t *testing.T) {
 		{"larger", put("v", random(4000)), others + " __Host-session __Host-session.1"},
 		{"too large", put("v", random(9000)), ""},
 		{"smaller", put("v", 1), others + " __Host-session"},
-		{"flash", func(s *cookiesession.Session) { s.Flash("note", "x") }, others + " __Host-session __Host-session.flash"},
+		{"flash", flash("note", "x"), others + " __Host-session __Host-session.flash"},
 		{"undone, but for flash", func(s *cookiesession.Session) { s.Delete("v"); s.Put("n", 0) }, others + " __Host-session.flash"},
 		{"destroyed", destroy, others + " -__Host-session " + ended + " __Host-session.flash"},
 		{"begun anew", put("n", 2), others + " __Host-session __Host-session.flash " + ended},

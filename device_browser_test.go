@@ -408,7 +408,7 @@ func newShop(t testing.TB, change func(*cookiesession.Config)) shop {
 		}
 	})
 	actions := map[string]func(*cookiesession.Session){
-		"/":           func(*cookiesession.Session) {},
+		"/":           nothing,
 		"/login":      login,
 		"/mallory":    func(s *cookiesession.Session) { s.Put("user", "mallory"); s.Regenerate() },
 		"/change":     func(s *cookiesession.Session) { s.Increment("n", 1) },

@@ -89,7 +89,7 @@ func TestSlowResponsesAfterDestroy(t *testing.T) {
 		want string
 	}{
 		{"only read", touched, "new"},
-		{"flash", func(s *cookiesession.Session) { s.Flash("f", 1) }, "new"},
+		{"flash", flash("f", 1), "new"},
 		{"change", put("n", 2), "ended"},
 		{"grow", put("v", random(3500)), "ended"},
 		{"login", login, "ended"},
@@ -506,7 +506,7 @@ func TestMarkersAreCleanedUp(t *testing.T) {
 				}{
 					{"read", put("n", 1), touched, true},
 					{"change", put("n", 1), put("n", 2), true},
-					{"flash", put("n", 1), func(s *cookiesession.Session) { s.Flash("f", 1) }, true},
+					{"flash", put("n", 1), flash("f", 1), true},
 					{"login", put("n", 1), login, true},
 					{"logout", put("n", 1), destroy, true},
 					{"failure", put("n", 1), put("n", func() {}), false},

@@ -101,7 +101,7 @@ func refusals(t *testing.T, m *web) map[string]string {
 		cookie, _, _ := strings.Cut(h["Set-Cookie"][0], ";")
 		return cookie
 	}
-	n := func(s *cookiesession.Session) { s.Put("n", 1) }
+	n := put("n", 1)
 	foreign := newRing(t, cookiesession.GenerateKey("foreign"))
 	good := sealed(m.ring, now, n)
 	last := "A"
@@ -117,12 +117,12 @@ func refusals(t *testing.T, m *web) map[string]string {
 		"malformed":   stale + "__Host-session=1AAAA",
 		"unknown-key": stale + sealed(foreign, now, n),
 		"forged":      stale + good[:len(good)-9] + strings.Repeat(last, 8) + good[len(good)-1:],
-		"torn":        stale + sealed(m.ring, now, func(s *cookiesession.Session) { s.Put("n", random(4000)) }),
+		"torn":        stale + sealed(m.ring, now, put("n", random(4000))),
 		"ambiguous":   stale + good + "; " + sealed(m.ring, now, n),
 		"expired":     stale + sealed(m.ring, now.Add(-25*time.Hour), n),
 		"idle":        stale + sealed(m.ring, now.Add(-2*time.Hour), n),
 		"ended":       stale + good + "; " + cookieName + endedSuffix(t, ended.ID()) + "=" + fmt.Sprint(now.Unix()),
-		"revoked":     stale + sealed(m.ring, now, func(s *cookiesession.Session) { s.Put("revoked", 1) }),
+		"revoked":     stale + sealed(m.ring, now, put("revoked", 1)),
 		"future":      stale + sealed(m.ring, now.Add(time.Hour), n),
 		"":            stale, // nothing to refuse
 	}

@@ -275,7 +275,7 @@ func TestFlashLifetime(t *testing.T) {
 
 func TestFlashRenewsLifetime(t *testing.T) {
 	for name, renew := range map[string]func(s *cookiesession.Session){
-		"Flash":   func(s *cookiesession.Session) { s.Flash("g", 2) },
+		"Flash":   flash("g", 2),
 		"Keep":    func(s *cookiesession.Session) { s.Keep("f") },
 		"Reflash": func(s *cookiesession.Session) { s.Reflash() },
 	} {
