@@ -185,7 +185,7 @@ func median(all []float64) float64 { return slices.Sorted(slices.Values(all))[le
 func BenchmarkIgnored(b *testing.B) {
 	m := newManager(b, benchConfig)
 	besideHeap(b, "cookie=none", func(b *testing.B) {
-		run := serve(m, httptest.NewRequest("GET", "https://example.com/", nil), func(*cookiesession.Session) {})
+		run := serve(m, httptest.NewRequest("GET", "https://example.com/", nil), nothing)
 		b.ReportAllocs()
 		for b.Loop() {
 			run()
@@ -194,7 +194,7 @@ func BenchmarkIgnored(b *testing.B) {
 	for _, size := range benchSizes {
 		besideHeap(b, "cookie="+size.name, func(b *testing.B) {
 			r := sealedRequest(b, m, func(s *cookiesession.Session) { mixedValues(s, size.bytes) })
-			run := serve(m, r, func(*cookiesession.Session) {})
+			run := serve(m, r, nothing)
 			b.ReportAllocs()
 			for b.Loop() {
 				run()

@@ -173,7 +173,7 @@ func TestOnlyWritersDeleteStaleChunks(t *testing.T) {
 	v.visit(fill(t, m, defaultCapacity.payload(2)))
 	for _, c := range before { // as if a late response had brought the others back
 		if c.Name > cookieName+".1" {
-			v.jar.SetCookies(site, []*http.Cookie{{Name: c.Name, Value: c.Value, Path: "/", Secure: true}})
+			v.setCookie(strings.TrimPrefix(c.Name, cookieName), c.Value)
 		}
 	}
 	if got := v.chunks(); got != 5 {
@@ -184,7 +184,7 @@ func TestOnlyWritersDeleteStaleChunks(t *testing.T) {
 		"reads":          func(s *cookiesession.Session) { s.Get("v") },
 		"reads all":      func(s *cookiesession.Session) { s.All() },
 		"puts the same":  func(s *cookiesession.Session) { s.Put("v", s.Get("v")) },
-		"flashes":        func(s *cookiesession.Session) { s.Flash("f", 1) },
+		"flashes":        flash("f", 1),
 		"reads flash":    func(s *cookiesession.Session) { s.Flashed("f") },
 		"puts back":      func(s *cookiesession.Session) { old := s.Pull("v"); s.Put("v", old) },
 		"asks for an ID": func(s *cookiesession.Session) { s.ID() },
@@ -618,7 +618,7 @@ func TestOrphansAreDeletedByTheNextWrite(t *testing.T) {
 	j := newJoiner(t)
 	v := newVisitor(t, j.Manager)
 	for _, p := range j.a[1:] {
-		v.jar.SetCookies(site, []*http.Cookie{{Name: p.name, Value: p.value, Path: "/", Secure: true}})
+		v.setCookie(strings.TrimPrefix(p.name, cookieName), p.value)
 	}
 	if lines := v.visit(func(s *cookiesession.Session) { s.Get("x") }); len(lines) > 0 {
 		t.Errorf("a reader wrote %d cookies, want none", len(lines))
@@ -631,7 +631,7 @@ func TestOrphansAreDeletedByTheNextWrite(t *testing.T) {
 		t.Errorf("after a write the browser holds %q, want one cookie", got)
 	}
 	for _, p := range j.a[1:] {
-		v.jar.SetCookies(site, []*http.Cookie{{Name: p.name, Value: p.value, Path: "/", Secure: true}})
+		v.setCookie(strings.TrimPrefix(p.name, cookieName), p.value)
 	}
 	v.visit(destroy)
 	if got := v.chunks(); got != 0 {

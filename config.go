@@ -266,7 +266,7 @@ func (c *Config) checkTimes() error {
 		{"FlashLifetime", c.FlashLifetime},
 		{"MaxRemember", c.MaxRemember},
 	} {
-		if off := setting.name == "IdleTimeout" && setting.value == 0; off {
+		if setting.value == 0 { // IdleTimeout, off; the others have their defaults by now
 			continue
 		}
 		if setting.value < time.Second || setting.value > maxAgeLimit {

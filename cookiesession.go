@@ -128,19 +128,19 @@ func (m *Manager) Save(h http.Header, s *Session) error {
 	return err
 }
 
-// open opens the session unless that has been done. Refusals are reported after the opening, since the logger and
-// OnReject are the application's code and may use the session.
+// open opens the session unless that has been done. Refusals and Import's error are reported after the opening, since
+// the logger and OnReject are the application's code and may use the session.
 func (s *Session) open() {
 	var refusals []*RejectError
-	s.opening.Do(func() { refusals = s.manager.open(s) })
-	if refusals != nil {
+	opened := false
+	s.opening.Do(func() { refusals, opened = s.manager.open(s), true })
+	if opened {
 		s.manager.reportAll(s, refusals)
 	}
 }
 
 // open turns the received cookies into s's state: receive, join, open, decode, and choose the session that is valid. It
-// returns the refusals, to be reported once the session is open. If Import failed they aren't nil, so that its error is
-// reported.
+// returns the refusals, to be reported once the session is open.
 func (m *Manager) open(s *Session) (refusals []*RejectError) {
 	now := m.now()
 	var storage [6]receivedCookie // as many as browsers usually send
@@ -169,9 +169,7 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 			refusals = append(refusals, leaseRefused)
 		}
 	} else if refused == nil && m.config.Import != nil && in.session == 0 && !in.facts.has(marked|withheld) && !s.provesDevice {
-		if !m.importValues(s, now, st) {
-			refusals = []*RejectError{}
-		}
+		m.importValues(s, now, st)
 	}
 	if refused != nil {
 		p := *in.problems()
@@ -211,8 +209,8 @@ func (m *Manager) noteFacts(s *Session, r *received, in *incoming) {
 	}
 }
 
-// importValues asks Import for the values of a visitor who has no session, and reports whether that went well.
-func (m *Manager) importValues(s *Session, now time.Time, st *state) bool {
+// importValues asks Import for the values of a visitor who has no session.
+func (m *Manager) importValues(s *Session, now time.Time, st *state) {
 	var unchecked error
 	found, err := m.config.Import(s.forHook())
 	if err != nil {
@@ -225,12 +223,9 @@ func (m *Manager) importValues(s *Session, now time.Time, st *state) bool {
 		p.importErr, p.unchecked = err, unchecked
 		st.incoming.setProblems(p)
 		st.values.changes = nil
-		return false
-	}
-	if st.values.changed() {
+	} else if st.values.changed() {
 		st.incoming.facts |= imported
 	}
-	return true
 }
 
 // save writes s into h: encode, seal, split. h may keep slices of fields. The caller holds s.mu, so what is to be
@@ -285,10 +280,10 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 	if err == nil && !saved && s.leaseDue(now) {
 		notes.leaseErr = m.writeLease(b, s, now)
 	}
-	if err == nil && (st.incoming.facts.has(marked)) {
+	if err == nil && st.incoming.facts.has(marked) {
 		m.pruneMarkers(&b.lines, s, now, ended)
 	}
-	if err == nil && s.isNew() && s.hasContent() && s.isWithheld() {
+	if err == nil && s.hasContent() && s.isWithheld() {
 		m.counters.withheld.Add(1)
 		notes.withheld = true
 	}
@@ -364,16 +359,15 @@ func (m *Manager) writeValues(b *buffer, s *Session, now time.Time) (saved bool,
 // writeHint sets or deletes NAME.here, which browsers send with a navigation from another site although they withhold
 // the session's cookies, which are SameSite=Strict.
 func (m *Manager) writeHint(l *lines, s *Session, maxAge int64) {
-	if m.config.SameSite == http.SameSiteStrictMode && (maxAge != deleteCookie || s.state.incoming.facts.has(hinted|withheld)) {
-		l.add(m.name+cookiename.Here.Suffix(), hintValue(maxAge), &m.hint, maxAge)
+	if m.config.SameSite != http.SameSiteStrictMode {
+		return
 	}
-}
-
-func hintValue(maxAge int64) string {
-	if maxAge == deleteCookie {
-		return ""
+	name := m.name + cookiename.Here.Suffix()
+	if maxAge != deleteCookie {
+		l.add(name, "1", &m.hint, maxAge)
+	} else if s.state.incoming.facts.has(hinted | withheld) {
+		l.add(name, "", &m.hint, maxAge)
 	}
-	return "1"
 }
 
 // needsFlash reports whether the flash cookies must be opened though nobody asked for them: a response that saves or

@@ -45,41 +45,6 @@ func inAnotherHandler(t *testing.T) (inner *http.Request) {
 	return inner
 }
 
-// TestLoadErrors has the errors of hooks: the session is usable all the same, and empty.
-func TestLoadErrors(t *testing.T) {
-	broken := errors.New("database is down")
-	good := newManager(t, nil)
-	cookies := newVisitor(t, good)
-	cookies.visit(put("n", 1))
-	for name, test := range map[string]struct {
-		change func(c *cookiesession.Config)
-		header string
-		reject bool
-	}{
-		"Revoked fails": {func(c *cookiesession.Config) {
-			c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return false, broken }
-		}, cookies.header(), true},
-		"Import fails": {func(c *cookiesession.Config) {
-			c.Import = func(*http.Request) (map[string]any, error) { return map[string]any{"n": 1}, broken }
-		}, "legacy=1", false},
-	} {
-		m := newManager(t, test.change)
-		s, err := m.Load(requestWith(test.header))
-		var reject *cookiesession.RejectError
-		if !errors.Is(err, broken) || errors.As(err, &reject) != test.reject {
-			t.Errorf("%s: got %v, want the hook's error", name, err)
-		}
-		if !s.IsEmpty() || !s.IsNew() || s.Err() != nil {
-			t.Errorf("%s: got a session that isn't empty, or Err %v", name, s.Err())
-		}
-		s.Put("n", 2)
-		h := http.Header{}
-		if err := m.Save(h, s); err != broken || cookieNames(h) != "" {
-			t.Errorf("%s: got %q, %v from Save, want the hook's error and no cookies", name, cookieNames(h), err)
-		}
-	}
-}
-
 // TestSaveTwice has one header for several saves: it holds what the last of them would write, and nothing else of ours.
 // A Put after Destroy is one of them (golangcollege: it panicked).
 func TestSaveTwice(t *testing.T) {
@@ -101,7 +66,7 @@ func TestSaveTwice(t *testing.T) {
 		{"larger", put("v", random(4000)), others + " __Host-session __Host-session.1"},
 		{"too large", put("v", random(9000)), ""},
 		{"smaller", put("v", 1), others + " __Host-session"},
-		{"flash", func(s *cookiesession.Session) { s.Flash("note", "x") }, others + " __Host-session __Host-session.flash"},
+		{"flash", flash("note", "x"), others + " __Host-session __Host-session.flash"},
 		{"undone, but for flash", func(s *cookiesession.Session) { s.Delete("v"); s.Put("n", 0) }, others + " __Host-session.flash"},
 		{"destroyed", destroy, others + " -__Host-session " + ended + " __Host-session.flash"},
 		{"begun anew", put("n", 2), others + " __Host-session __Host-session.flash " + ended},
@@ -126,11 +91,15 @@ func TestSaveTwice(t *testing.T) {
 	}
 }
 
-// Save returns an error for a session that isn't there.
+// Save returns an error for a session that isn't there, or another Manager's.
 func TestSaveOfNoSession(t *testing.T) {
-	h := http.Header{}
-	if err := newManager(t, nil).Save(h, nil); err == nil || len(h) > 0 {
-		t.Errorf("got %v and header %v, want an error alone", err, h)
+	another := load(newManager(t, nil))
+	another.Put("v", 1)
+	for name, s := range map[string]*cookiesession.Session{"none": nil, "another Manager's": another} {
+		h := http.Header{}
+		if err := newManager(t, nil).Save(h, s); err == nil || len(h) > 0 {
+			t.Errorf("%s: got %v and header %v, want an error alone", name, err, h)
+		}
 	}
 }
 
@@ -269,7 +238,7 @@ func TestUntouchedSessionCostsNothing(t *testing.T) {
 // Each compartment is opened once a request, when somebody asks: the session by any method, the lease with it, flash by
 // its own methods alone.
 func TestOpenedOnce(t *testing.T) {
-	m := newManager(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour })
+	m := newManager(t, withIdle(time.Hour))
 	now := time.Now()
 	m.SetClock(func() time.Time { return now })
 	v := newVisitor(t, m)
@@ -340,7 +309,7 @@ func TestCookieHeaderIsSearchedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, cookiesession.GenerateKey("foreign")) }))
+	foreign := newVisitor(t, newManager(t, withKeys(newRing(t, cookiesession.GenerateKey("foreign")))))
 	foreign.visit(put("n", 1))
 	now := time.Now()
 	ring.SetClock(func() time.Time { return now })

@@ -46,13 +46,11 @@ func TestTokenInBody(t *testing.T) {
 			for who, parse := range parsers {
 				for _, token := range []string{good, foreign, ""} {
 					r := newCSRFRequest(v, method, kind, "a", "1", "both", "4", "csrf_token", token)
-					got := ""
-					protected := v.m.Handler(v.m.ProtectCSRF(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-						got = fmt.Sprint(r.PostForm["a"], r.PostForm["q"], r.PostForm["both"], r.Form["both"], r.FormValue("a"), r.FormValue("q"), r.FormValue("both"))
-					})))
 					parse(r)
-					rec := httptest.NewRecorder()
-					protected.ServeHTTP(rec, r)
+					got := ""
+					rec := behindCSRF(v.m, r, func(_ http.ResponseWriter, r *http.Request) {
+						got = fmt.Sprint(r.PostForm["a"], r.PostForm["q"], r.PostForm["both"], r.Form["both"], r.FormValue("a"), r.FormValue("q"), r.FormValue("both"))
+					})
 					want, status := "[1] [] [4] [4 3]124", 200
 					if token != good {
 						want, status = "", 403
@@ -88,9 +86,8 @@ func TestFormIsThereAfterProtectCSRF(t *testing.T) {
 		} {
 			for _, kind := range csrfForms {
 				got := ""
-				rec := httptest.NewRecorder()
-				v.m.Handler(v.m.ProtectCSRF(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = read(r) }))).
-					ServeHTTP(rec, newCSRFRequest(v, method, kind, "a", "1", "csrf_token", token))
+				r := newCSRFRequest(v, method, kind, "a", "1", "csrf_token", token)
+				rec := behindCSRF(v.m, r, func(_ http.ResponseWriter, r *http.Request) { got = read(r) })
 				if got != "1" {
 					t.Errorf("%s, %s, %s: got %q, status %d; want 1", method, kind, name, got, rec.Code)
 				}
@@ -137,9 +134,7 @@ func TestProtectCSRFReadsNoBody(t *testing.T) {
 		if test.site != "" {
 			r.Header.Set("Sec-Fetch-Site", test.site)
 		}
-		rec := httptest.NewRecorder()
-		v.m.Handler(v.m.ProtectCSRF(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))).ServeHTTP(rec, r)
-		if rec.Code != test.want {
+		if rec := behindCSRF(v.m, r, func(http.ResponseWriter, *http.Request) {}); rec.Code != test.want {
 			t.Errorf("%s: got %d, want %d", test.name, rec.Code, test.want)
 		}
 	}
@@ -168,8 +163,7 @@ func TestProtectCSRFTwice(t *testing.T) {
 		for _, kind := range csrfForms {
 			answered := false
 			answer := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { answered = r.PostFormValue("a") == "1" })
-			v.m.Handler(v.m.ProtectCSRF(v.m.ProtectCSRF(answer))).
-				ServeHTTP(httptest.NewRecorder(), newCSRFRequest(v, method, kind, "a", "1", "csrf_token", token))
+			behindCSRF(v.m, newCSRFRequest(v, method, kind, "a", "1", "csrf_token", token), v.m.ProtectCSRF(answer).ServeHTTP)
 			if !answered {
 				t.Errorf("%s, %s: got no answer, or one without the form", method, kind)
 			}
@@ -287,8 +281,7 @@ func TestBodyOverDefaultLimit(t *testing.T) {
 		r.Header.Set("Content-Type", contentType)
 		r.Header.Set("Cookie", v.header())
 		test.parse(r)
-		rec := httptest.NewRecorder()
-		m.Handler(m.ProtectCSRF(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))).ServeHTTP(rec, r)
+		rec := behindCSRF(m, r, func(http.ResponseWriter, *http.Request) {})
 		var tooLarge *http.MaxBytesError
 		if passes := rec.Code == 200; passes != (test.limit == 0) {
 			t.Errorf("%s: got %d, %v", test.name, rec.Code, reason)
@@ -310,9 +303,7 @@ func TestEmptyFormParsedBefore(t *testing.T) {
 					r.Body = nil // as in a request that a test made
 				}
 				r.ParseForm()
-				rec := httptest.NewRecorder()
-				v.m.Handler(v.m.ProtectCSRF(http.NotFoundHandler())).ServeHTTP(rec, r)
-				if rec.Code != 403 {
+				if rec := behindCSRF(v.m, r, http.NotFound); rec.Code != 403 {
 					t.Errorf("%s, %s, no body %v: got %d, want 403", method, kind, absent, rec.Code)
 				}
 			}

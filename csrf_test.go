@@ -24,6 +24,13 @@ func (v *visitor) token() (token string) {
 	return token
 }
 
+// behindCSRF answers r by h behind m's ProtectCSRF.
+func behindCSRF(m *cookiesession.Manager, r *http.Request, h http.HandlerFunc) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	m.Handler(m.ProtectCSRF(h)).ServeHTTP(rec, r)
+	return rec
+}
+
 // Each token is masked anew, so that compression can't tell one from the page around it (BREACH), and all of a session
 // verify.
 func TestCSRFToken(t *testing.T) {
@@ -115,9 +122,8 @@ func TestNoCSRFSecret(t *testing.T) {
 func TestCSRFSecretIsMadeOnDemand(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	visit := func(r *http.Request) int {
-		rec := httptest.NewRecorder()
 		r.Header.Set("Cookie", v.header())
-		v.m.Handler(v.m.ProtectCSRF(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { v.m.Get(r).Keys() }))).ServeHTTP(rec, r)
+		rec := behindCSRF(v.m, r, func(_ http.ResponseWriter, r *http.Request) { v.m.Get(r).Keys() })
 		if lines := rec.Result().Header["Set-Cookie"]; len(lines) > 0 {
 			t.Errorf("%s wrote %s, want nothing", r.Method, v.wrote(lines))
 		}
@@ -299,8 +305,7 @@ func TestProtectCSRF(t *testing.T) {
 				r.Header.Set("Content-Type", kind)
 			}
 			reached := false
-			rec := httptest.NewRecorder()
-			v.m.Handler(v.m.ProtectCSRF(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { reached = true }))).ServeHTTP(rec, r)
+			rec := behindCSRF(v.m, r, func(http.ResponseWriter, *http.Request) { reached = true })
 			if rec.Code != test.want || reached != (test.want == 200) {
 				t.Errorf("got %d, reached %v; want %d", rec.Code, reached, test.want)
 			}
@@ -308,25 +313,6 @@ func TestProtectCSRF(t *testing.T) {
 				t.Errorf("wrote %s", v.wrote(h["Set-Cookie"]))
 			}
 		})
-	}
-}
-
-// The zero Config trusts no other origin, and answers in words.
-func TestCSRFFailureByDefault(t *testing.T) {
-	m := newManager(t, nil)
-	h := m.Handler(m.ProtectCSRF(http.NotFoundHandler()))
-	for _, change := range []func(r *http.Request){
-		func(*http.Request) {},
-		func(r *http.Request) { r.Header.Set("Origin", "https://attacker.example") },
-		func(r *http.Request) { r.Header.Set("Cookie", cookieName+"=1AAAA") },
-	} {
-		r := httptest.NewRequest("POST", "/", nil)
-		change(r)
-		rec := httptest.NewRecorder()
-		h.ServeHTTP(rec, r)
-		if rec.Code != 403 || !strings.HasPrefix(rec.Body.String(), "403 forbidden") || strings.Contains(rec.Body.String(), "cookiesession") {
-			t.Errorf("got %d %q", rec.Code, rec.Body)
-		}
 	}
 }
 
@@ -340,54 +326,12 @@ func TestCSRFFailureOfApplication(t *testing.T) {
 		})
 	})
 	v := newVisitor(t, m)
-	h := m.Handler(m.ProtectCSRF(http.NotFoundHandler()))
 	for _, site := range []string{"same-origin", "cross-site"} {
 		r := httptest.NewRequest("POST", "/", nil)
 		r.Header.Set("Sec-Fetch-Site", site)
-		rec := httptest.NewRecorder()
-		h.ServeHTTP(rec, r)
+		rec := behindCSRF(m, r, http.NotFound)
 		if rec.Code != 303 || rec.Header().Get("Location") != "/form" || v.wrote(rec.Header()["Set-Cookie"]) != "[.flash]" {
 			t.Errorf("%s: got %d to %q, wrote %s", site, rec.Code, rec.Header().Get("Location"), v.wrote(rec.Header()["Set-Cookie"]))
-		}
-	}
-}
-
-func TestProtectCSRFOutsideHandler(t *testing.T) {
-	m := newManager(t, nil)
-	defer func() {
-		if message := fmt.Sprint(recover()); !strings.HasPrefix(message, "cookiesession: ") {
-			t.Errorf("got %q, want a panic that explains", message)
-		}
-	}()
-	m.ProtectCSRF(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil))
-}
-
-// A request with the header is left unread, one whose form was looked at still has it.
-func TestProtectCSRFLeavesBody(t *testing.T) {
-	v := newVisitor(t, newManager(t, nil))
-	token := v.token()
-	for _, kind := range []string{"urlencoded", "multipart"} {
-		for _, inHeader := range []bool{false, true} {
-			contentType, content := body(kind, "a", "1", "csrf_token", token)
-			r := httptest.NewRequest("POST", "/?b=2", content)
-			r.Header.Set("Content-Type", contentType)
-			r.Header.Set("Cookie", v.header())
-			if inHeader {
-				r.Header.Set("X-CSRF-Token", token)
-			}
-			reached := false
-			v.m.Handler(v.m.ProtectCSRF(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				reached = true
-				if read := r.Form != nil; read == inHeader {
-					t.Errorf("%s, token in header %v: form has been read %v", kind, inHeader, read)
-				}
-				if r.FormValue("a") != "1" || r.FormValue("b") != "2" || r.PostFormValue("b") != "" {
-					t.Errorf("%s: got form %v", kind, r.Form)
-				}
-			}))).ServeHTTP(httptest.NewRecorder(), r)
-			if !reached {
-				t.Errorf("%s: refused", kind)
-			}
 		}
 	}
 }
@@ -531,8 +475,7 @@ func TestReasonsOfProtectCSRF(t *testing.T) {
 			reason = nil
 			log.take()
 			before := m.Stats().CSRFRefused[test.counted]
-			rec := httptest.NewRecorder()
-			m.Handler(m.ProtectCSRF(http.NotFoundHandler())).ServeHTTP(rec, request())
+			rec := behindCSRF(m, request(), http.NotFound)
 			name := fmt.Sprintf("%s, in header %v", test.name, inHeader)
 			if rec.Code != http.StatusTeapot {
 				t.Errorf("%s: got %d, want CSRFFailure's answer", name, rec.Code)
@@ -555,8 +498,7 @@ func TestReasonsOfProtectCSRF(t *testing.T) {
 			if test.token != "" && test.token != "garbage" && strings.Contains(logged, test.token) {
 				t.Errorf("%s: the token was logged", name)
 			}
-			rec = httptest.NewRecorder()
-			byDefault.Handler(byDefault.ProtectCSRF(http.NotFoundHandler())).ServeHTTP(rec, request())
+			rec = behindCSRF(byDefault, request(), http.NotFound)
 			if rec.Code != test.status || !strings.HasPrefix(rec.Body.String(), fmt.Sprint(test.status, " ")) || test.token != "" && strings.Contains(rec.Body.String(), test.token) {
 				t.Errorf("%s: by default got %d %q, want %d", name, rec.Code, rec.Body, test.status)
 			}
@@ -584,13 +526,13 @@ func TestNoCSRFError(t *testing.T) {
 	v := newVisitor(t, m)
 	token := v.token()
 	reached := false
-	m.Handler(m.ProtectCSRF(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	behindCSRF(m, newCSRFRequest(v, "POST", "urlencoded", "csrf_token", token), func(_ http.ResponseWriter, r *http.Request) {
 		reached = true
 		if err := cookiesession.CSRFError(r); err != nil {
 			t.Errorf("in the handler: got %v", err)
 		}
 		m.Get(r).Put("n", tooLarge)
-	}))).ServeHTTP(httptest.NewRecorder(), newCSRFRequest(v, "POST", "urlencoded", "csrf_token", token))
+	})
 	if !reached || m.Stats().SaveErrors != 1 {
 		t.Errorf("reached %v, SaveErrors %d", reached, m.Stats().SaveErrors)
 	}
@@ -656,8 +598,7 @@ func TestProtectCSRFOfUncheckedSession(t *testing.T) {
 				answer := func(change func(r *http.Request)) int {
 					r := newCSRFRequest(v, "POST", "urlencoded", "csrf_token", token)
 					change(r)
-					rec := httptest.NewRecorder()
-					m.Handler(m.ProtectCSRF(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))).ServeHTTP(rec, r)
+					rec := behindCSRF(m, r, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
 					if len(rec.Header()["Set-Cookie"]) > 0 {
 						t.Errorf("wrote %s", v.wrote(rec.Header()["Set-Cookie"]))
 					}

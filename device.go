@@ -50,15 +50,13 @@ type binding struct {
 	hasPermit, hasKey bool   // a permit for the session's very ID was received; a key was received
 	proven            bool   // a proof by key was received that hasn't expired
 	label             string // of the ring's key that sealed the device cookie in use: key's, or else permit's
-	refused           *RejectError
+	refused           Reason // why one of the device cookies isn't accepted, preferably one that may be later; 0 if all are
 }
 
-// binding opens the device cookies of a session's origin. Those that aren't accepted count as missing; refused says
-// why.
+// binding opens the device cookies of a session's origin. Those that aren't accepted count as missing.
 func (m *Manager) binding(s *Session, now time.Time, r *received, id sessionID) (b binding) {
-	var devices, proofs [maxCandidates]*openedDevice
-	n, refused := m.openDevices(m.device, s, now, r, id.origin(), &devices)
-	proven, _ := m.openDevices(m.proof, s, now, r, id.origin(), &proofs)
+	devices, n, refused := m.openDevices(m.device, s, now, r, id.origin())
+	proofs, proven, _ := m.openDevices(m.proof, s, now, r, id.origin())
 	b.refused = refused
 	for _, o := range devices[:n] {
 		d := &o.device
@@ -99,9 +97,9 @@ type openedDevices struct {
 	slots [2048]atomic.Pointer[openedDevice]
 }
 
-// openDevices opens the device cookies, or proofs, of an origin. refused says why one doesn't open, preferably one that
-// may open later.
-func (m *Manager) openDevices(c *compartment, s *Session, now time.Time, r *received, of origin, found *[maxCandidates]*openedDevice) (n int, refused *RejectError) {
+// openDevices opens the device cookies, or proofs, of an origin. The first n of found have opened; refused is as in
+// binding.
+func (m *Manager) openDevices(c *compartment, s *Session, now time.Time, r *received, of origin) (found [maxCandidates]*openedDevice, n int, refused Reason) {
 	tried := 0
 	for i := range r.cookies {
 		cookie := &r.cookies[i]
@@ -111,45 +109,44 @@ func (m *Manager) openDevices(c *compartment, s *Session, now time.Time, r *rece
 		if tried++; tried > maxCandidates {
 			break
 		}
-		o, err := m.openDevice(c, s, now, r, cookie.value)
-		if err == nil {
+		o, reason := m.openDevice(c, s, now, r, cookie.value)
+		if reason == 0 {
 			found[n] = o
 			n++
-		} else if refused == nil || !refused.Reason.mayPass() {
-			refused = err
+		} else if !refused.mayPass() {
+			refused = reason
 		}
 	}
-	return n, refused
+	return found, n, refused
 }
 
-// openDevice returns one cookie's content, from the cache if its key would still open it.
-func (m *Manager) openDevice(c *compartment, s *Session, now time.Time, r *received, text string) (*openedDevice, *RejectError) {
+// openDevice returns one cookie's content, from the cache if its key would still open it, or why it isn't accepted.
+func (m *Manager) openDevice(c *compartment, s *Session, now time.Time, r *received, text string) (*openedDevice, Reason) {
 	var slot *atomic.Pointer[openedDevice]
 	if m.opened != nil {
 		slot = &m.opened.slots[maphash.String(m.opened.seed, text)%uint64(len(m.opened.slots))]
 		if o := slot.Load(); o != nil && o.kind == c.kind && o.text == text && c.current().named(o.key.id) == o.key && !o.key.retired(now) {
 			o.key.counter.opened(now)
-			return o, nil
+			return o, 0
 		}
 	}
 	token, _, reason := r.token(c.kind, text, 0, nil)
 	if reason != 0 {
-		return nil, c.refusal(reason, "")
+		return nil, reason
 	}
 	opened, refused := c.openToken(s.request.Context(), now, token)
 	if refused != nil {
-		refused.Cookie = c.name
-		return nil, refused
+		return nil, refused.Reason
 	}
 	o := &openedDevice{kind: c.kind, text: strings.Clone(text), key: opened.key}
 	if c.kind == cookiename.Device && !decodeDevice(opened.payload, &o.device) || c.kind == cookiename.Proof && !decodeProof(opened.payload, &o.proof) {
-		return nil, c.refusal(ReasonMalformed, opened.key.Label)
+		return nil, ReasonMalformed
 	}
 	o.hash = hashKey(&o.device.key)
 	if slot != nil {
 		slot.Store(o)
 	}
-	return o, nil
+	return o, 0
 }
 
 // hasDevice reports whether a device-aware session was received with a proof or a permit, and notes in c.facts what

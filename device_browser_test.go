@@ -63,7 +63,7 @@ func (b *deviceBrowser) clone() *deviceBrowser {
 func (b *deviceBrowser) thief() *deviceBrowser {
 	c := newDeviceBrowser(b.t, b.site)
 	for _, stolen := range b.jar.All() {
-		c.jar.SetCookies(site, []*http.Cookie{{Name: stolen.Name, Value: stolen.Value, Path: "/", Secure: true}})
+		c.set(stolen.Name, stolen.Value)
 	}
 	return c
 }
@@ -340,11 +340,21 @@ func (b *deviceBrowser) cookie(name string) *http.Cookie {
 	return nil
 }
 
+// set puts a cookie into the jar.
+func (b *deviceBrowser) set(name, value string) {
+	b.jar.SetCookies(site, []*http.Cookie{{Name: name, Value: value, Path: "/", Secure: true}})
+}
+
+// remove takes a cookie out of the jar.
+func (b *deviceBrowser) remove(name string) {
+	b.jar.SetCookies(site, []*http.Cookie{{Name: name, Path: "/", Secure: true, MaxAge: -1}})
+}
+
 // drop removes the cookies whose names have a part in them.
 func (b *deviceBrowser) drop(part string) {
 	for _, c := range b.jar.All() {
 		if strings.Contains(c.Name, part) {
-			b.jar.SetCookies(site, []*http.Cookie{{Name: c.Name, Path: "/", Secure: true, MaxAge: -1}})
+			b.remove(c.Name)
 		}
 	}
 }
@@ -398,7 +408,7 @@ func newShop(t testing.TB, change func(*cookiesession.Config)) shop {
 		}
 	})
 	actions := map[string]func(*cookiesession.Session){
-		"/":           func(*cookiesession.Session) {},
+		"/":           nothing,
 		"/login":      login,
 		"/mallory":    func(s *cookiesession.Session) { s.Put("user", "mallory"); s.Regenerate() },
 		"/change":     func(s *cookiesession.Session) { s.Increment("n", 1) },
@@ -585,7 +595,7 @@ func TestDeviceRotation(t *testing.T) {
 		t.Run(fmt.Sprintf("able %v", able), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				keys := newRing(t, playKey(0))
-				b := newDeviceBrowser(t, newShop(t, func(c *cookiesession.Config) { c.Keys = keys }))
+				b := newDeviceBrowser(t, newShop(t, withKeys(keys)))
 				b.able = able
 				b.visit("/login", typed)
 				want := "ada"
@@ -608,9 +618,7 @@ func TestDeviceRotation(t *testing.T) {
 func TestDeviceServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := newRing(t, playKey(0))
-		behind, ahead := newShop(t, func(c *cookiesession.Config) { c.Keys = old }), newShop(t, func(c *cookiesession.Config) {
-			c.Keys = newRing(t, playKey(1), playKey(0))
-		})
+		behind, ahead := newShop(t, withKeys(old)), newShop(t, withKeys(newRing(t, playKey(1), playKey(0))))
 		b := newDeviceBrowser(t, behind)
 		b.busy = true
 		b.visit("/login", typed) // sealed with the old key
@@ -641,7 +649,7 @@ func TestDeviceSwitch(t *testing.T) {
 			t.Run(fmt.Sprintf("able %v, %s", able, meanwhile), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					keys := newRing(t)
-					on := newShop(t, func(c *cookiesession.Config) { c.Keys = keys })
+					on := newShop(t, withKeys(keys))
 					off := newShop(t, func(c *cookiesession.Config) { c.Keys, c.DeviceProof = keys, 0 })
 					b := newDeviceBrowser(t, off)
 					b.able = able

@@ -95,6 +95,11 @@ func ownerProof(b *deviceBrowser) string {
 	return ""
 }
 
+// ownerTag returns the identifier of the session of a browser that has one.
+func ownerTag(b *deviceBrowser) string {
+	return strings.TrimPrefix(ownerProof(b), cookieName+".proof.")
+}
+
 // TestDeviceMixedJars puts cookies of two visitors' jars together: each needs its own.
 func TestDeviceMixedJars(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -114,7 +119,7 @@ func TestDeviceMixedJars(t *testing.T) {
 			return all
 		}
 		of, permit, key := values(victim), values(permitted), values(own)
-		tag := strings.TrimPrefix(ownerProof(victim), cookieName+".proof.")
+		tag := ownerTag(victim)
 		session := pair{cookieName, of[""]}
 		for _, c := range []struct {
 			name          string
@@ -223,7 +228,7 @@ func TestDeviceLogins(t *testing.T) {
 		shop := newShop(t, nil)
 		b := bound(t, shop)
 		for range 6 { // the session cookie goes, as at the end of its life; the device cookies stay
-			b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName, Path: "/", Secure: true, MaxAge: -1}})
+			b.remove(cookieName)
 			time.Sleep(10 * time.Minute)
 			b.visit("/login", typed)
 			b.want(b.visit("/", ownPage), "ada proven")
@@ -419,11 +424,7 @@ func TestDeviceOtherKeyOfItsOrigin(t *testing.T) {
 		one.want(one.visit("/", ownPage), "ada proven")
 		two.want(two.visit("/", ownPage), "ada proven")
 		proof := ownerProof(two)
-		for _, c := range two.jar.All() {
-			if c.Name == proof {
-				one.jar.SetCookies(site, []*http.Cookie{{Name: proof, Value: c.Value, Path: "/", Secure: true}})
-			}
-		}
+		one.set(proof, two.cookie(proof).Value)
 		if got := rejected(shop.m, one.jar.Header(site)); got != "unproven" {
 			t.Errorf("the other's proof: got %q, want unproven", got)
 		}
@@ -434,7 +435,7 @@ func TestDeviceOtherKeyOfItsOrigin(t *testing.T) {
 func TestDeviceLeavesOthersAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bound(t, newShop(t, nil))
-		b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName + ".device.AAAAAAAAAAE", Value: "1x", Path: "/", Secure: true}})
+		b.set(cookieName+".device.AAAAAAAAAAE", "1x")
 		before := b.names()
 		b.visit("/change", ownPage)
 		if got := b.names(); got != before {
@@ -451,7 +452,7 @@ func TestDeviceLeavesOthersAlone(t *testing.T) {
 func TestDeviceProofAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bound(t, newShop(t, nil))
-		b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName, Path: "/", Secure: true, MaxAge: -1}})
+		b.remove(cookieName)
 		b.drop(".device.")
 		if got, want := b.names(), "[.proof]"; got != want {
 			t.Fatalf("got cookies %s, want %s", got, want)
@@ -469,8 +470,7 @@ func TestDeviceLoginCleansUp(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := bound(t, newShop(t, nil))
 			for i := range others {
-				name := cookieName + ".device.AAAAAAAAAA" + string(rune('A'+4*i))
-				b.jar.SetCookies(site, []*http.Cookie{{Name: name, Value: "1x", Path: "/", Secure: true}})
+				b.set(cookieName+".device.AAAAAAAAAA"+string(rune('A'+4*i)), "1x")
 			}
 			p := b.visit("/regenerate", ownPage)
 			if got := strings.Count(b.names(), ".device") - 1; got != want {
@@ -518,7 +518,7 @@ func TestDeviceLoginByPermitBesideKey(t *testing.T) {
 		b.register()
 		b.drop(".proof.")
 		clear(b.bindings) // or it would renew the proof
-		b.also(permitted)
+		b.site = withCookie(b.site, permitted.jar.Header(site))
 		if got := b.visit("/regenerate", ownPage).Header().Values("Secure-Session-Registration"); len(got) != 1 {
 			t.Errorf("got %q, want an invitation", got)
 		}
@@ -751,7 +751,7 @@ func TestDeviceIsWritten(t *testing.T) {
 	if err := d.keys.Replace(playKey(1), playKey(0)); err != nil {
 		t.Fatal(err)
 	}
-	off := newManager(t, func(c *cookiesession.Config) { c.Keys = d.keys })
+	off := newManager(t, withKeys(d.keys))
 	off.SetClock(func() time.Time { return d.now })
 	extend := func(s *cookiesession.Session) { s.ExpireIn(48 * time.Hour) }
 	change := put("n", 1)

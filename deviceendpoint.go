@@ -80,14 +80,11 @@ func (m *Manager) serveDevice(w http.ResponseWriter, r *http.Request) {
 
 func (q *deviceRequest) answer() {
 	st := q.s.state
-	if !st.incoming.facts.has(valid) {
-		if p := st.incoming.problems(); p.unchecked != nil || p.refused != nil && p.refused.Reason.mayPass() {
-			q.tryLater()
-			return
-		}
-	}
-	switch {
-	case !st.incoming.facts.has(valid) || !st.data.bound:
+	switch p := st.incoming.problems(); {
+	case p.unchecked != nil || p.refused != nil && p.refused.Reason.mayPass():
+		q.tryLater()
+		return
+	case !st.data.bound: // as every session that isn't valid
 		q.end()
 		return
 	case q.m.config.DeviceProof == 0: // another server may have it switched on
@@ -97,11 +94,9 @@ func (q *deviceRequest) answer() {
 	received := receive(q.s.cookies, q.m.name, nil)
 	q.binding = q.m.binding(q.s, q.now, &received, st.data.id)
 	b := &q.binding
-	if !b.hasKey && !b.hasPermit && b.refused != nil && b.refused.Reason.mayPass() {
-		q.tryLater()
-		return
-	}
 	switch {
+	case !b.hasKey && !b.hasPermit && b.refused.mayPass():
+		q.tryLater()
 	case !q.hasIdentifier:
 		q.register()
 	case q.identifier == "": // no browser sends that

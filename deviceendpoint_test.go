@@ -22,6 +22,8 @@ import (
 
 const devicePath = "/.cookiesession/session"
 
+type recorder = httptest.ResponseRecorder
+
 // A caller calls the endpoint by hand, for a browser whose registration waits.
 type caller struct {
 	t   *testing.T
@@ -80,17 +82,27 @@ func (c *caller) tag() string {
 	return ""
 }
 
+// askToRegister asks to register the key, by a proof that carries a challenge back.
+func (c *caller) askToRegister(challenge string) *recorder {
+	return c.b.ask(devicePath, "", sign(c.t, c.key, challenge, true))
+}
+
+// askToRenew asks to renew the proof, by one that carries a challenge back.
+func (c *caller) askToRenew(challenge string) *recorder {
+	return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, challenge, false))
+}
+
 // register registers the key, which must go well, and returns the next challenge.
 func (c *caller) register() string {
 	c.t.Helper()
-	rec := c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+	rec := c.askToRegister(c.challenge())
 	if rec.Code != http.StatusOK || !strings.Contains(rec.Body.String(), "refresh_url") {
 		c.t.Fatalf("registration: got %d %s", rec.Code, rec.Body)
 	}
 	return challengeOf(rec)
 }
 
-func challengeOf(rec *httptest.ResponseRecorder) string {
+func challengeOf(rec *recorder) string {
 	if m := challengeField.FindStringSubmatch(rec.Result().Header.Get("Secure-Session-Challenge")); m != nil {
 		return m[1]
 	}
@@ -98,7 +110,7 @@ func challengeOf(rec *httptest.ResponseRecorder) string {
 }
 
 // answerOf says what an answer is: "bound", "ended", "retry", "later", or its status.
-func answerOf(rec *httptest.ResponseRecorder) string {
+func answerOf(rec *recorder) string {
 	body, cookies := strings.TrimSpace(rec.Body.String()), cookieNames(rec.Result().Header)
 	switch {
 	case rec.Header().Get("Cache-Control") != "no-store" || rec.Header().Get("Cross-Origin-Resource-Policy") != "same-origin":
@@ -119,103 +131,90 @@ func answerOf(rec *httptest.ResponseRecorder) string {
 func TestDeviceRegistration(t *testing.T) {
 	for _, row := range []struct {
 		name string
-		call func(c *caller) *httptest.ResponseRecorder
+		call func(c *caller) *recorder
 		want string
 	}{
-		{"good", func(c *caller) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
-		}, "bound"},
-		{"in quotes, with parameters", func(c *caller) *httptest.ResponseRecorder {
+		{"good", func(c *caller) *recorder { return c.askToRegister(c.challenge()) }, "bound"},
+		{"in quotes, with parameters", func(c *caller) *recorder {
 			return c.b.ask(devicePath, "", `"`+sign(c.t, c.key, c.challenge(), true)+`" ; a=b`)
 		}, "bound"},
-		{"five minutes later", func(c *caller) *httptest.ResponseRecorder {
+		{"five minutes later", func(c *caller) *recorder {
 			c.now = c.now.Add(5 * time.Minute)
-			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+			return c.askToRegister(c.challenge())
 		}, "bound"},
-		{"a second too late", func(c *caller) *httptest.ResponseRecorder {
+		{"a second too late", func(c *caller) *recorder {
 			c.now = c.now.Add(5*time.Minute + time.Second)
-			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+			return c.askToRegister(c.challenge())
 		}, "ended"},
-		{"a minute before", func(c *caller) *httptest.ResponseRecorder {
+		{"a minute before", func(c *caller) *recorder {
 			c.now = c.now.Add(-time.Minute)
-			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+			return c.askToRegister(c.challenge())
 		}, "bound"},
-		{"more than a minute before", func(c *caller) *httptest.ResponseRecorder {
+		{"more than a minute before", func(c *caller) *recorder {
 			c.now = c.now.Add(-61 * time.Second)
-			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+			return c.askToRegister(c.challenge())
 		}, "later"}, // the session is from the future
-		{"no proof", func(c *caller) *httptest.ResponseRecorder { return c.b.ask(devicePath, "", "") }, "ended"},
-		{"no JWT", func(c *caller) *httptest.ResponseRecorder { return c.b.ask(devicePath, "", "a.b.c") }, "ended"},
-		{"without its key", func(c *caller) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), false))
-		}, "ended"},
-		{"no challenge of ours", func(c *caller) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, "", sign(c.t, c.key, "challenge", true))
-		}, "ended"},
-		{"empty challenge", func(c *caller) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, "", sign(c.t, c.key, "", true))
-		}, "ended"},
-		{"the session cookie as a challenge", func(c *caller) *httptest.ResponseRecorder {
+		{"no proof", func(c *caller) *recorder { return c.b.ask(devicePath, "", "") }, "ended"},
+		{"no JWT", func(c *caller) *recorder { return c.b.ask(devicePath, "", "a.b.c") }, "ended"},
+		{"without its key", func(c *caller) *recorder { return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), false)) }, "ended"},
+		{"no challenge of ours", func(c *caller) *recorder { return c.askToRegister("challenge") }, "ended"},
+		{"empty challenge", func(c *caller) *recorder { return c.askToRegister("") }, "ended"},
+		{"the session cookie as a challenge", func(c *caller) *recorder {
 			_, text, _ := strings.Cut(c.b.jar.Header(site), cookieName+"=1")
 			text, _, _ = strings.Cut(text, ";")
-			return c.b.ask(devicePath, "", sign(c.t, c.key, text, true))
+			return c.askToRegister(text)
 		}, "ended"},
-		{"another visitor's challenge", func(c *caller) *httptest.ResponseRecorder {
+		{"another visitor's challenge", func(c *caller) *recorder {
 			other := newDeviceBrowser(c.t, c.b.site)
 			other.busy = true
 			other.visit("/login", typed)
-			return c.b.ask(devicePath, "", sign(c.t, c.key, invitation.FindStringSubmatch(other.invited[0])[2], true))
+			return c.askToRegister(invitation.FindStringSubmatch(other.invited[0])[2])
 		}, "ended"},
-		{"a challenge to refresh", func(c *caller) *httptest.ResponseRecorder {
+		{"a challenge to refresh", func(c *caller) *recorder {
 			copied := c.b.clone()
 			rec := copied.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
-			return c.b.ask(devicePath, "", sign(c.t, c.key, challengeOf(rec), true))
+			return c.askToRegister(challengeOf(rec))
 		}, "ended"},
-		{"the challenge for the ID before", func(c *caller) *httptest.ResponseRecorder {
+		{"the challenge for the ID before", func(c *caller) *recorder {
 			before := c.challenge()
 			c.b.visit("/regenerate", ownPage)
-			return c.b.ask(devicePath, "", sign(c.t, c.key, before, true))
+			return c.askToRegister(before)
 		}, "ended"},
-		{"the challenge for the ID after", func(c *caller) *httptest.ResponseRecorder {
+		{"the challenge for the ID after", func(c *caller) *recorder {
 			c.b.visit("/regenerate", ownPage)
-			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+			return c.askToRegister(c.challenge())
 		}, "bound"},
-		{"twice", func(c *caller) *httptest.ResponseRecorder {
+		{"twice", func(c *caller) *recorder {
 			c.register()
-			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+			return c.askToRegister(c.challenge())
 		}, "ended"},
-		{"another key after the first", func(c *caller) *httptest.ResponseRecorder {
+		{"another key after the first", func(c *caller) *recorder {
 			c.register()
 			return c.b.ask(devicePath, "", sign(c.t, newDeviceKey(c.t), c.challenge(), true))
 		}, "ended"},
-		{"without permit", func(c *caller) *httptest.ResponseRecorder {
+		{"without permit", func(c *caller) *recorder {
 			c.b.drop(".device.")
-			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+			return c.askToRegister(c.challenge())
 		}, "ended"},
-		{"without cookies", func(c *caller) *httptest.ResponseRecorder {
+		{"without cookies", func(c *caller) *recorder {
 			proof := sign(c.t, c.key, c.challenge(), true)
 			return newDeviceBrowser(c.t, c.b.site).ask(devicePath, "", proof)
 		}, "ended"},
-		{"with the permit of an earlier ID only", func(c *caller) *httptest.ResponseRecorder {
+		{"with the permit of an earlier ID only", func(c *caller) *recorder {
 			earlier := c.b.thief() // its permit is for one ID
 			c.b.visit("/regenerate", ownPage)
 			c.b.visit("/regenerate", ownPage)
-			for _, cookie := range earlier.jar.All() {
-				if strings.Contains(cookie.Name, ".device.") {
-					c.b.jar.SetCookies(site, []*http.Cookie{{Name: cookie.Name, Value: cookie.Value, Path: "/", Secure: true}})
-				}
-			}
-			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+			permit := cookieName + ".device." + c.tag()
+			c.b.set(permit, earlier.cookie(permit).Value)
+			return c.askToRegister(c.challenge())
 		}, "ended"},
-		{"an empty identifier", func(c *caller) *httptest.ResponseRecorder {
+		{"an empty identifier", func(c *caller) *recorder {
 			return c.b.askWith(func(h http.Header) { h["Sec-Secure-Session-Id"] = []string{""} })
 		}, "retry"},
-		{"an empty identifier in quotes", func(c *caller) *httptest.ResponseRecorder {
+		{"an empty identifier in quotes", func(c *caller) *recorder {
 			return c.b.askWith(func(h http.Header) { h["Sec-Secure-Session-Id"] = []string{`""`} })
 		}, "retry"},
-		{"its identifier, though there is no key", func(c *caller) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, c.tag(), "")
-		}, "ended"},
+		{"its identifier, though there is no key", func(c *caller) *recorder { return c.b.ask(devicePath, c.tag(), "") }, "ended"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := newCaller(t, nil)
@@ -238,7 +237,7 @@ func TestDeviceRegistration(t *testing.T) {
 }
 
 // askWith sends a request to the endpoint with a header of its own.
-func (b *deviceBrowser) askWith(set func(h http.Header)) *httptest.ResponseRecorder {
+func (b *deviceBrowser) askWith(set func(h http.Header)) *recorder {
 	b.t.Helper()
 	r := httptest.NewRequest(http.MethodPost, "https://shop.example"+devicePath, nil)
 	set(r.Header)
@@ -249,100 +248,84 @@ func (b *deviceBrowser) askWith(set func(h http.Header)) *httptest.ResponseRecor
 func TestDeviceRefresh(t *testing.T) {
 	for _, row := range []struct {
 		name string
-		call func(c *caller, next string) *httptest.ResponseRecorder
+		call func(c *caller, next string) *recorder
 		want string
 	}{
-		{"good", func(c *caller, next string) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
-		}, "bound"},
-		{"in quotes, with parameters", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"good", func(c *caller, next string) *recorder { return c.askToRenew(next) }, "bound"},
+		{"in quotes, with parameters", func(c *caller, next string) *recorder {
 			return c.b.ask(devicePath, `"`+c.tag()+`";a`, ` "`+sign(c.t, c.key, next, false)+`";b=c`)
 		}, "bound"},
-		{"the challenge again", func(c *caller, next string) *httptest.ResponseRecorder { // in the time it has
-			c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+		{"the challenge again", func(c *caller, next string) *recorder { // in the time it has
+			c.askToRenew(next)
+			return c.askToRenew(next)
 		}, "bound"},
-		{"at the end of the challenge", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"at the end of the challenge", func(c *caller, next string) *recorder {
 			c.now = c.now.Add(deviceProof + 5*time.Minute)
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+			return c.askToRenew(next)
 		}, "bound"},
-		{"a second later", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"a second later", func(c *caller, next string) *recorder {
 			c.now = c.now.Add(deviceProof + 5*time.Minute + time.Second)
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+			return c.askToRenew(next)
 		}, "retry"},
-		{"by a clock a minute behind", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"by a clock a minute behind", func(c *caller, next string) *recorder {
 			c.now = c.now.Add(-time.Minute)
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+			return c.askToRenew(next)
 		}, "bound"},
-		{"without response", func(c *caller, next string) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, c.tag(), "")
-		}, "retry"},
-		{"empty response in quotes", func(c *caller, next string) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, c.tag(), `""`)
-		}, "retry"},
-		{"after regenerate", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"without response", func(c *caller, next string) *recorder { return c.b.ask(devicePath, c.tag(), "") }, "retry"},
+		{"empty response in quotes", func(c *caller, next string) *recorder { return c.b.ask(devicePath, c.tag(), `""`) }, "retry"},
+		{"after regenerate", func(c *caller, next string) *recorder {
 			c.b.visit("/regenerate", ownPage)
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+			return c.askToRenew(next)
 		}, "bound"},
-		{"empty challenge", func(c *caller, next string) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, "", false))
-		}, "retry"},
-		{"no challenge of ours", func(c *caller, next string) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, "challenge", false))
-		}, "retry"},
-		{"a long challenge", func(c *caller, next string) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, strings.Repeat("A", 1000), false))
-		}, "retry"},
-		{"the challenge to register", func(c *caller, next string) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, c.challenge(), false))
-		}, "retry"},
-		{"another session's challenge", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"empty challenge", func(c *caller, next string) *recorder { return c.askToRenew("") }, "retry"},
+		{"no challenge of ours", func(c *caller, next string) *recorder { return c.askToRenew("challenge") }, "retry"},
+		{"a long challenge", func(c *caller, next string) *recorder { return c.askToRenew(strings.Repeat("A", 1000)) }, "retry"},
+		{"the challenge to register", func(c *caller, next string) *recorder { return c.askToRenew(c.challenge()) }, "retry"},
+		{"another session's challenge", func(c *caller, next string) *recorder {
 			other := newDeviceBrowser(c.t, c.b.site)
 			other.visit("/login", typed)
 			for _, s := range other.bindings {
 				next = s.challenge
 			}
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+			return c.askToRenew(next)
 		}, "retry"},
-		{"another key", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"another key", func(c *caller, next string) *recorder {
 			return c.b.ask(devicePath, c.tag(), sign(c.t, newDeviceKey(c.t), next, false))
 		}, "ended"},
-		{"with a key", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"with a key", func(c *caller, next string) *recorder {
 			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, true))
 		}, "ended"},
-		{"no JWT", func(c *caller, next string) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, c.tag(), "a.b.c")
-		}, "ended"},
-		{"another identifier", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"no JWT", func(c *caller, next string) *recorder { return c.b.ask(devicePath, c.tag(), "a.b.c") }, "ended"},
+		{"another identifier", func(c *caller, next string) *recorder {
 			return c.b.ask(devicePath, "AAAAAAAAAAA", sign(c.t, c.key, next, false))
 		}, "ended"},
-		{"an empty identifier", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"an empty identifier", func(c *caller, next string) *recorder {
 			return c.b.askWith(func(h http.Header) { h["Sec-Secure-Session-Id"] = []string{""} })
 		}, "retry"},
-		{"without key", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"without key", func(c *caller, next string) *recorder {
 			tag := c.tag()
 			c.b.drop(".device.")
 			return c.b.ask(devicePath, tag, sign(c.t, c.key, next, false))
 		}, "ended"},
-		{"without proof cookie", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"without proof cookie", func(c *caller, next string) *recorder {
 			c.b.drop(".proof.")
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+			return c.askToRenew(next)
 		}, "bound"},
-		{"without session", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"without session", func(c *caller, next string) *recorder {
 			tag := c.tag()
-			c.b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName, Path: "/", Secure: true, MaxAge: -1}})
+			c.b.remove(cookieName)
 			return c.b.ask(devicePath, tag, sign(c.t, c.key, next, false))
 		}, "ended"},
-		{"after logout", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"after logout", func(c *caller, next string) *recorder {
 			tag := c.tag()
 			c.b.visit("/logout", ownPage)
 			return c.b.ask(devicePath, tag, sign(c.t, c.key, next, false))
 		}, "ended"},
-		{"expired", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"expired", func(c *caller, next string) *recorder {
 			c.now = c.now.Add(24 * time.Hour)
-			return c.b.ask(devicePath, c.tag(), sign(c.t, c.key, next, false))
+			return c.askToRenew(next)
 		}, "ended"},
-		{"GET", func(c *caller, next string) *httptest.ResponseRecorder {
+		{"GET", func(c *caller, next string) *recorder {
 			r := httptest.NewRequest(http.MethodGet, "https://shop.example"+devicePath, nil)
 			r.Header.Set("Sec-Secure-Session-Id", c.tag())
 			return c.b.exchange(r, false)
@@ -384,7 +367,7 @@ func TestDeviceRenewalSealsAnew(t *testing.T) {
 		if err := c.keys.Replace(keys...); err != nil {
 			t.Fatal(err)
 		}
-		rec := c.b.ask(devicePath, c.tag(), sign(t, c.key, next, false))
+		rec := c.askToRenew(next)
 		if got := answerOf(rec); got != "bound" {
 			t.Errorf("%s: got %s, want bound", name, got)
 		}
@@ -407,15 +390,7 @@ func TestDeviceBesideOneOfUnknownKey(t *testing.T) {
 		inner := c.b.site
 		c.b.site = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			of := cookieName + ".device." + c.tag()
-			for _, cookie := range c.b.jar.All() {
-				if cookie.Name == of {
-					other := "A"
-					if cookie.Value[10:11] == other {
-						other = "B"
-					}
-					r.Header.Set("Cookie", of+"="+cookie.Value[:10]+other+cookie.Value[11:]+"; "+r.Header.Get("Cookie"))
-				}
-			}
+			r.Header.Set("Cookie", of+"="+swapLetter(c.b.cookie(of).Value, 10)+"; "+r.Header.Get("Cookie"))
 			inner.ServeHTTP(w, r)
 		})
 		identifier, proof := "", sign(t, c.key, c.challenge(), true)
@@ -449,23 +424,16 @@ func TestDeviceSession(t *testing.T) {
 		{"ambiguous", func(c *caller) {
 			other := newDeviceBrowser(c.t, c.b.site)
 			other.visit("/login", typed)
-			c.b.also(other)
+			c.b.site = withCookie(c.b.site, other.jar.Header(site))
 		}, "later"},
-		{"torn", func(c *caller) {
-			c.b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName, Value: "2" + strings.Repeat("A", 28), Path: "/", Secure: true}})
-		}, "later"},
+		{"torn", func(c *caller) { c.b.set(cookieName, "2"+strings.Repeat("A", 28)) }, "later"},
 		{"Revoked failed", func(c *caller) { hookErr = cause }, "later"},
 		{"revoked", func(c *caller) { revoked = true }, "ended"},
 		{"idle", func(c *caller) { c.now = c.now.Add(time.Hour + time.Second) }, "ended"},
-		{"malformed", func(c *caller) {
-			c.b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName, Value: "0", Path: "/", Secure: true}})
-		}, "ended"},
+		{"malformed", func(c *caller) { c.b.set(cookieName, "0") }, "ended"},
 		{"forged", func(c *caller) {
-			for _, cookie := range c.b.jar.All() {
-				if cookie.Name == cookieName {
-					c.b.jar.SetCookies(site, []*http.Cookie{{Name: cookieName, Value: cookie.Value[:len(cookie.Value)-8] + "AAAAAAAA", Path: "/", Secure: true}})
-				}
-			}
+			value := c.b.cookie(cookieName).Value
+			c.b.set(cookieName, value[:len(value)-8]+"AAAAAAAA")
 		}, "ended"},
 		{"not device-aware", func(c *caller) { c.b.visit("/start-anew", ownPage) }, "ended"},
 	} {
@@ -497,29 +465,20 @@ func TestDeviceSession(t *testing.T) {
 	}
 }
 
-// also adds another browser's session cookie to the next requests.
-func (b *deviceBrowser) also(other *deviceBrowser) {
-	inner := b.site
-	b.site = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Header.Set("Cookie", r.Header.Get("Cookie")+"; "+other.jar.Header(site))
-		inner.ServeHTTP(w, r)
-	})
-}
-
 // TestDeviceNoActiveKey has a server that can open everything and seal nothing: browsers must not give up.
 func TestDeviceNoActiveKey(t *testing.T) {
 	for _, ask := range []struct {
 		name string
-		ask  func(c *caller) *httptest.ResponseRecorder
+		ask  func(c *caller) *recorder
 	}{
-		{"register", func(c *caller) *httptest.ResponseRecorder {
-			return c.b.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		{"register", func(c *caller) *recorder {
+			return c.askToRegister(c.challenge())
 		}},
-		{"refresh", func(c *caller) *httptest.ResponseRecorder {
+		{"refresh", func(c *caller) *recorder {
 			tag := c.tag()
 			return c.b.ask(devicePath, tag, sign(c.t, c.key, c.b.bindings[tag].challenge, false))
 		}},
-		{"refresh without response", func(c *caller) *httptest.ResponseRecorder { return c.b.ask(devicePath, c.tag(), "") }},
+		{"refresh without response", func(c *caller) *recorder { return c.b.ask(devicePath, c.tag(), "") }},
 	} {
 		t.Run(ask.name, func(t *testing.T) {
 			c := newCaller(t, nil)
@@ -546,7 +505,7 @@ func TestDeviceTellsWhy(t *testing.T) {
 	var log bytes.Buffer
 	c := newCaller(t, func(c *cookiesession.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	for range 3 {
-		c.b.ask(devicePath, "", sign(t, c.key, "challenge", true))
+		c.askToRegister("challenge")
 	}
 	next := c.register()
 	for range 3 {
@@ -572,7 +531,7 @@ func TestDeviceTellsWhy(t *testing.T) {
 
 // TestDeviceTellsWhich has the log tell one reason from another.
 func TestDeviceTellsWhich(t *testing.T) {
-	stranger := newCaller(t, func(c *cookiesession.Config) { c.Keys = newRing(t, playKey(9)) }).challenge()
+	stranger := newCaller(t, withKeys(newRing(t, playKey(9)))).challenge()
 	register := func(challenge string) func(d *madeDevices) {
 		return func(d *madeDevices) { d.b.ask(devicePath, "", sign(d.t, d.key, challenge, true)) }
 	}
@@ -639,7 +598,7 @@ func TestDeviceHosts(t *testing.T) {
 		`"allowed_refresh_initiators":["app.shop.example","*.shop.test"]`: {"app.shop.example", "*.shop.test"},
 	} {
 		c := newCaller(t, func(c *cookiesession.Config) { c.DeviceHosts = hosts })
-		rec := c.b.ask(devicePath, "", sign(t, c.key, c.challenge(), true))
+		rec := c.askToRegister(c.challenge())
 		if got := rec.Body.String(); !strings.Contains(got, want) {
 			t.Errorf("got instructions %s, want %s", got, want)
 		}
@@ -650,10 +609,10 @@ func TestDeviceHosts(t *testing.T) {
 func TestDeviceOffEndpoint(t *testing.T) {
 	keys := newRing(t)
 	off := newShop(t, func(c *cookiesession.Config) { c.Keys, c.DeviceProof = keys, 0 })
-	on := newShop(t, func(c *cookiesession.Config) { c.Keys = keys })
+	on := newShop(t, withKeys(keys))
 	b := newDeviceBrowser(t, on)
 	b.visit("/login", typed)
-	tag := strings.TrimPrefix(ownerProof(b), cookieName+".proof.")
+	tag := ownerTag(b)
 	b.site = off
 	if got := answerOf(b.ask(devicePath, tag, "")); got != "later" {
 		t.Errorf("a bound session: got %s, want later", got)
@@ -777,7 +736,7 @@ func TestDeviceSkippedIsNoLogText(t *testing.T) {
 			var log logBuffer
 			b := bound(t, newShop(t, func(c *cookiesession.Config) { c.Logger = log.logger() }))
 			time.Sleep(deviceProof + 2*time.Minute)
-			tag := strings.TrimPrefix(ownerProof(b), cookieName+".proof.")
+			tag := ownerTag(b)
 			r := httptest.NewRequest(http.MethodGet, "https://shop.example/", nil)
 			r.Header.Set("Secure-Session-Skipped", why+`;session_identifier="`+tag+`"`)
 			log.take()

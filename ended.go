@@ -63,7 +63,7 @@ func (s *Session) endedOrigins() (origins []origin) {
 	if !s.destroyed && !(s.regenerated && p.ambiguous) {
 		return nil
 	}
-	if s.destroyed && in.facts.has(valid) {
+	if in.facts.has(valid) {
 		origins = append(origins, s.state.received().id.origin())
 	}
 	return append(origins, p.origins...)

@@ -89,7 +89,7 @@ func TestSlowResponsesAfterDestroy(t *testing.T) {
 		want string
 	}{
 		{"only read", touched, "new"},
-		{"flash", func(s *cookiesession.Session) { s.Flash("f", 1) }, "new"},
+		{"flash", flash("f", 1), "new"},
 		{"change", put("n", 2), "ended"},
 		{"grow", put("v", random(3500)), "ended"},
 		{"login", login, "ended"},
@@ -177,7 +177,7 @@ func TestDestroyOfRefusedSessions(t *testing.T) {
 		{"not before", nil, func(v *visitor) {
 			ring := newRing(v.t)
 			ring.RefuseBefore(time.Now().Add(time.Second))
-			v.m = newManager(v.t, func(c *cookiesession.Config) { c.Keys = ring })
+			v.m = newManager(v.t, withKeys(ring))
 		}, "revoked", 1},
 		{"future", nil, func(v *visitor) {
 			v.m = newManager(v.t, nil)
@@ -190,7 +190,7 @@ func TestDestroyOfRefusedSessions(t *testing.T) {
 		{"torn", nil, func(v *visitor) { v.setCookie("", "2"+v.cookie("")[1:61]) }, "torn", 0},
 		{"part of one", nil, func(v *visitor) { v.jar.Restart(); v.setCookie(".1", "AAAAxyz") }, "new", 0},
 		{"unknown key", nil, func(v *visitor) {
-			v.m = newManager(v.t, func(c *cookiesession.Config) { c.Keys = newRing(v.t, cookiesession.GenerateKey("new")) })
+			v.m = newManager(v.t, withKeys(newRing(v.t, cookiesession.GenerateKey("new"))))
 		}, "unknown-key", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -362,7 +362,7 @@ func TestDestroyWithoutKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := cookiesession.GenerateKey("old")
 		key.RetireAt = time.Now().Add(time.Hour)
-		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, key) }))
+		v := newVisitor(t, newManager(t, withKeys(newRing(t, key))))
 		v.visit(put("n", 1))
 		ended := endedSuffix(t, v.load().ID())
 		alone, started := v.load(), v.load()
@@ -506,7 +506,7 @@ func TestMarkersAreCleanedUp(t *testing.T) {
 				}{
 					{"read", put("n", 1), touched, true},
 					{"change", put("n", 1), put("n", 2), true},
-					{"flash", put("n", 1), func(s *cookiesession.Session) { s.Flash("f", 1) }, true},
+					{"flash", put("n", 1), flash("f", 1), true},
 					{"login", put("n", 1), login, true},
 					{"logout", put("n", 1), destroy, true},
 					{"failure", put("n", 1), put("n", func() {}), false},
@@ -534,7 +534,7 @@ func TestOldMarkersBehindOthers(t *testing.T) {
 	const old = cookieName + ".ended.AAAAAAAAAAA"
 	sent := requestWith(fmt.Sprintf("%s=%d; %s=1; %s; %s", markers[1], time.Now().Unix(), old, headers[0], headers[1]))
 	for name, do := range map[string]func(*cookiesession.Session){"read": touched, "change": put("n", 7), "logout": destroy} {
-		h, err := forms[1].answer(m, sent.Clone(t.Context()), do)
+		h, err := bySave.answer(m, sent.Clone(t.Context()), do)
 		if names := strings.Fields(cookieNames(h)); err != nil || !slices.Contains(names, "-"+old) || slices.Contains(names, "-"+markers[1]) {
 			t.Errorf("%s: wrote %q, %v; want the old marker deleted, and not the other", name, names, err)
 		}
@@ -560,7 +560,7 @@ func TestOldestMarkersGoFirst(t *testing.T) {
 		for i, value := range strings.Fields(test.values) {
 			header += fmt.Sprintf("; %s.ended.AAAAAAAAA%cA=%s", cookieName, '0'+i, value)
 		}
-		h, err := forms[1].answer(m, requestWith(header), touched)
+		h, err := bySave.answer(m, requestWith(header), touched)
 		var got []string
 		for _, name := range strings.Fields(cookieNames(h)) {
 			got = append(got, name[len(name)-2:len(name)-1])
@@ -707,7 +707,7 @@ func TestMarkersAreBounded(t *testing.T) {
 	// What isn't saved deletes none.
 	synctest.Test(t, func(t *testing.T) {
 		header, _ := markersOf(40)
-		if h, err := forms[1].answer(newManager(t, nil), requestWith(header), put("v", tooLarge)); err == nil || len(h["Set-Cookie"]) > 0 {
+		if h, err := bySave.answer(newManager(t, nil), requestWith(header), put("v", tooLarge)); err == nil || len(h["Set-Cookie"]) > 0 {
 			t.Errorf("a failure wrote %q, %v", cookieNames(h), err)
 		}
 	})
@@ -733,7 +733,7 @@ func TestMarkerStaysWhileItsSessionComes(t *testing.T) {
 				if got := rejected(v.m, header); got != "ended" {
 					t.Fatalf("got %q, want ended", got)
 				}
-				h, err := forms[0].answer(v.m, requestWith(header), test.do)
+				h, err := byHandler.answer(v.m, requestWith(header), test.do)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -3,6 +3,7 @@ package cookiesession
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,22 +29,18 @@ var (
 // csrfTooLarge is the reason for a *http.MaxBytesError.
 const csrfTooLarge = "too-large"
 
-// csrfReasons are the keys of Stats.CSRFRefused.
-var csrfReasons = [...]string{"origin", "no-session", "no-token", "token", csrfTooLarge}
+// csrfReasons are the keys of Stats.CSRFRefused: those of csrfErrors, in the same order, and csrfTooLarge.
+var (
+	csrfErrors  = [...]error{ErrCSRFOrigin, ErrCSRFNoSession, ErrCSRFNoToken, ErrCSRFToken}
+	csrfReasons = [len(csrfErrors) + 1]string{"origin", "no-session", "no-token", "token", csrfTooLarge}
+)
 
 // csrfReasonOf returns an index of csrfReasons.
 func csrfReasonOf(err error) int {
-	switch err {
-	case ErrCSRFOrigin:
-		return 0
-	case ErrCSRFNoSession:
-		return 1
-	case ErrCSRFNoToken:
-		return 2
-	case ErrCSRFToken:
-		return 3
+	if i := slices.Index(csrfErrors[:], err); i >= 0 {
+		return i
 	}
-	return 4
+	return len(csrfErrors)
 }
 
 // A SizeError says that the session is too large to be saved. The cookies in the browser stay as they were.

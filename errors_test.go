@@ -40,9 +40,7 @@ func TestReasonStrings(t *testing.T) {
 
 func TestRejectError(t *testing.T) {
 	cause := errors.New("database is down")
-	m := newManager(t, func(c *cookiesession.Config) {
-		c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { return false, cause }
-	})
+	m := newManager(t, withRevoked(func(context.Context, *cookiesession.Session) (bool, error) { return false, cause }))
 	v := newVisitor(t, m)
 	v.visit(put("v", 1))
 	s, err := m.Load(requestWith(v.header()))
@@ -92,7 +90,7 @@ func refusals(t *testing.T, m *web) map[string]string {
 	t.Helper()
 	now := time.Now()
 	sealed := func(ring *cookiesession.Keyring, at time.Time, fill func(s *cookiesession.Session)) string {
-		maker := newManager(t, func(c *cookiesession.Config) { c.Keys = ring })
+		maker := newManager(t, withKeys(ring))
 		maker.SetClock(func() time.Time { return at })
 		s := load(maker)
 		fill(s)
@@ -103,7 +101,7 @@ func refusals(t *testing.T, m *web) map[string]string {
 		cookie, _, _ := strings.Cut(h["Set-Cookie"][0], ";")
 		return cookie
 	}
-	n := func(s *cookiesession.Session) { s.Put("n", 1) }
+	n := put("n", 1)
 	foreign := newRing(t, cookiesession.GenerateKey("foreign"))
 	good := sealed(m.ring, now, n)
 	last := "A"
@@ -119,12 +117,12 @@ func refusals(t *testing.T, m *web) map[string]string {
 		"malformed":   stale + "__Host-session=1AAAA",
 		"unknown-key": stale + sealed(foreign, now, n),
 		"forged":      stale + good[:len(good)-9] + strings.Repeat(last, 8) + good[len(good)-1:],
-		"torn":        stale + sealed(m.ring, now, func(s *cookiesession.Session) { s.Put("n", random(4000)) }),
+		"torn":        stale + sealed(m.ring, now, put("n", random(4000))),
 		"ambiguous":   stale + good + "; " + sealed(m.ring, now, n),
 		"expired":     stale + sealed(m.ring, now.Add(-25*time.Hour), n),
 		"idle":        stale + sealed(m.ring, now.Add(-2*time.Hour), n),
 		"ended":       stale + good + "; " + cookieName + endedSuffix(t, ended.ID()) + "=" + fmt.Sprint(now.Unix()),
-		"revoked":     stale + sealed(m.ring, now, func(s *cookiesession.Session) { s.Put("revoked", 1) }),
+		"revoked":     stale + sealed(m.ring, now, put("revoked", 1)),
 		"future":      stale + sealed(m.ring, now.Add(time.Hour), n),
 		"":            stale, // nothing to refuse
 	}
@@ -137,7 +135,7 @@ func TestRefusalsLookAlike(t *testing.T) {
 	var reasons []string
 	m := newWeb(t, func(c *cookiesession.Config) {
 		c.IdleTimeout = time.Hour
-		c.Revoked = func(_ context.Context, s *cookiesession.Session) (bool, error) { return s.Has("revoked"), nil }
+		c.Revoked = revokesMarked
 		c.OnReject = func(r *http.Request, err *cookiesession.RejectError) {
 			if r.URL.Path != "/" || err.Cookie != "__Host-session" {
 				t.Errorf("got OnReject for %s of %s", err.Cookie, r.URL)
@@ -221,30 +219,6 @@ func exchangeRaw(t *testing.T, server *httptest.Server, cookie string) string {
 		name, _, _ := bytes.Cut(cookie, []byte("="))
 		return fmt.Appendf(name, "=(%d bytes);", len(cookie))
 	}))
-}
-
-// TestLoadTellsTheReason has the error of Load for each refusal, beside an empty session.
-func TestLoadTellsTheReason(t *testing.T) {
-	m := newWeb(t, func(c *cookiesession.Config) {
-		c.IdleTimeout = time.Hour
-		c.Revoked = func(_ context.Context, s *cookiesession.Session) (bool, error) { return s.Has("revoked"), nil }
-	})
-	for reason, header := range refusals(t, m) {
-		s, err := m.Load(requestWith(header))
-		var refused *cookiesession.RejectError
-		switch {
-		case s == nil || !s.IsEmpty() || !s.IsNew():
-			t.Errorf("%s: got session %v", reason, s)
-		case reason == "":
-			if err != nil || s.Rejected() != nil {
-				t.Errorf("got %v for no session cookie", err)
-			}
-		case !errors.As(err, &refused) || refused.Reason.String() != reason || s.Rejected() != refused:
-			t.Errorf("got %v, want %s", err, reason)
-		case !strings.HasPrefix(err.Error(), "cookiesession: cookie __Host-session refused: "+reason):
-			t.Errorf("got text %q", err)
-		}
-	}
 }
 
 // TestFailedCommitOnEveryPath has a session that can't be saved: the visitor gets an error page and not a byte of what

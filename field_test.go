@@ -318,7 +318,7 @@ func TestConcurrentUse(t *testing.T) {
 	s2 := load(v.m, v.header()) // opened by whoever comes first
 	uses := []func(s *cookiesession.Session){
 		func(s *cookiesession.Session) { s.Get("v") },
-		func(s *cookiesession.Session) { s.Put("w", 1) },
+		put("w", 1),
 		func(s *cookiesession.Session) { s.Push("v", 1) },
 		func(s *cookiesession.Session) { s.Increment("n", 1) },
 		func(s *cookiesession.Session) { s.Pull("w"); s.Has("w"); s.Delete("w") },
@@ -336,7 +336,7 @@ func TestConcurrentUse(t *testing.T) {
 		func(s *cookiesession.Session) { s.VerifyCSRFToken(s.CSRFToken()); s.RegenerateCSRFToken() },
 		func(s *cookiesession.Session) { s.Regenerate(); s.Remember(time.Hour) },
 		func(s *cookiesession.Session) { s.Clear() },
-		func(s *cookiesession.Session) { s.Destroy() },
+		destroy,
 		func(s *cookiesession.Session) { _ = v.m.Save(map[string][]string{}, s) },
 		func(s *cookiesession.Session) { cookiesession.Field[[]int]("v").Get(s) },
 	}

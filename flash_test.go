@@ -67,9 +67,6 @@ func TestFlash(t *testing.T) {
 				t.Errorf("Flashes: got %v, want %v", got, want)
 			}
 		}, "-[.flash]", ""},
-		{"Flash, then Keep of the old one", func(_ *testing.T, s *cookiesession.Session) { s.Flash("old", 3); s.Keep("old") }, "[.flash]", "old=3"},
-		{"Flash, then Reflash", func(_ *testing.T, s *cookiesession.Session) { s.Flash("old", 3); s.Reflash() }, "[.flash]", "old=3 other=2"},
-		{"Keep, then Flash", func(_ *testing.T, s *cookiesession.Session) { s.Keep("old"); s.Flash("old", 3) }, "[.flash]", "old=3"},
 		{"Flashes, and a change", func(_ *testing.T, s *cookiesession.Session) { s.Flashes(); s.Put("n", 2) }, "-[.flash] []", ""},
 		{"Flashes, and no change", func(_ *testing.T, s *cookiesession.Session) { s.Flashes(); s.Put("n", 1) }, "-[.flash]", ""},
 
@@ -178,20 +175,6 @@ func withoutTags(wrote string) string {
 	return strings.Join(fields, " ")
 }
 
-// FlashNow leaves nothing at all with a visitor who brought none.
-func TestFlashNowAlone(t *testing.T) {
-	v := newVisitor(t, newManager(t, nil))
-	lines := v.visit(func(s *cookiesession.Session) {
-		s.FlashNow("now", 1)
-		if got := s.Flashed("now"); got != int64(1) {
-			t.Errorf("got %v, want 1", got)
-		}
-	})
-	if len(lines) > 0 {
-		t.Errorf("wrote %s, want nothing", v.wrote(lines))
-	}
-}
-
 // Messages need no session, and don't make one.
 func TestFlashWithoutSession(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
@@ -292,7 +275,7 @@ func TestFlashLifetime(t *testing.T) {
 
 func TestFlashRenewsLifetime(t *testing.T) {
 	for name, renew := range map[string]func(s *cookiesession.Session){
-		"Flash":   func(s *cookiesession.Session) { s.Flash("g", 2) },
+		"Flash":   flash("g", 2),
 		"Keep":    func(s *cookiesession.Session) { s.Keep("f") },
 		"Reflash": func(s *cookiesession.Session) { s.Reflash() },
 	} {

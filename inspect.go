@@ -51,6 +51,7 @@ func (m *Manager) Inspect(header string) (found []Inspection) {
 	return found
 }
 
+// inspect describes the cookies that hold the text which begins with first. which and choices are as in received.token.
 func (m *Manager) inspect(c *compartment, r *received, first string, which int) (is Inspection, choices int) {
 	is = Inspection{Purpose: c.purpose, Cookies: chunksOf(first)}
 	token, choices, reason := r.token(c.kind, first, which, nil)
@@ -68,33 +69,40 @@ func (m *Manager) inspect(c *compartment, r *received, first string, which int) 
 		return is, choices
 	}
 	is.KeyLabel = opened.key.Label
+	if is.decode(c.kind, &opened) {
+		is.Reason = 0
+	}
+	return is, choices
+}
+
+// decode fills in what a token of a kind held. It returns false for a payload that breaks the format.
+func (is *Inspection) decode(kind cookiename.Kind, o *opened) (ok bool) {
 	var v values
-	ok := false
-	switch c.kind {
+	switch kind {
 	case cookiename.Session:
 		var d sessionData
-		if ok = decodeSession(opened.payload, &d, &v); ok {
+		if ok = decodeSession(o.payload, &d, &v); ok {
 			is.ID = hex.EncodeToString(d.id[:])
 			is.Created, is.Sealed, is.Expires = time.Unix(d.created, 0), time.Unix(d.sealed, 0), time.Unix(d.expires, 0)
 			is.Mode = d.mode.String()
 			is.HasCSRF = d.csrf != csrfSecret{}
-			is.DeviceAware = opened.bound
+			is.DeviceAware = o.bound
 			is.Values = decodeAll(&v)
 		}
 	case cookiename.Flash:
 		var expires int64
-		if expires, ok = decodeFlash(opened.payload, &v); ok {
+		if expires, ok = decodeFlash(o.payload, &v); ok {
 			is.Expires, is.Values = time.Unix(expires, 0), decodeAll(&v)
 		}
 	case cookiename.Lease:
 		var id sessionID
 		var seen int64
-		if id, seen, ok = decodeLease(opened.payload); ok {
+		if id, seen, ok = decodeLease(o.payload); ok {
 			is.ID, is.Seen = hex.EncodeToString(id[:]), time.Unix(seen, 0)
 		}
 	case cookiename.Device:
 		var d device
-		if ok = decodeDevice(opened.payload, &d); ok {
+		if ok = decodeDevice(o.payload, &d); ok {
 			is.ID, is.Created = hex.EncodeToString(d.id[:]), time.Unix(d.created, 0)
 			if !d.isPermit() {
 				hash := hashKey(&d.key)
@@ -106,13 +114,10 @@ func (m *Manager) inspect(c *compartment, r *received, first string, which int) 
 		}
 	case cookiename.Proof:
 		var p proof
-		if ok = decodeProof(opened.payload, &p); ok {
+		if ok = decodeProof(o.payload, &p); ok {
 			is.ID, is.Expires = hex.EncodeToString(p.origin[:]), time.Unix(p.expires, 0)
 			is.DeviceKey = hex.EncodeToString(p.key[:])
 		}
 	}
-	if ok {
-		is.Reason = 0
-	}
-	return is, choices
+	return ok
 }

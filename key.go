@@ -153,17 +153,10 @@ func (k Key) check() error {
 
 // shownLabel returns the label for errors, unless it may be a secret that stands in the label's place.
 func (k Key) shownLabel() string {
-	if len(k.Label) > maxShownLabel || mayBeSecret(k.Label) {
+	if len(k.Label) > maxShownLabel || keyfile.MayBeSecret(k.Label) {
 		return "(label not shown, it may be a secret)"
 	}
 	return k.Label
-}
-
-// mayBeSecret reports whether text, which was given as a label or a path, may be a secret, so that no error should
-// repeat it.
-func mayBeSecret(text string) bool {
-	_, err := ParseSecret(text)
-	return err == nil || keyfile.MayBeSecret(text)
 }
 
 // fingerprint names a secret without revealing it: 64 bits that depend on the secret alone.

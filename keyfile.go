@@ -92,7 +92,7 @@ func keysOf(file *keyfile.File) ([]Key, error) {
 			if _, err := ParseSecret(entry.Label); err == nil {
 				return nil, fmt.Errorf("%s: a secret stands where its label should", entry.LabelAt)
 			}
-			if len(entry.Label) <= maxShownLabel && !mayBeSecret(entry.Label) {
+			if len(entry.Label) <= maxShownLabel && !keyfile.MayBeSecret(entry.Label) {
 				name = ": key " + entry.Label
 			}
 		}
@@ -126,7 +126,7 @@ type keyFile struct {
 	reading  *fileRead  // under way; nil if none is
 	last     *fileRead  // the one that ended last; nil before the first
 	reported fileState  // what OpenKeyFile or Reload last returned, which Watch needn't report again
-	rereadAt time.Time  // when a cookie with an unknown key last had the file read
+	rereadAt time.Time  // when a cookie with an unknown key last had the file read; long ago if none has
 }
 
 // A fileRead is one reading of the key file.
@@ -185,7 +185,7 @@ func isKeysNotPath(path string) bool {
 		path = filepath.Base(path) // the rest is an existing directory
 	}
 	_, err := ParseKeyring(path)
-	return err == nil || mayBeSecret(path)
+	return err == nil || keyfile.MayBeSecret(path)
 }
 
 // Reload reads the key file again and puts it into force whether it has changed or not. It waits for the file system
@@ -241,7 +241,7 @@ func (k *Keyring) rereadForUnknownKey(ctx context.Context) error {
 		f.mu.Lock()
 		r, now := f.reading, k.now()
 		ours := r != nil && r.by == byUnknownKey // another request's, which serves this one too
-		due := f.rereadAt.IsZero() || now.Sub(f.rereadAt) >= rereadInterval
+		due := now.Sub(f.rereadAt) >= rereadInterval
 		if !ours && !due {
 			err := f.last.err
 			f.mu.Unlock()

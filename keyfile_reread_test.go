@@ -26,15 +26,7 @@ func TestUnknownKeyReadsTheFileAgain(t *testing.T) {
 		ring, path := ringOfFile(t)
 		node := cookiesession.NewTestSealer(ring)
 		token := func(label, secret string) []byte {
-			other, err := cookiesession.NewKeyring(parsedKey(t, label, secret))
-			if err != nil {
-				t.Fatal(err)
-			}
-			token, err := cookiesession.NewTestSealer(other).Seal(time.Now(), label)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return token
+			return sealedBy(t, newRing(t, parsedKey(t, label, secret)), time.Now(), label)
 		}
 		b, c := token("b", secretB), token("c", secretC)
 		opens := func(token []byte) bool {
@@ -146,14 +138,7 @@ func onShare(t *testing.T) (ring *cookiesession.Keyring, f *shareFile, request f
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := cookiesession.NewKeyring(parsedKey(t, "b", secretB))
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := cookiesession.NewTestSealer(other).Seal(time.Now(), "payload")
-	if err != nil {
-		t.Fatal(err)
-	}
+	token := sealedBy(t, newRing(t, parsedKey(t, "b", secretB)), time.Now(), "payload")
 	node := cookiesession.NewTestSealer(ring)
 	return ring, f, func(ctx context.Context) (time.Duration, bool) {
 		begin := time.Now()

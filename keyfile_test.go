@@ -278,11 +278,7 @@ func TestKeyFileTrailingNewline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fromText, err := cookiesession.ParseKeyring(secretA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if fromFile.Fingerprint() != fromText.Fingerprint() {
+	if fromFile.Fingerprint() != parsedRing(t, secretA).Fingerprint() {
 		t.Error("the newline made another key")
 	}
 }
@@ -326,10 +322,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("a broken file: keys %s, error %v", labels(ring), err)
 	}
 
-	noFile, err := cookiesession.ParseKeyring(secretA)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noFile := parsedRing(t, secretA)
 	const want = "cookiesession: this Keyring has no file to read; open it with OpenKeyFile"
 	if err := noFile.Reload(); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -341,15 +334,9 @@ func TestReload(t *testing.T) {
 
 // Keys from a secret manager: text is put into a running ring, whole or not at all.
 func TestReplaceText(t *testing.T) {
-	ring, err := cookiesession.NewKeyring(parsedKey(t, "a", secretA))
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := newRing(t, parsedKey(t, "a", secretA))
 	node := cookiesession.NewTestSealer(ring)
-	token, err := node.Seal(time.Now(), "payload")
-	if err != nil {
-		t.Fatal(err)
-	}
+	token := sealedBy(t, ring, time.Now(), "payload")
 	file := func(notBefore string) string {
 		return `{` + notBefore + `"keys": [{"label": "c", "secret": "` + secretC + `"}, {"label": "a", "secret": "` + secretA + `"}]}`
 	}
@@ -361,10 +348,7 @@ func TestReplaceText(t *testing.T) {
 		if err := ring.ReplaceText(test.text); err != nil {
 			t.Fatalf("%s: %v", test.name, err)
 		}
-		want, err := cookiesession.ParseKeyring(test.text)
-		if err != nil {
-			t.Fatal(err)
-		}
+		want := parsedRing(t, test.text)
 		if labels(ring) != test.labels || ring.Fingerprint() != want.Fingerprint() {
 			t.Errorf("%s: got %s, ring %s; want %s, ring %s", test.name, labels(ring), ring.Fingerprint(), test.labels, want.Fingerprint())
 		}
@@ -392,10 +376,7 @@ func TestReplaceText(t *testing.T) {
 	if err := ring.ReplaceText(file("")); err != nil {
 		t.Fatal(err)
 	}
-	same, err := cookiesession.ParseKeyring(file(`"not_before": "2026-01-01T00:00:00Z", `))
-	if err != nil {
-		t.Fatal(err)
-	}
+	same := parsedRing(t, file(`"not_before": "2026-01-01T00:00:00Z", `))
 	if ring.Fingerprint() != same.Fingerprint() {
 		t.Error("ReplaceText left the not_before of an earlier text, or forgot RefuseBefore's")
 	}
@@ -427,14 +408,8 @@ func TestReplaceTextOfKeyFile(t *testing.T) {
 
 func TestNotBeforeOfFile(t *testing.T) {
 	file := `{"not_before": "2026-11-21T14:10:00.25Z", "keys": [{"label": "a", "secret": "` + secretA + `"}]}`
-	whole, err := cookiesession.ParseKeyring(strings.Replace(file, "00.25Z", "01Z", 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := cookiesession.ParseKeyring(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole := parsedRing(t, strings.Replace(file, "00.25Z", "01Z", 1))
+	ring := parsedRing(t, file)
 	if ring.Fingerprint() != whole.Fingerprint() {
 		t.Error("a fraction of not_before doesn't round up")
 	}
@@ -454,6 +429,16 @@ func TestNotBeforeOfFile(t *testing.T) {
 	if ring.Fingerprint() != before {
 		t.Error("Replace forgot the file's not_before, or the zero Time doesn't take RefuseBefore back")
 	}
+}
+
+// parsedRing returns a ring of the keys in text.
+func parsedRing(t *testing.T, text string) *cookiesession.Keyring {
+	t.Helper()
+	ring, err := cookiesession.ParseKeyring(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
 }
 
 func parsedKey(t *testing.T, label, text string) cookiesession.Key {
@@ -598,10 +583,7 @@ func TestWatchThroughKubernetesLinks(t *testing.T) {
 func TestWatchWithoutFile(t *testing.T) {
 	logged := captureLog(t)
 	synctest.Test(t, func(t *testing.T) {
-		ring, err := cookiesession.ParseKeyring(secretA)
-		if err != nil {
-			t.Fatal(err)
-		}
+		ring := parsedRing(t, secretA)
 		ctx, cancel := context.WithCancel(t.Context())
 		told := make(chan error, 2)
 		ended := make(chan struct{})

@@ -116,6 +116,7 @@ func (k *ringKey) period() keyfile.Period {
 	return keyfile.Period{ActivateAt: k.ActivateAt, RetireAt: k.RetireAt}
 }
 
+// retired reports whether the key opens nothing any more. Most keys have no end; to say so their times needn't be copied.
 func (k *ringKey) retired(now time.Time) bool { return !k.RetireAt.IsZero() && k.period().Retired(now) }
 
 // RefuseBefore has every session that was created before t refused with ReasonRevoked: it logs out everybody who hasn't
@@ -129,11 +130,8 @@ func (k *Keyring) notBefore() int64 {
 	return max(k.current.Load().notBefore, k.refuseBefore.Load())
 }
 
-// unixCeil returns t in Unix seconds, fractions rounded up, and 0 for the zero Time.
+// unixCeil returns t in Unix seconds, fractions rounded up, and 0 for times before 1970, such as the zero Time.
 func unixCeil(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
 	seconds := t.Unix()
 	if t.Nanosecond() > 0 {
 		seconds++

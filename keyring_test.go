@@ -25,12 +25,19 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // ringAt returns a ring of keys whose clock stands at now.
 func ringAt(t *testing.T, now time.Time, keys ...cookiesession.Key) (*cookiesession.Keyring, error) {
 	t.Helper()
-	ring, err := cookiesession.NewKeyring(cookiesession.GenerateKey("first"))
+	ring := newRing(t, cookiesession.GenerateKey("first"))
+	ring.SetClock(func() time.Time { return now })
+	return ring, ring.Replace(keys...)
+}
+
+// sealedBy returns a token that a server with the ring seals.
+func sealedBy(t *testing.T, ring *cookiesession.Keyring, now time.Time, payload string) []byte {
+	t.Helper()
+	token, err := cookiesession.NewTestSealer(ring).Seal(now, payload)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ring.SetClock(func() time.Time { return now })
-	return ring, ring.Replace(keys...)
+	return token
 }
 
 // wantError checks an error's text behind the package's name; it is "" if there is to be none.
@@ -141,41 +148,33 @@ func TestFingerprint(t *testing.T) {
 	}
 	a, b := parsedKey(t, "a", secretA), parsedKey(t, "b", secretB)
 	renamed := parsedKey(t, "other", "hex:"+secretAHex)
-	ring := func(keys ...cookiesession.Key) *cookiesession.Keyring {
-		t.Helper()
-		ring, err := cookiesession.NewKeyring(keys...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return ring
-	}
-	base := ring(a, b).Fingerprint()
+	base := newRing(t, a, b).Fingerprint()
 	for name, other := range map[string]*cookiesession.Keyring{
-		"the same":      ring(a, b),
-		"another label": ring(renamed, b), // labels never leave the server
+		"the same":      newRing(t, a, b),
+		"another label": newRing(t, renamed, b), // labels never leave the server
 	} {
 		if got := other.Fingerprint(); got != base {
 			t.Errorf("%s: got %s, want %s", name, got, base)
 		}
 	}
-	refusing := ring(a, b)
+	refusing := newRing(t, a, b)
 	refusing.RefuseBefore(now)
 	for name, other := range map[string]*cookiesession.Keyring{
-		"another order":    ring(b, a),
-		"fewer keys":       ring(a),
-		"another key":      ring(a, b, parsedKey(t, "c", secretC)),
-		"another start":    ring(a, at(b, now, time.Time{})),
-		"another end":      ring(a, at(b, time.Time{}, now)),
-		"start in 3000":    ring(a, at(b, time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{})),
-		"start in 3001":    ring(a, at(b, time.Date(3001, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{})),
+		"another order":    newRing(t, b, a),
+		"fewer keys":       newRing(t, a),
+		"another key":      newRing(t, a, b, parsedKey(t, "c", secretC)),
+		"another start":    newRing(t, a, at(b, now, time.Time{})),
+		"another end":      newRing(t, a, at(b, time.Time{}, now)),
+		"start in 3000":    newRing(t, a, at(b, time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{})),
+		"start in 3001":    newRing(t, a, at(b, time.Date(3001, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{})),
 		"one not-before":   refusing,
-		"start as the end": ring(a, at(b, now.Add(-1), now)),
+		"start as the end": newRing(t, a, at(b, now.Add(-1), now)),
 	} {
 		if got := other.Fingerprint(); got == base {
 			t.Errorf("%s: the same fingerprint", name)
 		}
 	}
-	inUTC, elsewhere := ring(a, at(b, now.UTC(), time.Time{})), ring(a, at(b, now.In(time.FixedZone("", 3600)), time.Time{}))
+	inUTC, elsewhere := newRing(t, a, at(b, now.UTC(), time.Time{})), newRing(t, a, at(b, now.In(time.FixedZone("", 3600)), time.Time{}))
 	if inUTC.Fingerprint() != elsewhere.Fingerprint() {
 		t.Error("the time zone counts")
 	}
@@ -224,10 +223,7 @@ func TestSchedule(t *testing.T) {
 		}
 		sealed[want]++
 		node := cookiesession.NewTestSealer(ring)
-		token, err := node.Seal(noon, "payload")
-		if err != nil {
-			t.Fatal(err)
-		}
+		token := sealedBy(t, ring, noon, "payload")
 		if _, label, refused := node.Open(noon, token); refused != nil || label != listing[want].Label {
 			t.Fatalf("sealed with %s (%v), want %s of %+v", label, refused, listing[want].Label, ring.Keys())
 		}
@@ -236,15 +232,8 @@ func TestSchedule(t *testing.T) {
 		}
 
 		for _, key := range listing {
-			alone, err := cookiesession.NewKeyring(cookiesession.Key{Label: "alone", Secret: key.Secret})
-			if err != nil {
-				t.Fatal(err)
-			}
-			token, err := cookiesession.NewTestSealer(alone).Seal(noon, key.Label)
-			if err != nil {
-				t.Fatal(err)
-			}
-			payload, label, refused := node.Open(noon, token)
+			alone := newRing(t, cookiesession.Key{Label: "alone", Secret: key.Secret})
+			payload, label, refused := node.Open(noon, sealedBy(t, alone, noon, key.Label))
 			if retired := !key.RetireAt.IsZero() && !key.RetireAt.After(noon); retired {
 				if refused == nil || refused.Reason != cookiesession.ReasonUnknownKey || refused.KeyLabel != key.Label {
 					t.Fatalf("%s has retired: got %v", key.Label, refused)
@@ -261,15 +250,9 @@ func TestSchedule(t *testing.T) {
 
 func TestReplace(t *testing.T) {
 	a, b := parsedKey(t, "a", secretA), parsedKey(t, "b", secretB)
-	ring, err := cookiesession.NewKeyring(a)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := newRing(t, a)
 	node := cookiesession.NewTestSealer(ring)
-	token, err := node.Seal(noon, "payload")
-	if err != nil {
-		t.Fatal(err)
-	}
+	token := sealedBy(t, ring, noon, "payload")
 	if err := ring.Replace(b, b); err == nil {
 		t.Error("a bad listing was accepted")
 	}
@@ -284,13 +267,7 @@ func TestReplace(t *testing.T) {
 	if _, _, refused := node.Open(noon, token); refused == nil || refused.Reason != cookiesession.ReasonUnknownKey {
 		t.Errorf("a is gone, got %v", refused)
 	}
-	other, err := cookiesession.ParseKeyring("b=" + secretB)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if token, err = cookiesession.NewTestSealer(other).Seal(noon, "payload"); err != nil {
-		t.Fatal(err)
-	}
+	token = sealedBy(t, parsedRing(t, "b="+secretB), noon, "payload")
 	if payload, _, refused := node.Open(noon, token); refused != nil || payload != "payload" {
 		t.Errorf("after Replace: got %q, %v", payload, refused)
 	}
@@ -313,15 +290,9 @@ func TestNoKeyLeft(t *testing.T) {
 // Each request finds one ring whole, whatever is swapped meanwhile.
 func TestReplaceWithRequestsInFlight(t *testing.T) {
 	kept := parsedKey(t, "kept", secretA)
-	ring, err := cookiesession.NewKeyring(kept)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := newRing(t, kept)
 	node := cookiesession.NewTestSealer(ring)
-	old, err := node.Seal(time.Now(), "old")
-	if err != nil {
-		t.Fatal(err)
-	}
+	old := sealedBy(t, ring, time.Now(), "old")
 	stop := make(chan struct{})
 	var requests sync.WaitGroup
 	for range 4 {
@@ -368,11 +339,8 @@ func TestEverySecretEncrypts(t *testing.T) {
 	const name, text = "confidential", "nobody but servers may read this"
 	a, b := parsedKey(t, "a", secretA), parsedKey(t, "b", secretB)
 	for _, keys := range [][]cookiesession.Key{{a}, {a, b}, {b, a}} {
-		ring, err := cookiesession.NewKeyring(keys...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := newManager(t, func(c *cookiesession.Config) { c.Keys = ring })
+		ring := newRing(t, keys...)
+		m := newManager(t, withKeys(ring))
 		v := newVisitor(t, m)
 		lines := v.visit(func(s *cookiesession.Session) { s.Put(name, text); s.Flash(name, text); s.CSRFToken() })
 		for _, line := range lines {
@@ -402,11 +370,8 @@ func TestEverySecretEncrypts(t *testing.T) {
 func TestOneKeyIsTried(t *testing.T) {
 	a, b := parsedKey(t, "a", secretA), parsedKey(t, "b", secretB)
 	token := func(key cookiesession.Key) []byte {
-		ring, err := cookiesession.NewKeyring(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = ring }))
+		ring := newRing(t, key)
+		v := newVisitor(t, newManager(t, withKeys(ring)))
 		v.visit(put("n", 1))
 		token, err := textEncoding.DecodeString(v.cookie("")[1:])
 		if err != nil {
@@ -414,11 +379,8 @@ func TestOneKeyIsTried(t *testing.T) {
 		}
 		return token
 	}
-	ring, err := cookiesession.NewKeyring(a, b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := newManager(t, func(c *cookiesession.Config) { c.Keys = ring })
+	ring := newRing(t, a, b)
+	m := newManager(t, withKeys(ring))
 	ofA, ofB := token(a), token(b)
 	copy(ofB[1:17], ofA[1:17])
 	s := load(m, cookieName+"=1"+textEncoding.EncodeToString(ofB))
@@ -517,10 +479,7 @@ func TestGenerateKey(t *testing.T) {
 // No way of printing a Key shows its secret.
 func TestKeysAreRedacted(t *testing.T) {
 	key := parsedKey(t, "august", secretA)
-	ring, err := cookiesession.NewKeyring(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := newRing(t, key)
 	type wrapper struct{ cookiesession.Key }
 	type holder struct {
 		Name string
@@ -634,7 +593,7 @@ func TestRefuseBefore(t *testing.T) {
 func TestRefuseBeforeWithRequestUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ring := newRing(t)
-		v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = ring }))
+		v := newVisitor(t, newManager(t, withKeys(ring)))
 		v.visit(put("n", 1))
 		time.Sleep(time.Minute)
 		change := v.load()

@@ -121,7 +121,7 @@ func TestNoLease(t *testing.T) {
 		{"data is written anyway", withIdle(time.Hour), put("n", 1), put("n", 2), "[]"},
 		{"a new ID is", withIdle(time.Hour), put("n", 1), func(s *cookiesession.Session) { s.Regenerate() }, "[]"},
 		{"remembered now", withIdle(time.Hour), put("n", 1), func(s *cookiesession.Session) { s.Remember(time.Hour) }, "[]"},
-		{"destroyed", withIdle(time.Hour), put("n", 1), func(s *cookiesession.Session) { s.Destroy() }, "-[] [ended]"},
+		{"destroyed", withIdle(time.Hour), put("n", 1), destroy, "-[] [ended]"},
 		{"nobody", withIdle(time.Hour), touched, touched, ""},
 		{"new", withIdle(time.Hour), touched, put("n", 1), "[]"},
 		{"can't be saved", withIdle(time.Hour), put("n", 1), put("n", func() {}), ""},

@@ -266,7 +266,6 @@ func TestRegenerate(t *testing.T) {
 	})
 }
 
-// Of a session that doesn't come from a cookie, Regenerate draws both halves, and an empty one stays unwritten.
 // What is said of a session's life in a request holds wherever Regenerate stands in it.
 func TestRegenerateAmongOthers(t *testing.T) {
 	type step struct {
@@ -310,6 +309,7 @@ func TestRegenerateAmongOthers(t *testing.T) {
 	})
 }
 
+// Regenerate has no empty session written, and no two new sessions share a half of their IDs.
 func TestRegenerateOfNew(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	if lines := v.visit(func(s *cookiesession.Session) { s.Regenerate() }); len(lines) > 0 {
@@ -357,45 +357,6 @@ func TestIDsAreRandom(t *testing.T) {
 		}
 		if kept := i < 8; kept && everNew[i] != 0 || !kept && (everNew[i] != 0xff || alwaysNew[i] != 0) {
 			t.Errorf("byte %d of IDs: Regenerate never changes the bits %08b, and always %08b", i, ^everNew[i], alwaysNew[i])
-		}
-	}
-}
-
-// A client can't choose an ID: fiber CVE-2024-38513 took what was sent.
-func TestIDsAreDrawn(t *testing.T) {
-	v := newVisitor(t, newManager(t, nil))
-	v.visit(put("n", 1))
-	old := v.load().ID()
-	v.setCookie("", "1"+old)
-	s := v.load()
-	if s.ID() == old || s.ID()[:16] == old[:16] || !s.IsNew() {
-		t.Errorf("got ID %s after %s", s.ID(), old)
-	}
-}
-
-func TestRememberOutOfRange(t *testing.T) {
-	for _, test := range []struct {
-		d  time.Duration
-		ok bool
-	}{
-		{-time.Second, false},
-		{0, false},
-		{time.Second - 1, false},
-		{time.Second, true},
-		{400 * day, true},
-		{400*day + 1, false},
-		{1<<63 - 1, false},
-	} {
-		v := newVisitor(t, newManager(t, nil))
-		s := v.load()
-		s.Put("n", 1)
-		before := s.ExpiresAt()
-		s.Remember(test.d)
-		if ok := s.Err() == nil; ok != test.ok || !ok && !s.ExpiresAt().Equal(before) {
-			t.Errorf("Remember(%v): error %v, ExpiresAt %v, before %v", test.d, s.Err(), s.ExpiresAt(), before)
-		}
-		if err := v.m.Save(http.Header{}, s); (err == nil) != test.ok {
-			t.Errorf("Remember(%v): Save returns %v", test.d, err)
 		}
 	}
 }
@@ -448,7 +409,7 @@ func TestClockSkew(t *testing.T) {
 func TestIDsAreOurs(t *testing.T) {
 	m := newManager(t, nil)
 	seen := map[string]bool{}
-	for _, header := range []string{"", cookieName + "=0123456789abcdef0123456789abcdef", cookieName + "=1" + random(100), cookieName + ".1=x"} {
+	for _, header := range []string{"", cookieName + "=0123456789abcdef0123456789abcdef", cookieName + "=10123456789abcdef0123456789abcdef", cookieName + "=1" + random(100), cookieName + ".1=x"} {
 		for range 2 {
 			s := load(m, header)
 			s.Put("v", 1)

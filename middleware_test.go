@@ -1,14 +1,12 @@
 package cookiesession_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -213,8 +211,8 @@ func testPath(t *testing.T, proto string, p commitPath, wrap func(http.Handler) 
 // TestLateChanges tries every method that changes something after the commit, and those that don't.
 func TestLateChanges(t *testing.T) {
 	changes := map[string]func(*cookiesession.Session){
-		"Put":                 func(s *cookiesession.Session) { s.Put("n", 2) },
-		"Put unencodable":     func(s *cookiesession.Session) { s.Put("n", make(chan int)) },
+		"Put":                 put("n", 2),
+		"Put unencodable":     put("n", make(chan int)),
 		"Pull":                func(s *cookiesession.Session) { s.Pull("n") },
 		"Push":                func(s *cookiesession.Session) { s.Push("list", 2) },
 		"Increment":           func(s *cookiesession.Session) { s.Increment("n", 1) },
@@ -222,13 +220,13 @@ func TestLateChanges(t *testing.T) {
 		"Delete two":          func(s *cookiesession.Session) { s.Delete("list", "n") },
 		"Clear":               func(s *cookiesession.Session) { s.Clear() },
 		"Regenerate":          func(s *cookiesession.Session) { s.Regenerate() },
-		"Destroy":             func(s *cookiesession.Session) { s.Destroy() },
+		"Destroy":             destroy,
 		"Remember":            func(s *cookiesession.Session) { s.Remember(time.Hour) },
 		"ExpireIn":            func(s *cookiesession.Session) { s.ExpireIn(time.Hour) },
 		"Persist":             func(s *cookiesession.Session) { s.Persist(true) },
-		"Flash":               func(s *cookiesession.Session) { s.Flash("note", "x") },
+		"Flash":               flash("note", "x"),
 		"Flashed":             func(s *cookiesession.Session) { s.Flashed("note") },
-		"Flashes":             func(s *cookiesession.Session) { s.Flashes() },
+		"Flashes":             asked,
 		"Keep":                func(s *cookiesession.Session) { s.Keep("note") },
 		"Reflash":             func(s *cookiesession.Session) { s.Reflash() },
 		"RegenerateCSRFToken": func(s *cookiesession.Session) { s.RegenerateCSRFToken() },
@@ -239,7 +237,7 @@ func TestLateChanges(t *testing.T) {
 		},
 		"Field.Flash":         func(s *cookiesession.Session) { cookiesession.Field[int]("n").Flash(s, 1) },
 		"- Get":               func(s *cookiesession.Session) { s.Get("n") },
-		"- equal Put":         func(s *cookiesession.Session) { s.Put("n", int8(1)) },
+		"- equal Put":         put("n", int8(1)),
 		"- Increment by 0":    func(s *cookiesession.Session) { s.Increment("n", 0) },
 		"- Delete of nothing": func(s *cookiesession.Session) { s.Delete("none") },
 		"- Pull of nothing":   func(s *cookiesession.Session) { s.Pull("none") },
@@ -421,7 +419,7 @@ func TestServerSentEvents(t *testing.T) {
 // TestSessionNotTouched shows that a request pays nothing, and its response says nothing, for a session that nobody
 // asks for.
 func TestSessionNotTouched(t *testing.T) {
-	m := newWeb(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Minute })
+	m := newWeb(t, withIdle(time.Minute))
 	r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
 	r.Header.Set("Cookie", "__Host-session=1AAAA; __Host-session.flash=1AAAA")
 	w := httptest.NewRecorder()
@@ -590,8 +588,7 @@ func TestFormFilesAreRemoved(t *testing.T) {
 			onEachProtocol(t, func(t *testing.T, proto string) {
 				m := newWeb(t, nil)
 				user := newVisitor(t, m.Manager)
-				token := ""
-				user.visit(func(s *cookiesession.Session) { token = s.CSRFToken() })
+				token := user.token()
 				during := 0
 				v := m.serve(t, proto, test.wrap(m, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 					if err := r.ParseMultipartForm(memory); err != nil {
@@ -784,11 +781,6 @@ func withContext(next http.Handler) http.Handler {
 	})
 }
 
-// A hijackedWriter hands out no connection.
-type hijackedWriter struct{ discard }
-
-func (hijackedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }
-
 // What has been committed isn't lost when the connection is taken over.
 func TestHijackAfterCommitWarnsOfNothing(t *testing.T) {
 	for name, commits := range map[string]bool{"before": false, "after": true} {
@@ -799,10 +791,8 @@ func TestHijackAfterCommitWarnsOfNothing(t *testing.T) {
 			if commits {
 				w.WriteHeader(http.StatusOK)
 			}
-			if _, _, err := w.(http.Hijacker).Hijack(); err != nil {
-				t.Error(err)
-			}
-		})).ServeHTTP(hijackedWriter{discard{http.Header{}}}, requestWith())
+			w.(http.Hijacker).Hijack()
+		})).ServeHTTP(hijackable{httptest.NewRecorder()}, requestWith())
 		if got := strings.Contains(log.take(), "hijacked with unsaved changes"); got == commits {
 			t.Errorf("%s the commit: got a warning %v, want %v", name, got, !commits)
 		}

@@ -220,9 +220,9 @@ func TestCookieHeaderTakenAtArrival(t *testing.T) {
 				}
 				for what, received := range map[string]string{
 					"OnReject":           visit("__Host-session=1BBBB", "a=b", func(s *cookiesession.Session) { s.Rejected() }),
-					"OnReject for flash": visit(session, "__Host-session.flash=1BBBB", func(s *cookiesession.Session) { s.Flashes() }),
+					"OnReject for flash": visit(session, "__Host-session.flash=1BBBB", asked),
 					"Import":             visit("legacy=1", "a=b", func(s *cookiesession.Session) { s.Keys() }),
-					"ErrorHandler":       visit(session, note, func(s *cookiesession.Session) { s.Put("large", tooLarge) }),
+					"ErrorHandler":       visit(session, note, put("large", tooLarge)),
 				} {
 					if !strings.Contains(strings.Join(hooked, "\n"), received) {
 						t.Errorf("%s did not see the header of %d lines as it was received, in one", what, lines)
@@ -652,7 +652,6 @@ func TestUpstreamAndGatewayWrite(t *testing.T) {
 // the inner one writes stays, unless the outer one writes the same cookie.
 func TestManagersOfOneName(t *testing.T) {
 	type uses = func(*cookiesession.Session)
-	logout := func(s *cookiesession.Session) { s.Destroy() }
 	for _, test := range []struct {
 		name         string
 		outer, inner uses
@@ -661,12 +660,12 @@ func TestManagersOfOneName(t *testing.T) {
 		{"the outer one reads, the inner one changes", touched, put("inner", 1), "inner=1 n=1"},
 		{"the outer one changes, the inner one reads", put("outer", 1), touched, "n=1 outer=1"},
 		{"the outer one reads, the inner one logs in", touched, login, "n=1 user=ada"},
-		{"the outer one reads, the inner one logs out", touched, logout, ""},
-		{"the outer one logs out, the inner one reads", logout, touched, ""},
+		{"the outer one reads, the inner one logs out", touched, destroy, ""},
+		{"the outer one logs out, the inner one reads", destroy, touched, ""},
 		{"both change: the outer one comes last", put("outer", 1), put("inner", 1), "n=1 outer=1"},
-		{"both log out", logout, logout, ""},
+		{"both log out", destroy, destroy, ""},
 		{"the outer one leaves a message, the inner one changes", flash("f", 1), put("inner", 1), "inner=1 n=1"},
-		{"the outer one changes, the inner one logs out", put("outer", 1), logout, ""}, // the marker stays
+		{"the outer one changes, the inner one logs out", put("outer", 1), destroy, ""}, // the marker stays
 		{"neither uses it", nothing, nothing, "n=1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -113,7 +114,7 @@ func TestForeignHost(t *testing.T) {
 	m := newWeb(t, nil) // host-only
 	r := requestWith()
 	r.Host = "anything.example"
-	if _, err := forms[0].answer(m.Manager, r, put("n", 1)); err != nil || m.log.take() != "" {
+	if _, err := byHandler.answer(m.Manager, r, put("n", 1)); err != nil || m.log.take() != "" {
 		t.Errorf("warned of a host-only cookie, %v", err)
 	}
 }
@@ -172,12 +173,7 @@ func (l *listener) hear(what string) {
 func (l *listener) has(what string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, heard := range l.heard {
-		if strings.Contains(heard, what) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(l.heard, func(heard string) bool { return strings.Contains(heard, what) })
 }
 
 // wait waits until what was heard.
@@ -462,7 +458,7 @@ func TestListenersOfProtectCSRF(t *testing.T) {
 // What is logged of a key file that is read again for an unknown key, or takes long, may use the session that waits.
 func TestListenerOfKeyFile(t *testing.T) {
 	restoreDefaultLogger(t)
-	stranger := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.Keys = newRing(t, cookiesession.GenerateKey("new")) }))
+	stranger := newVisitor(t, newManager(t, withKeys(newRing(t, cookiesession.GenerateKey("new")))))
 	stranger.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("f", 1) })
 	const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
 	for _, test := range []struct {

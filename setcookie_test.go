@@ -288,8 +288,8 @@ func TestWrittenLinesReplaceTheSameCookies(t *testing.T) {
 	} {
 		m := newManager(t, func(c *cookiesession.Config) { c.ImportCookies = []string{"legacy"} })
 		for name, change := range map[string]func(s *cookiesession.Session){
-			"write":   func(s *cookiesession.Session) { s.Put("n", 1) },
-			"nothing": func(*cookiesession.Session) {},
+			"write":   put("n", 1),
+			"nothing": nothing,
 		} {
 			for place, before := range map[string][]string{
 				"alone": {test.line},
@@ -403,7 +403,7 @@ func TestVary(t *testing.T) {
 		}
 		m := newManager(t, nil)
 		saveInto(t, m, h, func(s *cookiesession.Session) { s.Get("n") })
-		saveInto(t, m, h, func(s *cookiesession.Session) { s.Put("n", 1) })
+		saveInto(t, m, h, put("n", 1))
 		if !slices.Equal(h["Vary"], want) {
 			t.Errorf("after %q: got Vary %q, want %q", test.before, h["Vary"], want)
 		}
@@ -461,38 +461,10 @@ func TestCacheControl(t *testing.T) {
 			t.Errorf("a response that only read made %q of %q, want %q", h["Cache-Control"], test.before, read)
 		}
 		for range 2 {
-			saveInto(t, m, h, func(s *cookiesession.Session) { s.Put("n", 1) })
+			saveInto(t, m, h, put("n", 1))
 			if got := h["Cache-Control"]; len(got) != 1 || got[0] != test.want {
 				t.Errorf("after %q: got Cache-Control %q, want %q", test.before, got, test.want)
 			}
-		}
-	}
-}
-
-// Whatever sets a cookie makes the response private: deletions and leases too.
-func TestCacheControlOfEveryWriter(t *testing.T) {
-	then := time.Now().Add(-5 * time.Minute)
-	old := newManager(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour })
-	old.SetClock(func() time.Time { return then })
-	v := newVisitor(t, old)
-	v.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.Flash("note", "x") })
-	v.m = newManager(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour })
-	for name, test := range map[string]struct {
-		change func(s *cookiesession.Session)
-		names  string
-	}{
-		"lease":   {func(s *cookiesession.Session) { s.Get("n") }, "__Host-session.lease"},
-		"flash":   {func(s *cookiesession.Session) { s.Flashed("note") }, "-__Host-session.flash __Host-session.lease"},
-		"destroy": {func(s *cookiesession.Session) { s.Destroy() }, "-__Host-session " + cookieName + endedSuffix(t, v.load().ID())},
-	} {
-		h := http.Header{"Cache-Control": {"public"}}
-		s := v.load()
-		test.change(s)
-		if err := v.m.Save(h, s); err != nil {
-			t.Error(err)
-		}
-		if got := cookieNames(h); got != test.names || h.Get("Cache-Control") != "private" || h.Get("Vary") != "Cookie" {
-			t.Errorf("%s: got %q and %v, want %q and private", name, got, h["Cache-Control"], test.names)
 		}
 	}
 }
@@ -596,18 +568,18 @@ func TestDeletionLines(t *testing.T) {
 					}
 				}
 			}
-			see(visit(func(s *cookiesession.Session) { s.Put("v", random(5000)) }))
+			see(visit(put("v", random(5000))))
 			see(visit(func(s *cookiesession.Session) { s.Put("v", 1); s.Flash("note", random(3500)) }))
-			ended := m.CookieName() + endedSuffixAt(v, &address)
+			ended := m.CookieName() + endedSuffix(t, load(m, v.jar.Header(&address)).ID())
 			see(visit(func(s *cookiesession.Session) { s.Flashes(); s.Destroy() }))
 			created["legacy"] = &http.Cookie{Name: "legacy", Path: created[ended].Path, Domain: created[ended].Domain, Secure: created[ended].Secure,
 				HttpOnly: true, SameSite: created[ended].SameSite, Partitioned: created[ended].Partitioned}
 			v.jar.SetCookies(&address, []*http.Cookie{created["legacy"]})
-			see(visit(func(s *cookiesession.Session) { s.Put("v", 1) }))
+			see(visit(put("v", 1)))
 			now = now.Add(20 * time.Minute)
 			see(visit(func(s *cookiesession.Session) { s.Get("v") })) // a lease; the old marker goes
-			second := m.CookieName() + endedSuffixAt(v, &address)
-			see(visit(func(s *cookiesession.Session) { s.Destroy() }))
+			second := m.CookieName() + endedSuffix(t, load(m, v.jar.Header(&address)).ID())
+			see(visit(destroy))
 			for _, suffix := range []string{"", ".1", ".flash", ".flash.1", ".lease"} {
 				if !deleted[m.CookieName()+suffix] {
 					t.Errorf("got %s never deleted", m.CookieName()+suffix)
@@ -623,19 +595,6 @@ func TestDeletionLines(t *testing.T) {
 			}
 		})
 	}
-}
-
-// endedSuffixAt returns endedSuffix of the session that v sends to address.
-func endedSuffixAt(v *visitor, address interface{ String() string }) string {
-	r := httptest.NewRequest(http.MethodGet, address.String(), nil)
-	for _, c := range v.jar.All() {
-		r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
-	}
-	s, err := v.m.Load(r)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return endedSuffix(v.t, s.ID())
 }
 
 // someConfigs are settings that change the attributes.

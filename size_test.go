@@ -72,7 +72,7 @@ func TestWritesThatDoNotGrowPassLoweredMaxSize(t *testing.T) {
 				before := newVisitor(t, newManager(t, withMaxSize(20000)))
 				before.visit(test.before)
 				v := before.clone(newManager(t, withMaxSize(limit)))
-				held := len(v.header()) + len("; ")
+				held := v.cost()
 				size := 0
 				h, err := form.answer(v.m, requestWith(v.header()), func(s *cookiesession.Session) { test.do(s); size = s.Size() })
 				if (err == nil) != test.passes {

@@ -24,7 +24,7 @@ func TestStats(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
 	ring.SetClock(clock)
-	m := newManager(t, func(c *cookiesession.Config) { c.Keys = ring })
+	m := newManager(t, withKeys(ring))
 	m.SetClock(clock)
 	type (
 		byKey    = map[string]cookiesession.KeyStats
@@ -118,7 +118,7 @@ var waysToReasons = []struct {
 }{
 	{cookiesession.ReasonMalformed, "", func(v *visitor) string { return cookieName + "=not a token" }},
 	{cookiesession.ReasonUnknownKey, "", func(v *visitor) string {
-		elsewhere := newManager(v.t, func(c *cookiesession.Config) { c.Keys = newRing(v.t, cookiesession.GenerateKey("elsewhere")) })
+		elsewhere := newManager(v.t, withKeys(newRing(v.t, cookiesession.GenerateKey("elsewhere"))))
 		v.clone(elsewhere).visitInto(v, login)
 		return v.header()
 	}},

@@ -316,7 +316,7 @@ func reversed(m map[string]int) map[string]int {
 
 // express-session's saveUninitialized: here an empty session sets no cookie, whatever is done with it.
 func TestEmptySessionSetsNoCookie(t *testing.T) {
-	v := newVisitor(t, newManager(t, func(c *cookiesession.Config) { c.IdleTimeout = time.Hour }))
+	v := newVisitor(t, newManager(t, withIdle(time.Hour)))
 	for name, change := range map[string]func(s *cookiesession.Session){
 		"nothing":           nothing,
 		"read":              func(s *cookiesession.Session) { s.Get("x"); s.ID(); s.Flashes(); s.Reflash() },

@@ -138,22 +138,24 @@ type form struct {
 	answer func(m *cookiesession.Manager, r *http.Request, fn func(*cookiesession.Session)) (http.Header, error)
 }
 
-var forms = []form{
-	{"Handler", func(m *cookiesession.Manager, r *http.Request, fn func(*cookiesession.Session)) (h http.Header, err error) {
+var forms = []form{byHandler, bySave}
+
+var (
+	byHandler = form{"Handler", func(m *cookiesession.Manager, r *http.Request, fn func(*cookiesession.Session)) (h http.Header, err error) {
 		rec := httptest.NewRecorder()
 		m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { fn(m.Get(r)) })).ServeHTTP(rec, r)
 		if rec.Code != http.StatusOK {
 			err = fmt.Errorf("status %d", rec.Code)
 		}
 		return rec.Result().Header, err
-	}},
-	{"Load and Save", func(m *cookiesession.Manager, r *http.Request, fn func(*cookiesession.Session)) (http.Header, error) {
+	}}
+	bySave = form{"Load and Save", func(m *cookiesession.Manager, r *http.Request, fn func(*cookiesession.Session)) (http.Header, error) {
 		s, _ := m.Load(r)
 		fn(s)
 		h := http.Header{}
 		return h, m.Save(h, s)
-	}},
-}
+	}}
+)
 
 // A response to a request whose cookies were withheld starts no session, whatever its page puts or draws: the visitor
 // may have one. Any site could log visitors out by posting to a page whose layout calls CSRFToken.
@@ -295,7 +297,7 @@ func TestWithheldLoginIsSaved(t *testing.T) {
 		}
 	}
 	// A refused duration logs nobody in.
-	h, err := forms[1].answer(newManager(t, nil), postedForm.request(""), func(s *cookiesession.Session) { s.Put("n", 1); s.Remember(0) })
+	h, err := bySave.answer(newManager(t, nil), postedForm.request(""), func(s *cookiesession.Session) { s.Put("n", 1); s.Remember(0) })
 	if err == nil || len(h["Set-Cookie"]) > 0 {
 		t.Errorf("a Remember out of range: wrote %q, %v", cookieNames(h), err)
 	}
@@ -310,7 +312,7 @@ func TestFirstFormOfNewVisitorWorks(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			m := newManager(t, p.set)
 			token := ""
-			h, err := forms[0].answer(m, link.request(""), func(s *cookiesession.Session) { token = s.CSRFToken() })
+			h, err := byHandler.answer(m, link.request(""), func(s *cookiesession.Session) { token = s.CSRFToken() })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -377,7 +379,7 @@ func TestDestroyWhereCookiesWereWithheldAndMore(t *testing.T) {
 	m := newManager(t, func(c *cookiesession.Config) {
 		c.Domain, c.Path, c.SameSite, c.ImportCookies = site.Host, "/app", http.SameSiteStrictMode, []string{"legacy", "other"}
 	})
-	h, err := forms[1].answer(m, link.request("__Secure-session.here=1; legacy=ada"), destroy)
+	h, err := bySave.answer(m, link.request("__Secure-session.here=1; legacy=ada"), destroy)
 	const gone = "; Path=/app; Domain=shop.example; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite="
 	want := []string{"__Secure-session=" + gone + "Strict", "__Secure-session.here=" + gone + "Lax", "legacy=" + gone + "Strict"}
 	if got := h["Set-Cookie"]; err != nil || !slices.Equal(got, want) {
@@ -513,7 +515,7 @@ func TestHintNames(t *testing.T) {
 		cookieName + "2.here=1":    false,
 		"x" + cookieName + ".here": false,
 	} {
-		h, err := forms[0].answer(m, link.request("a=b; "+cookie), put("n", 1))
+		h, err := byHandler.answer(m, link.request("a=b; "+cookie), put("n", 1))
 		if got := cookieNames(h); err != nil || (got == "") != withheld {
 			t.Errorf("%q: wrote %q, %v; want nothing %v", cookie, got, err, withheld)
 		}
@@ -534,14 +536,14 @@ func TestHintUnderLax(t *testing.T) {
 func TestWhatComesWasNotWithheld(t *testing.T) {
 	for _, cookie := range []string{"=1AAAA", "=", "", ".1=AAAA", ".8="} {
 		m := newManager(t, nil)
-		h, err := forms[0].answer(m, postedForm.request(cookieName+cookie), put("n", 1))
+		h, err := byHandler.answer(m, postedForm.request(cookieName+cookie), put("n", 1))
 		if got := cookieNames(h); err != nil || !strings.HasPrefix(got, cookieName) {
 			t.Errorf("%q: wrote %q, %v; want a session", cookie, got, err)
 		}
 	}
 	// A message, a lease, a marker and other cookies are no part of one.
 	for _, cookie := range []string{".flash=1AAAA", ".lease=1AAAA", ".ended.AAAAAAAAAAA=1", ".here=1", ".9=AAAA", "2=1AAAA", ".other=1"} {
-		h, err := forms[0].answer(newManager(t, nil), postedForm.request(cookieName+cookie), put("n", 1))
+		h, err := byHandler.answer(newManager(t, nil), postedForm.request(cookieName+cookie), put("n", 1))
 		if got := cookieNames(h); err != nil || got != "" {
 			t.Errorf("%q: wrote %q, %v; want nothing", cookie, got, err)
 		}

@@ -39,7 +39,6 @@ var equivalents = []struct {
 		"old != nil && old.of == r → false",
 	}},
 	{"expand", "HKDF fails for no length that is asked for", []string{"err != nil → false", "err != nil → false #2"}},
-	{"unixCeil", "the zero Time is before 1970", []string{"t.IsZero() → false"}},
 	{"readKeyFile", "it is closed by the collector, if late", []string{"defer file.Close() → nothing"}},
 	{"(*received).token", "no token is nil", []string{"!ok → false #2"}},
 	{"newState", "it saves an allocation, too", []string{"small.token[:0] → zero"}},
@@ -50,15 +49,11 @@ var equivalents = []struct {
 	{"(*Session).setState", "it saves an allocation", []string{"st.values.changes == nil → false"}},
 	{"(*Session).set", "storing what is there changes nothing", []string{"s.committed → true"}},
 	{"(*flash).outcome", "nothing is unread before it is opened", []string{"!f.isOpened → false"}},
-	{"(*Manager).importValues", "what failed without an error leaves nothing to report", []string{"true → false"}},
 	{"keepPrivate", "it comes to the same header", []string{"defaultToPrivate(h, storage) → false"}},
 	{"(*Manager).Save", "it saves an allocation", []string{"own != nil || s.state.special != nil → true"}},
 	{"dbscjwt.text", "what the decoder has passed as a string is one", []string{"ok → true"}},
 	{"(*received).holds", "it saves a search", []string{"r.firsts[first.kind] > 0 → true"}},
 	{"(*Manager).noteFacts", "it saves an allocation", []string{"present != nil → true"}},
-	{"(*deviceRequest).answer", "a valid session has no such problems", []string{
-		"!st.incoming.facts.has(valid) → true",
-	}},
 	{"(*deviceRequest).register", "nothing depends on when a device was registered", []string{"q.now.Unix() → zero"}},
 	{"(*Manager).writeDevice", "nothing depends on when a device was registered", []string{
 		"now.Unix() → zero",
@@ -82,7 +77,6 @@ var equivalents = []struct {
 	{"(*splitter).count", "the division rounds toward zero", []string{"text > s.first → true"}},
 	{"(*compartment).open", "no token is none that opens, either", []string{"continue → nothing #2"}},
 	{"(*Manager).open", "without a session's cookies none is refused", []string{"refused == nil → true"}},
-	{"(*Manager).open", "there is nothing to report", []string{"!m.importValues(s, now, st) → true"}},
 	{"(*Manager).open", "it saves an allocation", []string{"in.flash != 0 → true"}},
 	{"(*Manager).noteFacts", "it saves a pass that finds nothing", []string{
 		"r.names[cookiename.Device]|r.names[cookiename.Proof] != 0 → true",
@@ -118,11 +112,6 @@ var equivalents = []struct {
 	{"(*Session).put", "the first error counts", []string{"s.mayChange(key) → true"}},
 	{"(*values).read", "it saves an allocation", []string{"payload[len(payload):] → zero"}},
 	{"(*derivedRing).named", "the map knows the first, too", []string{"first.id == id → false"}},
-	{"mayBeSecret", "a secret is longer than what is shown, and a text that is one alone is one of a ring", []string{
-		"err == nil → false",
-	}},
-	{"(*Session).open", "then there is nothing to report", []string{"refusals != nil → true"}},
-	{"(*Manager).openDevice", "what is malformed may not pass either", []string{"ReasonMalformed → zero"}},
 	{"(*Manager).openDevice", "of another kind it has no origin that fits", []string{"o.kind == c.kind → true"}},
 	{"(*Session).keep", "where none came, none is found", []string{"f.isValid → true"}},
 	{"(*buffer).release", "it saves an allocation", []string{
@@ -185,7 +174,6 @@ var equivalents = []struct {
 		"o != nil && o.kind == c.kind && o.text == text && c.current().named(o.key.id) == o.key && !o.key.retired(now) → false",
 	}},
 	{"(*Manager).openDevice", "no token is nil, and so malformed", []string{"reason != 0 → false"}},
-	{"(*Manager).openDevice", "nobody asks which cookie it was", []string{"refused.Cookie = c.name → nothing"}},
 	{"(*Manager).writeDevice", "a valid session of which a device is asked has a permit or a key", []string{
 		"s.regenerated → true #2",
 	}},
@@ -198,24 +186,18 @@ var equivalents = []struct {
 	{"(*Manager).checkChallenge", "no text has that length", []string{
 		"len(text) > maxChallengeText → len(text) > maxChallengeText+1",
 	}},
-	{"(*deviceRequest).answer", "a valid session has no such problems", []string{"valid → zero"}},
-	{"(*deviceRequest).answer", "a session that isn't valid isn't bound", []string{
-		"!st.incoming.facts.has(valid) → false #2",
-	}},
 	{"(*deviceRequest).grant", "it saves an allocation", []string{"defer b.release() → nothing"}},
 	{"(*deviceRequest).grant", "where one can't be sealed none can", []string{
 		"m.device.writeFor(&b.lines, q.now, b.device, q.s.maxAge(q.now), of) != nil → false",
 		"m.proof.writeFor(&b.lines, q.now, b.device, seconds(m.config.DeviceProof), of) != nil → false",
 		"!q.challenge() → false",
 	}},
-	{"(*Session).endedOrigins", "where several could be meant, none is valid", []string{"s.destroyed → true"}},
 	{"(*Manager).pruneMarkers", "only the position counts", []string{"1 → zero"}},
 	{"(*Manager).save", "what has no remark is zero", []string{"notes → zero"}},
 	{"(*Manager).save", "the long way writes nothing, too", []string{"s.nothingToWrite() → false"}},
 	{"(*Manager).save", "who has sealed the session has a key for the flash message", []string{"err == nil → true #3"}},
 	{"(*Manager).save", "no device is written for a session that isn't bound", []string{"st.data.bound → true"}},
-	{"(*Manager).save", "without markers there are none to prune", []string{"(st.incoming.facts.has(marked)) → true"}},
-	{"(*Manager).save", "no cookies are withheld where a session is valid", []string{"s.isNew() → true"}},
+	{"(*Manager).save", "without markers there are none to prune", []string{"st.incoming.facts.has(marked) → true"}},
 	{"(*Session).nothingToWrite", "the long way writes nothing, too", []string{
 		"sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.incoming.facts.has(marked|imported) || st.flash.action() != flashKeep → true",
 		"(sp.failure.err != nil || sp.written != nil) → true",
@@ -235,9 +217,6 @@ var equivalents = []struct {
 		"s.state.incoming.facts.has(valid) → true",
 	}},
 	{"(*Session).Increment", "to add nothing overflows nothing", []string{"by > 0 → by >= 0", "by < 0 → by <= 0"}},
-	{"(*Config).checkTimes", "the others have their defaults by then", []string{
-		`setting.name == "IdleTimeout" → true`,
-	}},
 	{"(*lines).putInto", "it saves an allocation", []string{
 		"n > len(storage) → false", "n > len(storage) → n >= len(storage)", "n > len(storage) → n > len(storage)+1",
 		"all = make([]string, 0, n) → nothing",
@@ -251,7 +230,6 @@ var equivalents = []struct {
 	{"(*Manager).checkTotal", "what takes ten cookies is more than what was received in nine", []string{
 		"cookies <= maxChunks → cookies <= maxChunks+1",
 	}},
-	{"(*Keyring).rereadForUnknownKey", "the zero time is long ago", []string{"f.rereadAt.IsZero() → false"}},
 	{"readKeyFile", "to read a file that isn't open fails, too", []string{"err != nil → false #2"}},
 	{"readKeyFile", "a file that there is can be opened, where tests run as root", []string{"cause(err) → zero #2"}},
 	{"dbscjwt.Register", "it is the zero Key", []string{"key → zero #2", "key → zero #3", "key → zero #4"}},

@@ -8,7 +8,7 @@ var functions = []string{
 	"(*derivedRing).named", "newSealer", "(*sealer).current", "(*sealer).derive", "(*sealer).seal", "(*sealer).openToken",
 	"newRing", "(*ring).sealing", "(*Keyring).Replace", "(*Keyring).notBefore", "unixCeil", "(*Keyring).Fingerprint", "(*Keyring).Format",
 	"GenerateKey", "ParseSecret", "decodeHex", "decodeBase64", "checkSecret", "checkLabel", "Key.check", "Key.shownLabel",
-	"mayBeSecret", "Key.fingerprint", "expand", "Key.Format", "Key.MarshalText",
+	"Key.fingerprint", "expand", "Key.Format", "Key.MarshalText",
 	"(*Keyring).load", "keysOf", "isKeysNotPath", "(*Keyring).rereadForUnknownKey", "(*keyFile).waitFor",
 	"(*Keyring).startRead", "(*Keyring).putIntoForce", "readKeyFile",
 	"keyfile.Period.Retired", "keyfile.Period.Active", "keyfile.(*File).Sealing", "keyfile.MayBeSecret", "keyfile.Parse",
@@ -53,7 +53,7 @@ var functions = []string{
 
 	// The response.
 	"(*Manager).save", "(*Manager).Save", "(*Session).nothingToWrite", "(*Manager).writeValues", "(*Manager).writeHint",
-	"hintValue", "(*Session).needsFlash", "(*Manager).Load", "(*Manager).newCompartment",
+	"(*Session).needsFlash", "(*Manager).Load", "(*Manager).newCompartment",
 	"(*Manager).checkTotal", "(*Session).receivedSize", "(*Manager).checkImport", "(*Manager).checkSize",
 	"(*lines).end", "(*lines).add", "(*lines).putInto", "(*lines).sets", "cookieNameOf", "attributeOf", "varyCookie",
 	"defaultToPrivate", "keepPrivate", "splitDirectives", "(*attributes).isFor", "newAttributes", "sameSiteAttribute",

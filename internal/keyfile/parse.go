@@ -1,5 +1,3 @@
-// Package keyfile reads, schedules and writes the text of key files. It checks their form and times; package
-// cookiesession checks labels and secrets. No error of Parse repeats a value.
 package keyfile
 
 import (
@@ -11,51 +9,6 @@ import (
 	"time"
 	"unicode/utf8"
 )
-
-// A File is the content of a key file.
-type File struct {
-	NotBefore time.Time
-	Keys      []Key
-}
-
-// A Key is one entry, checked for its form only.
-type Key struct {
-	Label      string // empty for a bare secret
-	Secret     Secret
-	ActivateAt time.Time
-	RetireAt   time.Time
-
-	LabelAt, SecretAt string // where they stand, for errors: "line 7", or "key 2" in a list
-}
-
-// Secret is a secret as spelled in the file. It prints as a placeholder.
-type Secret string
-
-// Format writes the placeholder for every verb.
-func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(secret)") }
-
-// MayBeSecret reports whether text, which stands where a name belongs, looks like a secret or a part of one, so that
-// nothing should repeat it. Long names that mix upper case, lower case and digits look like one, too. It goes by the
-// form only: a text that it takes for a name can be a secret all the same.
-func MayBeSecret(text string) bool {
-	if strings.Contains(text, "base64:") || strings.Contains(text, "hex:") {
-		return true
-	}
-	digit := func(r rune) bool { return r >= '0' && r <= '9' }
-	lower := func(r rune) bool { return r >= 'a' && r <= 'z' }
-	upper := func(r rune) bool { return r >= 'A' && r <= 'Z' }
-	for run := range strings.FieldsFuncSeq(text, func(r rune) bool {
-		return !digit(r) && !lower(r) && !upper(r) && r != '+' && r != '-' && r != '_'
-	}) {
-		if len(run) >= 16 && strings.ContainsFunc(run, digit) && strings.ContainsFunc(run, lower) && strings.ContainsFunc(run, upper) {
-			return true // 12 bytes or more in base64
-		}
-		if len(run) >= 32 && strings.Trim(run, "0123456789abcdefABCDEF") == "" {
-			return true // 16 bytes or more in hexadecimal
-		}
-	}
-	return false
-}
 
 // Parse reads the JSON form, whose first character is {, or the list "secret[,secret…]" or "label=secret[,…]". A byte
 // order mark, CRLF and white space around it are ignored.

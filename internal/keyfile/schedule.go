@@ -1,36 +1,12 @@
 package keyfile
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// Marshal returns f in the JSON form.
-func (f *File) Marshal() []byte {
-	type key struct {
-		Label      string    `json:"label"`
-		Secret     string    `json:"secret"`
-		ActivateAt time.Time `json:"activate_at,omitzero"`
-		RetireAt   time.Time `json:"retire_at,omitzero"`
-	}
-	var out struct {
-		NotBefore time.Time `json:"not_before,omitzero"`
-		Keys      []key     `json:"keys"`
-	}
-	out.NotBefore = f.NotBefore.UTC()
-	for _, k := range f.Keys {
-		out.Keys = append(out.Keys, key{k.Label, string(k.Secret), k.ActivateAt.UTC(), k.RetireAt.UTC()})
-	}
-	text, err := json.MarshalIndent(out, "", "  ")
-	if err != nil {
-		panic("cookiesession: internal error: " + err.Error())
-	}
-	return append(text, '\n')
-}
 
 // A Period is when a key serves. It opens from the moment it is known until RetireAt (zero: for ever), and may seal
 // from ActivateAt on (zero: at once).

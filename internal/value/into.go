@@ -120,8 +120,8 @@ func decodeReflected(b []byte, v reflect.Value) (n int, err *misfit) {
 		v.Set(reflect.New(v.Type().Elem()))
 		return decodeReflected(b, v.Elem())
 	case kind == reflect.Interface:
-		if any, n := decode(b, false); reflect.TypeOf(any).Implements(v.Type()) {
-			v.Set(reflect.ValueOf(any))
+		if held, n := decode(b, false); reflect.TypeOf(held).Implements(v.Type()) {
+			v.Set(reflect.ValueOf(held))
 			return n, nil
 		}
 	case v.Type() == timeType:

@@ -40,7 +40,7 @@ func infoOf(t reflect.Type) *typeInfo {
 		return known.(*typeInfo)
 	}
 	info := &typeInfo{codesSelf: codesSelf(t)}
-	info.encodesSelf = info.codesSelf && hasMethodsOf(t, encodingMethods[:])
+	info.encodesSelf = info.codesSelf && hasMethodsOf(t, encodingMethods)
 	switch kind := t.Kind(); {
 	case kind == reflect.Pointer && t.Name() != "": // such as type P *P, whose pointers never end
 		info.refused = reason(t.String() + " is a pointer type with a name of its own")
@@ -54,13 +54,13 @@ func infoOf(t reflect.Type) *typeInfo {
 }
 
 // encodingMethods are the interfaces of types that encode themselves.
-var encodingMethods = [...]reflect.Type{
+var encodingMethods = []reflect.Type{
 	reflect.TypeFor[msgpack.CustomEncoder](), reflect.TypeFor[msgpack.Marshaler](),
 	reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.TextMarshaler](),
 }
 
 // decodingMethods are the interfaces of types that decode themselves.
-var decodingMethods = [...]reflect.Type{
+var decodingMethods = []reflect.Type{
 	reflect.TypeFor[msgpack.CustomDecoder](), reflect.TypeFor[msgpack.Unmarshaler](),
 	reflect.TypeFor[encoding.BinaryUnmarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
 }
@@ -74,7 +74,7 @@ func hasMethodsOf(t reflect.Type, interfaces []reflect.Type) bool {
 func codesSelf(t reflect.Type) bool {
 	kind := t.Kind()
 	return t != timeType && kind != reflect.Pointer && kind != reflect.Interface &&
-		(hasMethodsOf(t, encodingMethods[:]) || hasMethodsOf(t, decodingMethods[:]))
+		(hasMethodsOf(t, encodingMethods) || hasMethodsOf(t, decodingMethods))
 }
 
 // examineFields fills in what follows from struct t's fields. It returns why they can't be stored, or "".
