@@ -87,6 +87,40 @@ func TestClearSiteDataBesideDestroy(t *testing.T) {
 	}
 }
 
+// A stock nginx answers 502 soon after 3,072 bytes of Set-Cookie lines in one response: the log says, once, what to set
+// there.
+func TestLargeResponse(t *testing.T) {
+	const limit = 3072
+	tried := make(map[int]bool)
+	for _, name := range []string{"s", "ss"} { // a text can't have every length
+		for payload := 2205; payload < 2211; payload++ {
+			m := newWeb(t, func(c *cookiesession.Config) { c.Name = name })
+			answer := func() (bytes int, logged string) {
+				h := http.Header{}
+				s := load(m.Manager)
+				fill(t, m.Manager, payload)(s)
+				if err := m.Save(h, s); err != nil {
+					t.Fatal(err)
+				}
+				return len(strings.Join(h["Set-Cookie"], "")), m.log.take()
+			}
+			bytes, first := answer()
+			tried[bytes] = true
+			if warns := strings.Contains(first, "proxy_buffer_size 16k; proxy_busy_buffers_size 24k"); warns != (bytes > limit) {
+				t.Errorf("%d bytes: logged %q", bytes, first)
+			}
+			if _, second := answer(); second != "" {
+				t.Errorf("%d bytes again: logged %q", bytes, second)
+			}
+		}
+	}
+	for _, bytes := range []int{limit - 1, limit, limit + 1} {
+		if !tried[bytes] {
+			t.Errorf("%d bytes were not tried", bytes)
+		}
+	}
+}
+
 // Where cookies can't stick, since Config.Domain isn't the host's, the log says so once.
 func TestForeignHost(t *testing.T) {
 	for host, warns := range map[string]bool{
