@@ -333,8 +333,12 @@ func TestDeviceRefresh(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := newCaller(t, nil)
-			if got := answerOf(row.call(c, c.register())); got != row.want {
+			rec := row.call(c, c.register())
+			if got := answerOf(rec); got != row.want {
 				t.Errorf("got %s, want %s", got, row.want)
+			}
+			if allow := rec.Header().Get("Allow"); (allow == "POST") != (rec.Code == http.StatusMethodNotAllowed) { // RFC 9110, 15.5.6
+				t.Errorf("got status %d with Allow %q", rec.Code, allow)
 			}
 		})
 	}

@@ -311,6 +311,23 @@ func TestUpdateIsAtomic(t *testing.T) {
 }
 
 // What may be called at once, is, for the race detector to see.
+// Push appends what each of several goroutines brings.
+func TestPushIsAtomic(t *testing.T) {
+	s := load(newManager(t, nil))
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 20 {
+				s.Push("v", 1)
+			}
+		})
+	}
+	group.Wait()
+	if got := len(cookiesession.Field[[]int]("v").Get(s)); got != 160 {
+		t.Errorf("got %d elements, want 160", got)
+	}
+}
+
 func TestConcurrentUse(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	v.visit(both([]any{1}, "x"))
