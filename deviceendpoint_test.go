@@ -230,6 +230,13 @@ func TestDeviceRegistration(t *testing.T) {
 				} else if row.name == "without permit" || row.name == "with the permit of an earlier ID only" {
 					want = "unproven"
 				}
+				identifier := ""
+				if want != "unproven" && row.name != "without cookies" { // which have no device cookie, or no session
+					identifier = c.tag()
+				}
+				if told := `"session_identifier":"` + identifier; !strings.Contains(rec.Body.String(), told) {
+					t.Errorf("got %s, want %s in it", rec.Body, told)
+				}
 				c.b.want(c.b.visit("/", ownPage), want)
 			}
 		})

@@ -102,13 +102,13 @@ func TestInspectRefusals(t *testing.T) {
 		if len(found) != 1 || found[0].Reason != test.reason || found[0].Cookies != test.cookies || found[0].KeyID != test.keyID || found[0].KeyLabel != test.label {
 			t.Errorf("%s: got %+v, want %v, %d cookies, key ID %q, key %q", test.name, found, test.reason, test.cookies, test.keyID, test.label)
 		}
-		if (test.reason == 0) != (found[0].Values != nil) {
-			t.Errorf("%s: got values %v", test.name, found[0].Values)
+		if (test.reason == 0) != (found[0].Values != nil) || found[0].HasCSRF {
+			t.Errorf("%s: got values %v, a CSRF secret: %v", test.name, found[0].Values, found[0].HasCSRF)
 		}
 	}
 	for purpose, suffix := range map[string]string{"session": "", "flash": ".flash", "lease": ".lease"} {
 		found := m.Inspect(splitToken(cookieName+suffix, sealFor(testKey(), purpose, []byte{0xc0}))[0])
-		if len(found) != 1 || found[0].Purpose != purpose || found[0].Reason != cookiesession.ReasonMalformed || found[0].KeyLabel != "test" {
+		if len(found) != 1 || found[0].Purpose != purpose || found[0].Reason != cookiesession.ReasonMalformed || found[0].KeyLabel != "test" || found[0].ID != "" || found[0].Values != nil {
 			t.Errorf("%s whose payload breaks the format: got %+v", purpose, found)
 		}
 	}
