@@ -67,6 +67,21 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+// Inspect says what ends a session beside its expiry.
+func TestInspectMode(t *testing.T) {
+	for want, do := range map[string]func(*cookiesession.Session){
+		"browser":    put("n", 1),
+		"persistent": func(s *cookiesession.Session) { s.Put("n", 1); s.Persist(true) },
+		"remembered": func(s *cookiesession.Session) { s.Put("n", 1); s.Remember(time.Hour) },
+	} {
+		v := newVisitor(t, newManager(t, nil))
+		v.visit(do)
+		if found := v.m.Inspect(v.header()); len(found) != 1 || found[0].Mode != want {
+			t.Errorf("got %+v, want mode %s", found, want)
+		}
+	}
+}
+
 // Inspect says why a text doesn't open, and what can be known all the same.
 func TestInspectRefusals(t *testing.T) {
 	m := newManager(t, nil)
