@@ -4,6 +4,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"fmt"
+	"math"
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -450,6 +451,39 @@ func BenchmarkStruct(b *testing.B) {
 			}
 		}
 	})
+}
+
+// Memory is most of what a request costs a server with a large heap, so its bytes and allocations are bounded.
+func TestRequestMemory(t *testing.T) {
+	m := newManager(t, benchConfig)
+	ignore := func(*cookiesession.Session) {}
+	read := func(s *cookiesession.Session) { user.Get(s) }
+	change := func(s *cookiesession.Session) { count.Put(s, count.Get(s)+1) }
+	for _, test := range []struct {
+		name          string
+		size          int
+		do            func(*cookiesession.Session)
+		bytes, allocs uint64
+	}{
+		{"ignored", 110, ignore, 448, 2},
+		{"read", 110, read, 950, 4},
+		{"read", 1 << 10, read, 1900, 6},
+		{"change", 110, change, 1350, 5},
+		{"change", 1 << 10, change, 3400, 7},
+	} {
+		run := serve(m, sealedRequest(t, m, func(s *cookiesession.Session) { mixedValues(s, test.size) }), test.do)
+		bytes, allocs := uint64(math.MaxUint64), uint64(math.MaxUint64)
+		for range 50 { // the least counts: pooled buffers may have to be made anew, and other goroutines allocate too
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			run()
+			runtime.ReadMemStats(&after)
+			bytes, allocs = min(bytes, after.TotalAlloc-before.TotalAlloc), min(allocs, after.Mallocs-before.Mallocs)
+		}
+		if bytes > test.bytes || allocs > test.allocs || allocs == 0 {
+			t.Errorf("%s, %d B: got %d bytes in %d allocations, want at most %d in %d", test.name, test.size, bytes, allocs, test.bytes, test.allocs)
+		}
+	}
 }
 
 // A struct costs a handful of allocations, not one for each step of reflection.

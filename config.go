@@ -299,7 +299,7 @@ func (c *Config) checkDevice() error {
 	}
 	for _, host := range c.DeviceHosts {
 		name := strings.TrimPrefix(host, "*.")
-		if name == "" || strings.Trim(name, ".") != name || strings.ContainsAny(name, ":*/") || (&http.Cookie{Name: "n", Domain: name}).Valid() != nil {
+		if name == "" || strings.Trim(name, ".") != name || (&http.Cookie{Name: "n", Domain: name}).Valid() != nil {
 			return fmt.Errorf("cookiesession: Config.DeviceHosts: %.100q is not a host name, nor one behind %q", host, "*.")
 		}
 		if host != name && !strings.Contains(name, ".") {

@@ -146,6 +146,11 @@ func TestConfigErrors(t *testing.T) {
 		{"DeviceHosts of all behind a label", func(c *config) { c.DeviceHosts = []string{"*.example"} }, `"*.example" has hosts of other sites in it`},
 		{"DeviceHosts with a scheme", func(c *config) { c.DeviceHosts = []string{"https://app.shop.example"} }, "is not a host name"},
 		{"DeviceHosts with a port", func(c *config) { c.DeviceHosts = []string{"app.shop.example:8443"} }, "is not a host name"},
+		{"DevicePath of all", func(c *config) { c.DevicePath = "/" }, "isn't below Path"},
+		{"DevicePath with a semicolon", func(c *config) { c.DevicePath = "/device;v=1" }, "written as in a URL"},
+		{"DevicePath and wrong DeviceHosts", func(c *config) { c.DevicePath, c.DeviceHosts = "/device", []string{"*"} }, "is not a host name"},
+		{"DeviceHosts with a dot at the end", func(c *config) { c.DeviceHosts = []string{"app.shop.example."} }, "is not a host name"},
+		{"DeviceHosts with a space", func(c *config) { c.DeviceHosts = []string{"app shop.example"} }, "is not a host name"},
 		{"DeviceHosts with a star inside", func(c *config) { c.DeviceHosts = []string{"app.*.example"} }, "is not a host name"},
 
 		{"two mistakes", func(c *config) { c.Name, c.Lifetime = "a.b", -1 }, "Config.Name has a dot; dots separate the session's own cookies\ncookiesession: Config.Lifetime"},

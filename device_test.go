@@ -556,6 +556,46 @@ func TestDeviceWithManyProofs(t *testing.T) {
 	}
 }
 
+// TestDeviceUnprovenIsCounted has a copy without the proof refused, and counted.
+func TestDeviceUnprovenIsCounted(t *testing.T) {
+	d := newMadeDevices(t, nil)
+	if got := rejected(d.m, d.session, d.device(0, d.one)); got != "unproven" {
+		t.Errorf("got %q, want unproven", got)
+	}
+	if got := d.m.Stats().Rejected; len(got) != 1 || got["unproven"] != 1 {
+		t.Errorf("got %v counted, want one unproven", got)
+	}
+}
+
+// TestDeviceProvenAfterDestroy has the session that begins after a Destroy unbound.
+func TestDeviceProvenAfterDestroy(t *testing.T) {
+	d := newMadeDevices(t, nil)
+	s := load(d.m, d.session, d.device(0, d.one), d.proven(d.one))
+	before := s.DeviceProven()
+	s.Destroy()
+	if after := s.DeviceProven(); !before || after {
+		t.Errorf("got DeviceProven %v, and %v after Destroy; want true and false", before, after)
+	}
+}
+
+// TestDeviceAmongOthers has device cookies and proofs of other origins before the session's own: sixteen of each are
+// kept, of which a login deletes some.
+func TestDeviceAmongOthers(t *testing.T) {
+	d := newMadeDevices(t, nil)
+	for others, want := range map[int]string{14: "", 15: "", 16: "unproven"} {
+		for _, kind := range []string{"device", "proof"} {
+			var cookies []string
+			for i := range others {
+				cookies = append(cookies, fmt.Sprintf("%s.%s.%s=1AAAA", cookieName, kind, textEncoding.EncodeToString([]byte{7: byte(i)})))
+			}
+			cookies = append(cookies, d.session, d.device(0, d.one), d.proven(d.one))
+			if got := rejected(d.m, cookies...); got != want {
+				t.Errorf("%d others for the %s: got %q, want %q", others, kind, got, want)
+			}
+		}
+	}
+}
+
 // TestDeviceCountsWhatItRemembers has the counters of keys tell of each request, whether its cookies are opened anew.
 func TestDeviceCountsWhatItRemembers(t *testing.T) {
 	c := newCaller(t, nil)
@@ -716,6 +756,7 @@ func TestDeviceBesideJunk(t *testing.T) {
 	earlierID := append(slices.Clone(d.origin), "earlier."...)
 	earlier := deviceCookie(playKey(0), "device", d.origin, packDevice(earlierID, nil))
 	tooLong := func(payload []byte) []byte { return append(payload, 0xc0) }
+	withoutField := func(payload []byte, last int) []byte { return payload[:len(payload)-last] }
 	for _, row := range []struct {
 		name    string
 		cookies []string
@@ -732,6 +773,10 @@ func TestDeviceBesideJunk(t *testing.T) {
 		{"of an unknown key, and good", []string{unknown, one, proof}, "", "bound"},
 		{"a device that is too long", []string{deviceCookie(playKey(0), "device", d.origin, tooLong(packDevice(d.id, d.one))), proof}, "unproven", "ended"},
 		{"a permit that is too long", []string{deviceCookie(playKey(0), "device", d.origin, tooLong(packDevice(d.id, nil)))}, "unproven", "ended"},
+		{"a device without its last field", []string{deviceCookie(playKey(0), "device", d.origin, withoutField(packDevice(d.id, d.one), 2+33)), proof}, "unproven", "ended"},
+		{"a device whose key is no point", []string{deviceCookie(playKey(0), "device", d.origin, pack(packArray(3), packBytes(d.id), packTimes(1), packBytes(append([]byte{4}, compressed(d.one)[1:]...)))), proof}, "unproven", "ended"},
+		{"a permit for a second ID of zeros", []string{deviceCookie(playKey(0), "device", d.origin, pack(packArray(4), packBytes(d.id), packTimes(1), packBytes(nil), packBytes(make([]byte, 16))))}, "unproven", "ended"},
+		{"a proof without its last field", []string{one, deviceCookie(playKey(0), "proof", d.origin, withoutField(packProof(d.origin, d.one, d.now.Add(time.Minute)), 5))}, "unproven", "bound"},
 		{"a proof that is too long", []string{one, deviceCookie(playKey(0), "proof", d.origin, tooLong(packProof(d.origin, d.one, d.now.Add(time.Minute))))}, "unproven", "bound"},
 	} {
 		cookies := append([]string{d.session}, row.cookies...)

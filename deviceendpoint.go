@@ -252,7 +252,6 @@ func (q *deviceRequest) retry() {
 
 // tryLater makes the browser keep the key and ask again.
 func (q *deviceRequest) tryLater() {
-	q.w.Header().Del(challengeHeader)
 	answerText(q.w, http.StatusServiceUnavailable, "try again later")
 }
 

@@ -230,6 +230,13 @@ func TestDeviceRegistration(t *testing.T) {
 				} else if row.name == "without permit" || row.name == "with the permit of an earlier ID only" {
 					want = "unproven"
 				}
+				identifier := ""
+				if want != "unproven" && row.name != "without cookies" { // which have no device cookie, or no session
+					identifier = c.tag()
+				}
+				if told := `"session_identifier":"` + identifier; !strings.Contains(rec.Body.String(), told) {
+					t.Errorf("got %s, want %s in it", rec.Body, told)
+				}
 				c.b.want(c.b.visit("/", ownPage), want)
 			}
 		})
@@ -333,8 +340,12 @@ func TestDeviceRefresh(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := newCaller(t, nil)
-			if got := answerOf(row.call(c, c.register())); got != row.want {
+			rec := row.call(c, c.register())
+			if got := answerOf(rec); got != row.want {
 				t.Errorf("got %s, want %s", got, row.want)
+			}
+			if allow := rec.Header().Get("Allow"); (allow == "POST") != (rec.Code == http.StatusMethodNotAllowed) { // RFC 9110, 15.5.6
+				t.Errorf("got status %d with Allow %q", rec.Code, allow)
 			}
 		})
 	}

@@ -314,6 +314,24 @@ func wantErrorHeader(t *testing.T, h http.Header, contentType string) {
 	}
 }
 
+// What ErrorHandler flushes is sent at once, with its status.
+func TestErrorHandlerFlushes(t *testing.T) {
+	rec := httptest.NewRecorder()
+	flushed := false
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
+			err := http.NewResponseController(w).Flush()
+			flushed = err == nil && rec.Flushed && rec.Code == http.StatusInternalServerError
+		}
+	})
+	m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		m.Get(r).Put("v", tooLarge)
+	})).ServeHTTP(rec, requestWith())
+	if !flushed {
+		t.Error("what ErrorHandler flushes isn't sent at once, with status 500")
+	}
+}
+
 // TestErrorHandler has the application answer for a session that can't be saved.
 func TestErrorHandler(t *testing.T) {
 	for _, test := range []struct {

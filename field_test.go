@@ -310,6 +310,33 @@ func TestUpdateIsAtomic(t *testing.T) {
 	}
 }
 
+// pushesBefore pushes another element when it is encoded for the first time.
+type pushesBefore struct{ other *func() }
+
+func (p pushesBefore) MarshalText() ([]byte, error) {
+	if do := *p.other; do != nil {
+		*p.other = nil
+		do()
+	}
+	return []byte("last"), nil
+}
+
+func (p *pushesBefore) UnmarshalText([]byte) error {
+	*p = pushesBefore{new(func())}
+	return nil
+}
+
+// Push loses nothing that is pushed while its element is being encoded.
+func TestPushIsAtomic(t *testing.T) {
+	s := load(newManager(t, nil))
+	s.Push("v", "first")
+	other := func() { s.Push("v", "meanwhile") }
+	s.Push("v", pushesBefore{&other})
+	if got, want := fmt.Sprintf("%s", s.Get("v")), "[first meanwhile last]"; got != want || s.Err() != nil {
+		t.Errorf("got %s, %v; want %s", got, s.Err(), want)
+	}
+}
+
 // What may be called at once, is, for the race detector to see.
 func TestConcurrentUse(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))

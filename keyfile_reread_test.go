@@ -328,6 +328,29 @@ func TestUnknownKeyWhileWatchReads(t *testing.T) {
 	}
 }
 
+// Reload puts the file into force as it is when Reload is called: a read that had begun before isn't enough.
+func TestReloadWhileTheFileIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		captureLog(t)
+		var begun atomic.Int32
+		ring, err := cookiesession.OpenTestKeyFile(func(string) ([]byte, error) {
+			n := begun.Add(1) - 1
+			if n == 1 {
+				time.Sleep(time.Minute)
+			}
+			return []byte([]string{"a=" + secretA, "a=" + secretA, "b=" + secretB}[n]), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go ring.Watch(t.Context(), time.Hour, nil)
+		synctest.Wait()
+		if err := ring.Reload(); err != nil || labels(ring) != "b" {
+			t.Errorf("in force: %s, %v; want b", labels(ring), err)
+		}
+	})
+}
+
 // Within five seconds of the last read for an unknown key, nobody waits for a read of Watch's that hangs.
 func TestUnknownKeyThatIsNotDueDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

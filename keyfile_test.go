@@ -571,11 +571,17 @@ func TestWatchThroughKubernetesLinks(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go ring.Watch(ctx, 0, nil)
+		synctest.Wait() // it looks at once, and then every 5 seconds
 		publish("2", "b="+secretB)
-		time.Sleep(5 * time.Second)
-		synctest.Wait()
-		if got := labels(ring); got != "b" {
-			t.Errorf("five seconds later: %s, want b", got)
+		for _, step := range []struct {
+			wait time.Duration
+			want string
+		}{{5*time.Second - 1, "a"}, {1, "b"}} {
+			time.Sleep(step.wait)
+			synctest.Wait()
+			if got := labels(ring); got != step.want {
+				t.Errorf("%v later: %s, want %s", step.wait, got, step.want)
+			}
 		}
 	})
 }

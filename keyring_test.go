@@ -134,8 +134,16 @@ func TestKeys(t *testing.T) {
 	if text, err := json.Marshal(keys[1].State); err != nil || string(text) != `"sealing"` {
 		t.Errorf("got %s, %v", text, err)
 	}
-	if got := cookiesession.KeyState(7).String(); got != "KeyState(7)" {
-		t.Errorf("got %s", got)
+}
+
+func TestKeyStateStrings(t *testing.T) {
+	for state, want := range map[cookiesession.KeyState]string{
+		-1: "KeyState(-1)", cookiesession.KeyPending: "pending", cookiesession.KeySealing: "sealing",
+		cookiesession.KeyOpening: "opening", cookiesession.KeyRetired: "retired", 4: "KeyState(4)",
+	} {
+		if got := state.String(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
 

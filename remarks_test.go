@@ -87,6 +87,40 @@ func TestClearSiteDataBesideDestroy(t *testing.T) {
 	}
 }
 
+// A stock nginx answers 502 soon after 3,072 bytes of Set-Cookie lines in one response: the log says, once, what to set
+// there.
+func TestLargeResponse(t *testing.T) {
+	const limit = 3072
+	tried := make(map[int]bool)
+	for _, name := range []string{"s", "ss"} { // a text can't have every length
+		for payload := 2205; payload < 2211; payload++ {
+			m := newWeb(t, func(c *cookiesession.Config) { c.Name = name })
+			answer := func() (bytes int, logged string) {
+				h := http.Header{}
+				s := load(m.Manager)
+				fill(t, m.Manager, payload)(s)
+				if err := m.Save(h, s); err != nil {
+					t.Fatal(err)
+				}
+				return len(strings.Join(h["Set-Cookie"], "")), m.log.take()
+			}
+			bytes, first := answer()
+			tried[bytes] = true
+			if warns := strings.Contains(first, "proxy_buffer_size 16k; proxy_busy_buffers_size 24k"); warns != (bytes > limit) {
+				t.Errorf("%d bytes: logged %q", bytes, first)
+			}
+			if _, second := answer(); second != "" {
+				t.Errorf("%d bytes again: logged %q", bytes, second)
+			}
+		}
+	}
+	for _, bytes := range []int{limit - 1, limit, limit + 1} {
+		if !tried[bytes] {
+			t.Errorf("%d bytes were not tried", bytes)
+		}
+	}
+}
+
 // Where cookies can't stick, since Config.Domain isn't the host's, the log says so once.
 func TestForeignHost(t *testing.T) {
 	for host, warns := range map[string]bool{
@@ -95,19 +129,23 @@ func TestForeignHost(t *testing.T) {
 	} {
 		for _, form := range forms {
 			m := newWeb(t, func(c *cookiesession.Config) { c.Domain = "shop.example" })
-			for _, do := range []func(*cookiesession.Session){touched, put("n", 1), put("n", 1)} {
+			for _, step := range []struct {
+				name  string
+				do    func(*cookiesession.Session)
+				warns bool
+			}{{"without a cookie", touched, false}, {"with the first", put("n", 1), warns}, {"with another", put("n", 1), false}} {
 				r := requestWith()
 				r.Host = host
-				if _, err := form.answer(m.Manager, r, do); err != nil {
+				if _, err := form.answer(m.Manager, r, step.do); err != nil {
 					t.Fatal(err)
 				}
-			}
-			want := 0
-			if warns {
-				want = 1
-			}
-			if got := m.log.take(); strings.Count(got, "Config.Domain") != want || strings.Count(got, "\n") != want {
-				t.Errorf("%q, %s: logged %q, want %d warnings", host, form.name, got, want)
+				want := 0
+				if step.warns {
+					want = 1
+				}
+				if got := m.log.take(); strings.Count(got, "Config.Domain") != want || strings.Count(got, "\n") != want {
+					t.Errorf("%q, %s, %s: logged %q, want %d warnings", host, form.name, step.name, got, want)
+				}
 			}
 		}
 	}

@@ -191,6 +191,37 @@ func TestTypeAssertions(t *testing.T) {
 	}
 }
 
+// closeNotifier is a recorder that tells when the client has gone.
+type closeNotifier struct {
+	*httptest.ResponseRecorder
+	gone chan bool
+}
+
+func (c closeNotifier) CloseNotify() <-chan bool { return c.gone }
+
+// Frameworks older than request contexts assert that a response writer is an http.CloseNotifier, and panic if it isn't.
+func TestCloseNotify(t *testing.T) {
+	notifies := closeNotifier{httptest.NewRecorder(), make(chan bool, 1)}
+	notifies.gone <- true
+	for _, test := range []struct {
+		name string
+		w    http.ResponseWriter
+		want bool
+	}{{"underneath", notifies, true}, {"not underneath", httptest.NewRecorder(), false}} {
+		newManager(t, nil).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			gone := w.(interface{ CloseNotify() <-chan bool }).CloseNotify()
+			got := false
+			select {
+			case got = <-gone:
+			default:
+			}
+			if got != test.want || gone == nil {
+				t.Errorf("%s: got %v, want %v", test.name, got, test.want)
+			}
+		})).ServeHTTP(test.w, requestWith())
+	}
+}
+
 // controls are what http.ResponseController can do. Those that send the header must commit.
 var controls = []struct {
 	name    string

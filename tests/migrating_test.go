@@ -53,6 +53,7 @@ func TestMigratingConfig(t *testing.T) {
 		{"domain", func(c *cookiesession.Config) { c.Domain = "shop.example" }, "__Secure-session", "; Domain=shop.example", ""},
 		{"sameSite", func(c *cookiesession.Config) { c.SameSite = http.SameSiteStrictMode }, "__Host-session", "; SameSite=Strict", ""},
 		{"partitioned", func(c *cookiesession.Config) { c.Partitioned = true }, "__Host-session", "; Partitioned", ""},
+		{"device proof", func(c *cookiesession.Config) { c.DeviceProof = 10 * time.Minute }, "__Host-session", "", ""},
 		{"insecure", func(c *cookiesession.Config) { c.Insecure = true }, "session", "; HttpOnly; SameSite", "Secure"},
 		{"maxAge", func(c *cookiesession.Config) { c.Lifetime = 24 * time.Hour }, "__Host-session", "", "Max-Age"},
 		{"persistent", func(c *cookiesession.Config) {

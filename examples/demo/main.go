@@ -1,6 +1,6 @@
 // Command demo is a web page on which to try cookiesession: what a session holds, the cookies that carry it, and what
 // rotating keys, idling, logging out and outgrowing the limit do to it; whether it is bound to the device, and what
-// a thief gets who copies it.
+// whoever copies it gets.
 //
 //	go run ./examples/demo
 //
