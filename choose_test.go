@@ -111,7 +111,7 @@ func TestInvalidSessionIsNoRival(t *testing.T) {
 	}
 }
 
-// Of several that aren't valid, the one that came first gives the reason.
+// Of several that aren't valid, the one that was received first gives the reason.
 func TestReasonOfSeveralInvalidSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRivals(t, 1)
@@ -138,7 +138,8 @@ func TestKeyOfSeveralMalformedSessions(t *testing.T) {
 	}
 }
 
-// Of one session two states came, the later of which ended first. Destroy marks the session while either has time left.
+// Of one session two states were received, the later of which ended first. Destroy marks the session while either has
+// time left.
 func TestDestroyEndsEarlierState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, func(c *cookiesession.Config) { c.Lifetime = time.Hour })
@@ -379,7 +380,7 @@ func TestTwoValidSessionsStayAmbiguous(t *testing.T) {
 	}
 }
 
-// A login where several valid sessions came ends them, so that the next request has one.
+// A login where several valid sessions were received ends them, so that the next request has one.
 func TestLoginEndsAmbiguousSessions(t *testing.T) {
 	for _, size := range []int{1, 3500} {
 		for _, n := range []int{2, 3, 4} {
@@ -408,7 +409,7 @@ func TestLoginEndsAmbiguousSessions(t *testing.T) {
 							t.Errorf("%d of %d B, %s, %s: wrote %q, want %q once", n, size, form.name, name, names, marker)
 						}
 					}
-					// The browser keeps all but one of what came, in a place of its own.
+					// The browser keeps all but one of what it sent, in a place of its own.
 					next := append(headers[1:], cookieHeader(h["Set-Cookie"]))
 					for range len(next) {
 						next = append(next[1:], next[0])
@@ -442,7 +443,7 @@ func TestLoginEndsAmbiguousOrigin(t *testing.T) {
 	}
 }
 
-// Regenerate where one session came, or one that is valid, ends nothing: that is for Destroy.
+// Regenerate where one session was received, or one that is valid, ends nothing: that is for Destroy.
 func TestLoginWithoutRivalsEndsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRivals(t, 1)
@@ -461,7 +462,7 @@ func TestLoginWithoutRivalsEndsNothing(t *testing.T) {
 	})
 }
 
-// Destroy ends all that came and has time left, valid or not.
+// Destroy ends all that was received and has time left, valid or not.
 func TestDestroyEndsRivals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRivals(t, 1)

@@ -437,7 +437,7 @@ func TestDeviceWeakened(t *testing.T) {
 				drop(r, ".ended.")
 			}
 		}},
-		{"a login deletes every device cookie that came", "locked out", 2, false, func(w *deviceWorld, p *devicePlay, r *deviceRequest) {
+		{"a login deletes every received device cookie", "locked out", 2, false, func(w *deviceWorld, p *devicePlay, r *deviceRequest) {
 			if r.login && !r.ends {
 				drop(r, ".device.")
 				removeDevices(p, r)
@@ -469,7 +469,7 @@ func TestDeviceWeakened(t *testing.T) {
 	}
 }
 
-// setSessionAgain has a response set the session cookie that came.
+// setSessionAgain has a response set the received session cookie.
 func setSessionAgain(r *deviceRequest) {
 	for _, p := range pairsOf(r.header) {
 		if p.name == cookieName {
@@ -478,7 +478,7 @@ func setSessionAgain(r *deviceRequest) {
 	}
 }
 
-// removeDevices has a response delete the device cookies that came.
+// removeDevices has a response delete the received device cookies.
 func removeDevices(p *devicePlay, r *deviceRequest) {
 	for _, c := range p.jar.All() {
 		if strings.Contains(c.Name, ".device.") {

@@ -789,8 +789,8 @@ func TestDeviceBesideJunk(t *testing.T) {
 	}
 }
 
-// TestDeviceIsWritten has what a response writes of the device, by what came and what the handler does, with DeviceProof
-// on and off. The ring's newest key seals; what the one before sealed is sealed anew.
+// TestDeviceIsWritten has what a response writes of the device, by what was received and what the handler does, with
+// DeviceProof on and off. The ring's newest key seals; what the one before sealed is sealed anew.
 func TestDeviceIsWritten(t *testing.T) {
 	d := newMadeDevices(t, nil)
 	if err := d.keys.Replace(playKey(1), playKey(0)); err != nil {

@@ -511,7 +511,7 @@ func TestDeviceNoActiveKey(t *testing.T) {
 	}
 }
 
-// TestDeviceTellsWhy logs once that a browser tried and failed, and why, and never what came.
+// TestDeviceTellsWhy logs once that a browser tried and failed, and why, and never what was received.
 func TestDeviceTellsWhy(t *testing.T) {
 	var log bytes.Buffer
 	c := newCaller(t, func(c *cookiesession.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
@@ -536,7 +536,7 @@ func TestDeviceTellsWhy(t *testing.T) {
 		}
 	}
 	if strings.Contains(log.String(), next) || strings.Contains(log.String(), c.tag()) {
-		t.Errorf("the log repeats what came:\n%s", log.String())
+		t.Errorf("the log repeats what was received:\n%s", log.String())
 	}
 }
 
@@ -724,7 +724,7 @@ func TestDeviceSkipped(t *testing.T) {
 		r.Header.Set("Secure-Session-Skipped", `server_error;session_identifier="AAAAAAAAAAA"`)
 		p := thief.send(r, typed)
 		if thief.want(p, "unproven"); p.again {
-			t.Error("got a page in the application's place, for who came from no other site")
+			t.Error("got a page in the application's place, for somebody who came from no other site")
 		}
 		time.Sleep(9 * time.Minute)
 		b.want(b.visit("/", typed), "ada proven")

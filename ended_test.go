@@ -541,7 +541,7 @@ func TestOldMarkersBehindOthers(t *testing.T) {
 	}
 }
 
-// Of more than four the oldest go first: those that say no time, then by time, then in the order in which they came.
+// Of more than four the oldest go first: those that say no time, then by time, then in the order of the header.
 func TestOldestMarkersGoFirst(t *testing.T) {
 	m := newManager(t, nil)
 	headers, _ := live(t, m, 1, 1)
@@ -713,7 +713,7 @@ func TestMarkersAreBounded(t *testing.T) {
 	})
 }
 
-// A marker that a session needs which came isn't deleted, however old; nor is one counted twice that is renewed.
+// A marker that a received session needs isn't deleted, however old; nor is one counted twice that is renewed.
 func TestMarkerStaysWhileItsSessionComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVisitor(t, newManager(t, nil))
@@ -739,7 +739,7 @@ func TestMarkerStaysWhileItsSessionComes(t *testing.T) {
 				}
 				names := cookieNames(h)
 				if strings.Contains(names, "-"+cookieName+mine) {
-					t.Errorf("%d, %s: deleted the marker that refuses what came", n, name)
+					t.Errorf("%d, %s: deleted the marker that refuses the received session", n, name)
 				}
 				want := min(max(test.want, 0), 8)
 				if got := strings.Count(names, "-"+cookieName+".ended."); got != want || want > 0 && !strings.Contains(names, "-"+cookieName+".ended."+tags[0]) {

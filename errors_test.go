@@ -171,10 +171,10 @@ func TestRefusalsLookAlike(t *testing.T) {
 			for reason, header := range headers {
 				reasons = nil
 				got := exchangeRaw(t, server, header)
-				if reason == "ambiguous" && name == "regenerate" { // ends what came, as the browser sees
+				if reason == "ambiguous" && name == "regenerate" { // ends what was received, as the browser sees
 					markers := markerLine.FindAllString(got, -1)
 					if got = markerLine.ReplaceAllString(got, ""); len(markers) != 2 {
-						t.Errorf("got markers %q, want one for each session that came", markers)
+						t.Errorf("got markers %q, want one for each received session", markers)
 					}
 				}
 				if got != want {

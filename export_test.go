@@ -31,10 +31,10 @@ func OwnCookies(lines []string, name string) (own [][2]string) {
 	return own
 }
 
-// Split returns the cookies, name=value, over which a token is split if each Set-Cookie line has room bytes for
+// Split returns the cookies, name=value, over which a token is split if each Set-Cookie line has reserved bytes for
 // attributes, and what count says of their number and size.
-func Split(token []byte, name string, room int) (cookies []string, number, size int) {
-	s := newSplitter(name, room)
+func Split(token []byte, name string, reserved int) (cookies []string, number, size int) {
+	s := newSplitter(name, reserved)
 	number, size = s.count(len(token))
 	if number <= maxChunks {
 		for i := range number {

@@ -674,7 +674,7 @@ func deadFlash(t *testing.T, size int, kind string) string {
 	return join(pairs...)
 }
 
-// Flash cookies that don't open take nobody's room: a login works beside 6 kB of them, and deletes them.
+// Flash cookies that don't open take space from nothing: a login works beside 6 kB of them, and deletes them.
 func TestDeadFlashTakesNoRoom(t *testing.T) {
 	for _, kind := range []string{"of another key", "torn", "parts alone", "forged", "malformed", "too many"} {
 		dead := deadFlash(t, 6144, kind)
@@ -727,7 +727,7 @@ func TestDeadFlashTakesNoRoom(t *testing.T) {
 	}
 }
 
-// Beside a message that is good, too, what doesn't open takes no room.
+// Beside a message that is good, too, what doesn't open takes no space.
 func TestDeadFlashBesideGoodTakesNoRoom(t *testing.T) {
 	for _, kind := range []string{"of another key", "forged", "malformed"} {
 		dead := deadFlash(t, 6144, kind)
@@ -806,7 +806,7 @@ func TestFlashPayloadWithoutHead(t *testing.T) {
 	}
 }
 
-// A message for this request only is carried on, though none came.
+// A message for this request only is carried on, though none was received.
 func TestKeepOfFlashNowAlone(t *testing.T) {
 	for name, keep := range map[string]func(*cookiesession.Session){
 		"Keep":    func(s *cookiesession.Session) { s.Keep("note") },

@@ -489,7 +489,7 @@ func TestWhatIsSaidOfALifeInEveryOrder(t *testing.T) {
 			if persistent {
 				byConfig.mode = "persistent"
 			}
-			for _, came := range []struct {
+			for _, received := range []struct {
 				name string
 				make func(s *cookiesession.Session)
 				life life
@@ -500,14 +500,14 @@ func TestWhatIsSaidOfALifeInEveryOrder(t *testing.T) {
 				{"of the browser", func(s *cookiesession.Session) { s.Put("n", 1); s.Persist(false) }, life{day, "browser"}},
 			} {
 				first := newVisitor(t, m)
-				first.visit(came.make)
-				checkLife(t, "made "+came.name, first, came.life)
+				first.visit(received.make)
+				checkLife(t, "made "+received.name, first, received.life)
 				time.Sleep(20 * time.Minute)
-				came.life.left -= 20 * time.Minute
+				received.life.left -= 20 * time.Minute
 				orders(func(order []said) {
 					n++
-					name := fmt.Sprintf("Persistent %v, came %s, said %s", persistent, came.name, names(order))
-					want := came.life.after(order, byConfig)
+					name := fmt.Sprintf("Persistent %v, received %s, said %s", persistent, received.name, names(order))
+					want := received.life.after(order, byConfig)
 					v := first.clone(m)
 					lines := v.visit(func(s *cookiesession.Session) {
 						for _, one := range order {

@@ -668,8 +668,8 @@ func TestUsedSessionMakesResponsePrivate(t *testing.T) {
 		}, true},
 	} {
 		for _, visitor := range []*visitor{newVisitor(t, m), newVisitor(t, idle)} {
-			for _, came := range []string{"a session", "nothing", "garbage", "a marker"} {
-				switch came {
+			for _, received := range []string{"a session", "nothing", "garbage", "a marker"} {
+				switch received {
 				case "a session": // with a token, so that no response here writes
 					visitor.visit(func(s *cookiesession.Session) { s.Put("n", 1); s.CSRFToken() })
 				case "nothing":
@@ -700,7 +700,7 @@ func TestUsedSessionMakesResponsePrivate(t *testing.T) {
 						})
 						if len(h["Set-Cookie"]) > 0 {
 							if name != "CSRFToken" && name != "an equal Put" {
-								t.Errorf("%s, %s came: wrote %s", name, came, cookieNames(h))
+								t.Errorf("%s, %s received: wrote %s", name, received, cookieNames(h))
 							}
 							continue
 						}
@@ -715,7 +715,7 @@ func TestUsedSessionMakesResponsePrivate(t *testing.T) {
 							}
 						}
 						if !slices.Equal(h["Cache-Control"], want) || !slices.Equal(h["Vary"], vary) {
-							t.Errorf("%s, %s came, handler's %q %s: got Cache-Control %q, Vary %q; want %q, %q", name, came, own, when, h["Cache-Control"], h["Vary"], want, vary)
+							t.Errorf("%s, %s received, handler's %q %s: got Cache-Control %q, Vary %q; want %q, %q", name, received, own, when, h["Cache-Control"], h["Vary"], want, vary)
 						}
 					}
 				}

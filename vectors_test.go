@@ -264,7 +264,7 @@ func (v *vector) open(t *testing.T) (got outcome) {
 	return got
 }
 
-// checkPayload opens the only token that came under base, without the library.
+// checkPayload opens the only token that was received under base, without the library.
 func (v *vector) checkPayload(t *testing.T, purpose, base, want string) {
 	t.Helper()
 	if want == "" {

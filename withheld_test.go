@@ -78,7 +78,7 @@ var (
 type policy struct {
 	name     string
 	sameSite http.SameSite
-	hint     bool // NAME.here came, as it does with a link
+	hint     bool // NAME.here is sent, as it is with a link
 	withheld func(f fetch) bool
 }
 

@@ -184,9 +184,9 @@ func (f *file) is(at *os.File) bool {
 // recordsEnd returns where the records of a file of that size, which has a header, end, the last entry if there is one,
 // and records that go on from there.
 func recordsEnd(at *os.File, size int64) (end int64, last Entry, added records, err error) {
-	var room [3 * recordSize]byte // a record and those before
+	var storage [3 * recordSize]byte // a record and those before
 	for end = size / recordSize * recordSize; end > recordSize; end -= recordSize {
-		b := room[:min(end, int64(len(room)))]
+		b := storage[:min(end, int64(len(storage)))]
 		if _, err := at.ReadAt(b, end-int64(len(b))); err != nil {
 			return 0, last, added, err
 		}
@@ -194,8 +194,8 @@ func recordsEnd(at *os.File, size int64) (end int64, last Entry, added records, 
 			return end, last, records{sum: checksum(b[len(b)-recordSize:])}, nil
 		}
 	}
-	_, err = at.ReadAt(room[:recordSize], 0)
-	return end, last, records{sum: checksum(room[:recordSize])}, err
+	_, err = at.ReadAt(storage[:recordSize], 0)
+	return end, last, records{sum: checksum(storage[:recordSize])}, err
 }
 
 // readHeader returns the header of the file, or false if it has none yet.
@@ -293,29 +293,29 @@ func readFrom(ctx context.Context, at *os.File, cursor string, sink func([]Entry
 	if err != nil {
 		return "", false, err
 	}
-	var came fileCursor
+	var from fileCursor // where to go on reading
 	if cursor != "" {
-		fmt.Sscanf(cursor, "%x:%d:%x", &came.id, &came.offset, &came.last)
+		fmt.Sscanf(cursor, "%x:%d:%x", &from.id, &from.offset, &from.last)
 	}
-	if came.offset > 0 && (!ok || came.id != head.Pos) {
+	if from.offset > 0 && (!ok || from.id != head.Pos) {
 		return "", false, ErrLost
 	}
 	if !ok {
 		return fileCursor{}.String(), false, nil
 	}
-	page, err := came.page(at, info.Size())
+	page, err := from.page(at, info.Size())
 	if err != nil {
 		return "", false, err
 	}
-	start := max(came.offset-recordSize, 0)
+	start := max(from.offset-recordSize, 0)
 	more = start+int64(len(page)) < info.Size()/recordSize*recordSize
 	es, taken := parseRecords(nil, page)
 	if more {
 		taken = len(page)
 	}
 	sink(es)
-	came = fileCursor{id: head.Pos, offset: start + int64(taken), last: checksum(page[taken-recordSize : taken])}
-	return came.String(), more, nil
+	from = fileCursor{id: head.Pos, offset: start + int64(taken), last: checksum(page[taken-recordSize : taken])}
+	return from.String(), more, nil
 }
 
 // page returns the record before the cursor, or the header, and what follows. The error is ErrLost if what was read isn't

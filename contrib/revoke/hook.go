@@ -14,8 +14,8 @@ import (
 func (l *List) Revoked(ctx context.Context, s *cookiesession.Session) (bool, error) {
 	// First, or the list could get fresh after over has looked: with an entry that ends s, and that over has missed.
 	stale := l.stale() && ctx.Value(passed{l}) == nil
-	var room [8]claim
-	claims := l.claims(room[:0], s)
+	var storage [8]claim
+	claims := l.claims(storage[:0], s)
 	if l.over(claims, s.CreatedAt(), time.Now()) {
 		return true, nil
 	}

@@ -90,9 +90,9 @@ func (t *table) raise(e Entry, shown bool) bool {
 	return rose
 }
 
-// rebuild gives the shard room for so many slots, of those that keep accepts. table.changing is held.
-func (s *shard) rebuild(room int, keep func(*slot) bool) {
-	slots, seen, used := make([]slot, room), make([]bool, room), 0
+// rebuild makes the shard anew with so many slots, of those that keep accepts. table.changing is held.
+func (s *shard) rebuild(n int, keep func(*slot) bool) {
+	slots, seen, used := make([]slot, n), make([]bool, n), 0
 	for i := range s.slots {
 		if old := &s.slots[i]; old.Pos != 0 && keep(old) {
 			to := find(slots, &old.Key)

@@ -24,8 +24,8 @@ var keyOfAll = digest(kindAll, nil)
 
 // digest returns the key of a kind, which holds no NUL, and a value.
 func digest(kind string, value []byte) (k Key) {
-	var room [96]byte
-	b := append(room[:0], kind...)
+	var storage [96]byte
+	b := append(storage[:0], kind...)
 	b = append(b, 0)
 	sum := sha256.Sum256(append(b, value...))
 	copy(k[:], sum[:])
@@ -38,8 +38,8 @@ func keyOfSession(id string) Key { return digest(kindSession, []byte(id[:16])) }
 // keyOfValue returns the key of a value that Session.Get returned, and false for one that can't be compared: nil, a list
 // or a map. Text is text, whether it was put as a string or as bytes, and numbers compare by their value.
 func keyOfValue(name string, v any) (Key, bool) {
-	var room [64]byte
-	b := room[:0]
+	var storage [64]byte
+	b := storage[:0]
 	switch v := v.(type) {
 	case string:
 		b = append(append(b, 's'), v...)

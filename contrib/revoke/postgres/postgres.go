@@ -201,16 +201,16 @@ func (p *engine) Read(ctx context.Context, from string, sink func([]revoke.Entry
 	if err := p.connect(ctx); err != nil {
 		return "", false, err
 	}
-	came := cursor{xmin: "0"}
+	since := cursor{xmin: "0"}
 	if from != "" {
-		fmt.Sscanf(from, "%d:%d:%s", &came.nth, &came.start, &came.xmin)
-		if came.nth != p.nth {
+		fmt.Sscanf(from, "%d:%d:%s", &since.nth, &since.start, &since.xmin)
+		if since.nth != p.nth {
 			return "", false, revoke.ErrLost
 		}
 	}
 	var now cursor
 	err = within(ctx, p.conn, reading, func(tx *sql.Tx) (err error) {
-		now, err = p.read(ctx, tx, came, sink)
+		now, err = p.read(ctx, tx, since, sink)
 		return err
 	})
 	switch {
@@ -223,9 +223,9 @@ func (p *engine) Read(ctx context.Context, from string, sink func([]revoke.Entry
 	return now.String(), false, nil
 }
 
-func (p *engine) read(ctx context.Context, tx *sql.Tx, came cursor, sink func([]revoke.Entry)) (cursor, error) {
+func (p *engine) read(ctx context.Context, tx *sql.Tx, since cursor, sink func([]revoke.Entry)) (cursor, error) {
 	now := cursor{nth: p.nth}
-	rows, err := tx.QueryContext(ctx, read, came.xmin)
+	rows, err := tx.QueryContext(ctx, read, since.xmin)
 	if err != nil {
 		return now, err
 	}
@@ -241,7 +241,7 @@ func (p *engine) read(ctx context.Context, tx *sql.Tx, came cursor, sink func([]
 		switch {
 		case standby:
 			return now, errors.New("postgres: the server is a standby, which doesn't know yet what was revoked")
-		case came.start != 0 && came.start != now.start:
+		case since.start != 0 && since.start != now.start:
 			return now, revoke.ErrLost
 		case key == nil:
 			continue
