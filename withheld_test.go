@@ -185,7 +185,7 @@ func TestWithheldRequestStartsNoSession(t *testing.T) {
 			want, counted := cookieName, uint64(0)
 			switch {
 			case name == "nothing, only a read":
-				want, withheld = "", false
+				want = ""
 			case withheld:
 				want, counted = "", 1
 			case p.sameSite == http.SameSiteStrictMode:
