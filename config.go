@@ -125,8 +125,8 @@ type Config struct {
 	ImportCookies []string
 
 	// OnReject, if set, is called for every session, lease or flash cookie that is refused: for session and lease when
-	// the session is first used, for flash messages when one is asked for, or a response saves or destroys the session.
-	// Neither Load nor Get works with the request.
+	// the session is first used, for flash messages when one is asked for, unless by Revoked, or a response saves or
+	// destroys the session. Neither Load nor Get works with the request.
 	OnReject func(r *http.Request, err *RejectError)
 
 	// ErrorHandler, if set, answers a request whose session could not be saved. The default, also if it writes no

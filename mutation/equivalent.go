@@ -149,10 +149,6 @@ var equivalents = []struct {
 	{"(*Manager).choose", "to copy it onto itself changes nothing", []string{"chosen.data != &st.data → true"}},
 	{"(*Session).view", "Revoked's copy isn't saved", []string{"s.cookies → zero"}},
 	{"(*Session).view", "where none came, none is found", []string{"r.names[cookiename.Flash] != 0 → true"}},
-	{"(*Session).view", "nothing asks for it where no flash messages came", []string{"s.request → zero"}},
-	{"(*Session).view", "whether it must be a copy is for the race detector to see", []string{
-		"c.request = s.originalRequest(s.request.Context()) → nothing",
-	}},
 	{"(*received).token", "no token is nil, and so malformed", []string{
 		"ReasonMalformed → zero", "!ok → false", "ReasonMalformed → zero #2", "ReasonMalformed → zero #3",
 	}},
