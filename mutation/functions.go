@@ -59,7 +59,7 @@ var functions = []string{
 	"(*lines).end", "(*lines).add", "(*lines).putInto", "(*lines).sets", "cookieNameOf", "attributeOf", "varyCookie",
 	"defaultToPrivate", "keepPrivate", "splitDirectives", "(*attributes).isFor", "newAttributes", "sameSiteAttribute",
 	"(*attributes).append",
-	"(*Config).checkCookie", "(*Config).checkImportCookies", "(*Config).checkTimes", "(*Config).cookieName",
+	"(*Config).checkCookie", "hasDots", "(*Config).checkImportCookies", "(*Config).checkTimes", "(*Config).cookieName",
 	"(*Manager).Handler", "(*Session).copyBack", "(*exchange).Value", "(*exchange).Format", "(*exchange).commit",
 	"(*exchange).save", "(*exchange).saveOnce", "(*exchange).fail", "(*Manager).answerUnsaved", "describesEntity",
 	"entityHeadersIn", "(*errorPage).WriteHeader",
