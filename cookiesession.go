@@ -35,6 +35,7 @@ type Manager struct {
 // New returns a Manager, or an error that says what to change in an invalid or inconsistent Config.
 func New(c Config) (*Manager, error) {
 	c.ImportCookies = slices.Compact(slices.Sorted(slices.Values(c.ImportCookies)))
+	c.DeviceHosts = slices.Clone(c.DeviceHosts)
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
