@@ -165,7 +165,7 @@ func (s *Session) view(now time.Time, found *candidate, r *received) *Session {
 	st := &state{data: *found.data, values: *found.values}
 	st.incoming.facts, st.incoming.seen = valid|found.facts, found.seen
 	if r.names[cookiename.Flash] != 0 {
-		st.flash = &flash{cookies: r.only(cookiename.Flash)}
+		st.flash = &flash{cookies: r.only(cookiename.Flash), isView: true}
 	}
 	c.opening.Do(func() { c.setState(now, st) })
 	return c

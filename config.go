@@ -125,8 +125,8 @@ type Config struct {
 	ImportCookies []string
 
 	// OnReject, if set, is called for every session, lease or flash cookie that is refused: for session and lease when
-	// the session is first used, for flash messages when one is asked for, or a response saves or destroys the session.
-	// Neither Load nor Get works with the request.
+	// the session is first used, for flash messages when one is asked for, unless by Revoked, or a response saves or
+	// destroys the session. Neither Load nor Get works with the request.
 	OnReject func(r *http.Request, err *RejectError)
 
 	// ErrorHandler, if set, answers a request whose session could not be saved. The default, also if it writes no
@@ -217,8 +217,9 @@ func (c *Config) checkCookie() error {
 	if len(c.Path) > maxAttributeLength {
 		return fmt.Errorf("cookiesession: Config.Path has %d characters, want at most %d", len(c.Path), maxAttributeLength)
 	}
-	if !strings.HasPrefix(c.Path, "/") || strings.ContainsAny(c.Path, notInPath) || (&http.Cookie{Name: "n", Path: c.Path}).Valid() != nil {
-		return errors.New("cookiesession: Config.Path must start with / and be written as in a URL, percent-encoded where that needs it")
+	if !strings.HasPrefix(c.Path, "/") || strings.ContainsAny(c.Path, notInPath) || hasDots(c.Path) ||
+		(&http.Cookie{Name: "n", Path: c.Path}).Valid() != nil {
+		return errors.New("cookiesession: Config.Path must start with / and be written as in a URL, percent-encoded where that needs it, without . or .. as a segment")
 	}
 	switch c.SameSite {
 	case 0, http.SameSiteDefaultMode, http.SameSiteLaxMode, http.SameSiteStrictMode:
@@ -238,6 +239,18 @@ func (c *Config) checkCookie() error {
 // notInPath are characters that a browser percent-encodes in a URL's path, or that don't belong to it: it would never
 // send a cookie with such a Path.
 const notInPath = " \"#<>?\\`{}"
+
+// hasDots reports whether a path has a segment "." or "..", percent-encoded or not: a browser resolves those before it
+// compares a URL's path with a cookie's (URL Standard, 4.4).
+func hasDots(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
+		case ".", "..":
+			return true
+		}
+	}
+	return false
+}
 
 func (c *Config) checkImportCookies() error {
 	for _, name := range c.ImportCookies {
@@ -311,9 +324,9 @@ func (c *Config) checkDevice() error {
 
 func (c *Config) checkDevicePath() error {
 	_, err := url.PathUnescape(c.DevicePath)
-	if err != nil || !strings.HasPrefix(c.DevicePath, "/") || path.Clean(c.DevicePath) != c.DevicePath ||
+	if err != nil || !strings.HasPrefix(c.DevicePath, "/") || path.Clean(c.DevicePath) != c.DevicePath || hasDots(c.DevicePath) ||
 		strings.ContainsAny(c.DevicePath, notInPath) || (&http.Cookie{Name: "n", Path: c.DevicePath}).Valid() != nil {
-		return errors.New("cookiesession: Config.DevicePath must start with /, end without, and be written as in a URL, percent-encoded where that needs it")
+		return errors.New("cookiesession: Config.DevicePath must start with /, end without, and be written as in a URL, percent-encoded where that needs it, without . or .. as a segment")
 	}
 	if below := strings.TrimSuffix(c.Path, "/") + "/"; !strings.HasPrefix(c.DevicePath, below) || c.DevicePath == below {
 		return fmt.Errorf("cookiesession: Config.DevicePath %.100s isn't below Path %.100s: the cookies wouldn't reach it", c.DevicePath, c.Path)

@@ -65,6 +65,10 @@ func TestConfigErrors(t *testing.T) {
 		{"Path with a space", func(c *config) { c.Path = "/my app" }, "percent-encoded where that needs it"},
 		{"Path with quotes", func(c *config) { c.Path = `/"app"` }, "percent-encoded where that needs it"},
 		{"Path with a backslash", func(c *config) { c.Path = `/a\b` }, "percent-encoded where that needs it"},
+		{"Path with two dots", func(c *config) { c.Path = "/app/../in" }, "Config.Path must start with / and be written as in a URL"},
+		{"Path with a dot at its end", func(c *config) { c.Path = "/app/." }, "Config.Path must start with / and be written as in a URL"},
+		{"Path with encoded dots", func(c *config) { c.Path = "/app/.%2E/" }, "Config.Path must start with / and be written as in a URL"},
+		{"Path with dots in names", func(c *config) { c.Path = "/.app/v1.2/..." }, ""},
 		{"Path with a query", func(c *config) { c.Path = "/app?x" }, "written as in a URL"},
 
 		{"SameSite default", func(c *config) { c.SameSite = http.SameSiteDefaultMode }, ""},
@@ -135,6 +139,7 @@ func TestConfigErrors(t *testing.T) {
 		{"DevicePath of Path", func(c *config) { c.Path, c.DevicePath = "/app", "/app" }, "isn't below Path"},
 		{"DevicePath with a slash at the end", func(c *config) { c.DevicePath = "/device/" }, "Config.DevicePath must start with /, end without"},
 		{"DevicePath without a slash", func(c *config) { c.DevicePath = "device" }, "Config.DevicePath must start with /"},
+		{"DevicePath with encoded dots", func(c *config) { c.DevicePath = "/a/%2e%2e/b" }, "Config.DevicePath must start with /"},
 		{"DevicePath with dots", func(c *config) { c.DevicePath = "/a/../b" }, "Config.DevicePath must start with /"},
 		{"DevicePath with a query", func(c *config) { c.DevicePath = "/device?x" }, "written as in a URL"},
 		{"DevicePath with quotes", func(c *config) { c.DevicePath = `/"` }, "written as in a URL"},

@@ -35,6 +35,7 @@ type Manager struct {
 // New returns a Manager, or an error that says what to change in an invalid or inconsistent Config.
 func New(c Config) (*Manager, error) {
 	c.ImportCookies = slices.Compact(slices.Sorted(slices.Values(c.ImportCookies)))
+	c.DeviceHosts = slices.Clone(c.DeviceHosts)
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
@@ -112,20 +113,32 @@ func (m *Manager) Save(h http.Header, s *Session) error {
 	if s == nil || s.manager != m {
 		return errors.New("cookiesession: Save of no session, or of another Manager's")
 	}
-	s.lock()
-	if s.needsFlash() {
-		s.mu.Unlock()
-		s.openFlash()
-		s.mu.Lock()
-	}
+	s.open()
+	s.lockToSave()
+	notes, err := m.saveByHand(h, s)
+	m.logRemarks(s, notes)
+	return err
+}
+
+// saveByHand is Save under the lock, which it releases, also if it panics because h is nil.
+func (m *Manager) saveByHand(h http.Header, s *Session) (remarks, error) {
+	defer s.mu.Unlock()
 	own, notes, err := m.save(h, s, new(headerFields))
 	if own != nil || s.state.special != nil {
 		s.special().written = own
 	}
 	s.delivered = err == nil
-	s.mu.Unlock()
-	m.logRemarks(s, notes)
-	return err
+	return notes, err
+}
+
+// lockToSave locks the session, if it is open with the flash cookies opened that saving it must look at.
+func (s *Session) lockToSave() {
+	s.mu.Lock()
+	if s.state != nil && s.needsFlash() {
+		s.mu.Unlock()
+		s.openFlash() // a hook that it calls may panic, or write to the response
+		s.mu.Lock()
+	}
 }
 
 // open opens the session unless that has been done. Refusals and Import's error are reported after the opening, since

@@ -103,6 +103,50 @@ func TestSaveOfNoSession(t *testing.T) {
 	}
 }
 
+// Save opens a session that nobody has used before.
+func TestSaveOfUntouchedSession(t *testing.T) {
+	m := newManager(t, nil)
+	h := inHandler(m, requestWith(), func(w http.ResponseWriter, r *http.Request) {
+		wantSaved(t, m.Save(w.Header(), m.Get(r)))
+	})
+	if got := h.Get("Vary"); got != "Cookie" {
+		t.Errorf("got Vary %q, want Cookie", got)
+	}
+}
+
+// Without a header Save panics, and so does the commit. That leaves nothing locked, or else the request would hang.
+func TestNoHeader(t *testing.T) {
+	m := newManager(t, nil)
+	for _, test := range []struct {
+		name    string
+		handler func(s *cookiesession.Session)
+	}{
+		{"Save", func(s *cookiesession.Session) { m.Save(nil, s) }},
+		{"commit", nothing},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			panicked := make(chan any)
+			go func() {
+				defer func() { panicked <- recover() }()
+				m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					s := m.Get(r)
+					s.Put("n", 1)
+					defer s.Get("n")
+					test.handler(s)
+				})).ServeHTTP(discard{}, requestWith())
+			}()
+			select {
+			case got := <-panicked:
+				if got == nil {
+					t.Error("got no panic")
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("the request hangs")
+			}
+		})
+	}
+}
+
 // TestExplicitForm needs no middleware: Load, and Save before the header goes out.
 func TestExplicitForm(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, proto string) {

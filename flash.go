@@ -14,6 +14,7 @@ import (
 // the cookie can replay it until it expires, so a message must not grant anything.
 type flash struct {
 	cookies received // of the flash compartment
+	isView  bool     // of Revoked's copy of the session
 
 	opening  sync.Once // sets the next three, which never change then
 	unread   values    // what was received
@@ -41,7 +42,7 @@ func (s *Session) openFlash() *flash {
 		f.isOpened = true
 		s.mu.Unlock()
 	})
-	if refused != nil {
+	if refused != nil && !f.isView { // Revoked runs while the session is opened, when the application must not be called
 		s.manager.report(s, refused)
 	}
 	return f

@@ -121,6 +121,36 @@ func TestHookPanicsInCommit(t *testing.T) {
 	}
 }
 
+// TestHooksWhileTheHandlerReturns has a goroutine that outlives the handler, as one inside http.TimeoutHandler does,
+// use the session first, and thereby call a hook, while the pattern is copied to the request outside. The race detector
+// watches.
+func TestHooksWhileTheHandlerReturns(t *testing.T) {
+	var rejected atomic.Int64
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.OnReject = func(r *http.Request, _ *cookiesession.RejectError) {
+			if r.URL.Path == "/item/1" {
+				rejected.Add(1)
+			}
+		}
+	})
+	var late sync.WaitGroup
+	mux := http.NewServeMux()
+	mux.HandleFunc("/item/{id}", func(_ http.ResponseWriter, r *http.Request) {
+		s := m.Get(r)
+		late.Go(func() { s.Get("user") })
+	})
+	const rounds = 100
+	for range rounds {
+		r := httptest.NewRequest(http.MethodGet, "/item/1", nil)
+		r.Header.Set("Cookie", cookieName+"=1forged")
+		m.Handler(mux).ServeHTTP(httptest.NewRecorder(), r)
+		late.Wait()
+	}
+	if got := rejected.Load(); got != rounds {
+		t.Errorf("got %d calls of OnReject, want %d", got, rounds)
+	}
+}
+
 // A response that changes nothing of a session which it has read doesn't look into the flash cookie.
 func TestCommitLeavesFlashAlone(t *testing.T) {
 	m := newManager(t, func(c *cookiesession.Config) {

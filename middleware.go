@@ -51,15 +51,18 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			return
 		}
 		inner := r.WithContext(x)
-		defer copyBack(r, inner)
+		defer x.session.copyBack(inner)
 		next.ServeHTTP(wrapped, inner)
 		x.commit()
 	})
 }
 
-// copyBack copies to r what was set in inner, its copy: when the request ends, net/http removes the temporary files of
-// r's form, and a logging middleware outside wants to know which pattern was matched.
-func copyBack(r, inner *http.Request) {
+// copyBack copies to the request what was set in inner, its copy: when the request ends, net/http removes the temporary
+// files of its form, and a logging middleware outside wants to know which pattern was matched.
+func (s *Session) copyBack(inner *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.request
 	if r.MultipartForm == nil {
 		r.MultipartForm = inner.MultipartForm
 	}
@@ -133,25 +136,23 @@ func (x *exchange) commit() bool {
 // save saves the session if it has been used. On an error, status is the one to answer with.
 func (x *exchange) save() (status int, err error) {
 	s := &x.session
-	s.mu.Lock()
-	if s.state != nil && s.needsFlash() {
-		s.mu.Unlock()
-		s.openFlash() // a hook that it calls may panic, or write to the response
-		s.mu.Lock()
-	}
-	if s.committed {
-		s.mu.Unlock()
-		return 0, nil
-	}
-	s.committed, s.commit = true, commitDone
-	if s.state == nil {
-		s.mu.Unlock()
-		return 0, nil
-	}
-	_, notes, err := s.manager.save(x.w.Header(), s, &s.state.fields)
-	s.mu.Unlock()
+	s.lockToSave()
+	notes, err := x.saveOnce()
 	s.manager.logRemarks(s, notes)
 	return notes.status(), err
+}
+
+// saveOnce is save under the session's lock, which it releases, also if it panics because the header is nil.
+func (x *exchange) saveOnce() (notes remarks, err error) {
+	s := &x.session
+	defer s.mu.Unlock()
+	if !s.committed {
+		s.committed, s.commit = true, commitDone
+		if s.state != nil {
+			_, notes, err = s.manager.save(x.w.Header(), s, &s.state.fields)
+		}
+	}
+	return notes, err
 }
 
 // fail answers in the handler's place.

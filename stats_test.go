@@ -239,6 +239,32 @@ func TestRefusalIsReportedOnce(t *testing.T) {
 	}
 }
 
+// Revoked gets a copy of a session that isn't open yet. What it finds in the flash cookie isn't reported, since OnReject
+// and the logger may use the session; it is once the handler asks.
+func TestRefusalThatRevokedFinds(t *testing.T) {
+	inRevoked, reports := false, 0
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.Revoked = func(_ context.Context, s *cookiesession.Session) (bool, error) {
+			inRevoked = true
+			defer func() { inRevoked = false }()
+			asked(s)
+			return false, nil
+		}
+		c.OnReject = func(_ *http.Request, err *cookiesession.RejectError) {
+			if reports++; inRevoked {
+				t.Errorf("%v is reported while the session is being opened", err)
+			}
+		}
+	})
+	v := newVisitor(t, m)
+	v.visit(put("n", 1))
+	v.setCookie(".flash", "1AAAA")
+	v.visit(asked)
+	if counted := m.Stats().Rejected["malformed"]; reports != 1 || counted != 1 {
+		t.Errorf("got %d reports and a count of %d, want 1 each", reports, counted)
+	}
+}
+
 // Every refused cookie counts, of flash and lease too.
 func TestRefusalsOfFlashAndLease(t *testing.T) {
 	var observed []string

@@ -50,7 +50,7 @@ var equivalents = []struct {
 	{"(*Session).set", "storing what is there changes nothing", []string{"s.committed → true"}},
 	{"(*flash).outcome", "nothing is unread before it is opened", []string{"!f.isOpened → false"}},
 	{"keepPrivate", "it comes to the same header", []string{"defaultToPrivate(h, storage) → false"}},
-	{"(*Manager).Save", "it saves an allocation", []string{"own != nil || s.state.special != nil → true"}},
+	{"(*Manager).saveByHand", "it saves an allocation", []string{"own != nil || s.state.special != nil → true"}},
 	{"dbscjwt.text", "what the decoder has passed as a string is one", []string{"ok → true"}},
 	{"(*received).holds", "it saves a search", []string{"r.firsts[first.kind] > 0 → true"}},
 	{"(*Manager).noteFacts", "it saves an allocation", []string{"present != nil → true"}},
@@ -86,8 +86,8 @@ var equivalents = []struct {
 		"r.names[cookiename.Lease] == 0 → false", "leases → zero",
 	}},
 	{"(*Manager).readFlash", "without its cookies no flash message opens", []string{"len(f.cookies.cookies) == 0 → false"}},
-	{"(*Manager).Save", "lines that are gone aren't found again", []string{"s.state.special != nil → false"}},
-	{"(*Manager).Save", "what couldn't be saved must change first, which takes delivered back", []string{
+	{"(*Manager).saveByHand", "lines that are gone aren't found again", []string{"s.state.special != nil → false"}},
+	{"(*Manager).saveByHand", "what couldn't be saved must change first, which takes delivered back", []string{
 		"err == nil → true",
 	}},
 	{"newState", "it saves an allocation", []string{
@@ -108,7 +108,7 @@ var equivalents = []struct {
 	{"(*received).holds", "it saves a search", []string{"r.firsts[first.kind] > 0 → r.firsts[first.kind] >= 0"}},
 	{"(*device).permits", "no session that came has the zero ID", []string{"id != sessionID{} → true"}},
 	{"(*splitter).count", "nothing is left for another cookie", []string{"text > s.first → text >= s.first"}},
-	{"copyBack", "a copy has the form with which it was made", []string{"r.MultipartForm == nil → true"}},
+	{"(*Session).copyBack", "a copy has the form with which it was made", []string{"r.MultipartForm == nil → true"}},
 	{"(*Session).put", "the first error counts", []string{"s.mayChange(key) → true"}},
 	{"(*values).read", "it saves an allocation", []string{"payload[len(payload):] → zero"}},
 	{"(*derivedRing).named", "the map knows the first, too", []string{"first.id == id → false"}},
