@@ -375,7 +375,8 @@ func FuzzDecode(f *testing.F) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).Unix()
 	head := pack(packArray(7), packID(1), packTimes(now, now, now+1000), 0, packBytes(nil))
 	for _, values := range [][]byte{
-		{0x80}, packMap("k", "v"), packMap("", "", "a", "b"), packMap("b", "", "a", ""), pack(0x81, packString("k"), 0xc0),
+		{0x80},
+		packMap("k", "v"), packMap("", "", "a", "b"), packMap("b", "", "a", ""), pack(0x81, packString("k"), 0xc0),
 		pack(0x81, packString("k"), 0xca, "\x7f\xc0\x00\x00"), pack(0x81, packString("k"), 0xcb, "\xff\xf8\x00\x00\x00\x00\x00\x01"),
 		pack(0x81, packString("k"), 0xd6, 0xff, "\x00\x00\x00\x01"), pack(0x81, packString("k"), 0xc7, 12, 0xff, strings.Repeat("\x01", 12)),
 		pack(0x81, packString("k"), 0xd3, "\x00\x00\x00\x00\x00\x00\x00\x05"), pack(0x81, packString("k"), 0xcf, "\xff\xff\xff\xff\xff\xff\xff\xff"),

@@ -44,14 +44,18 @@ func TestParseKeyring(t *testing.T) {
 		{"byte order mark, line end", "\uFEFF " + secretA + "\r\n", []string{"key-dba2fdc2 sealing"}},
 		{"file", file(key("a", secretA), key("b", secretB)), []string{"a sealing", "b opening"}},
 		{"file with byte order mark and CRLF", "\uFEFF" + strings.ReplaceAll(file(key("a", secretA)), " ", "\r\n") + "\r\n\r\n", []string{"a sealing"}},
-		{"members in any order", `{"keys": [{"secret": "` + secretA + `", "activate_at": "2020-01-01T00:00:00Z", "label": "a"}], "not_before": "2020-01-01T00:00:00Z"}`,
-			[]string{"a sealing"}},
+		{
+			"members in any order", `{"keys": [{"secret": "` + secretA + `", "activate_at": "2020-01-01T00:00:00Z", "label": "a"}], "not_before": "2020-01-01T00:00:00Z"}`,
+			[]string{"a sealing"},
+		},
 		{"escapes", `{"\u006beys": [{"label": "\u0061", "secret": "` + secretA + `"}]}`, []string{"a sealing"}},
-		{"schedule", `{"keys": [
+		{
+			"schedule", `{"keys": [
 			{"label": "gone", "secret": "hex:` + secretAHex + `", "retire_at": "2020-01-01T00:00:00.5+02:00"},
 			{"label": "now", "secret": "` + secretB + `", "activate_at": "2020-01-01T00:00:00Z", "retire_at": "9999-12-31T23:59:59Z"},
 			{"label": "next", "secret": "` + secretC + `", "activate_at": "9000-01-01T00:00:00Z"}]}`,
-			[]string{"next pending", "now sealing", "gone retired"}},
+			[]string{"next pending", "now sealing", "gone retired"},
+		},
 		{"label of 64 characters", file(key(strings.Repeat("x", 64), secretA)), []string{strings.Repeat("x", 64) + " sealing"}},
 		{"1 MiB", file(key("a", secretA)) + strings.Repeat("\n", 1<<20-len(file(key("a", secretA)))), []string{"a sealing"}},
 	} {
@@ -138,11 +142,15 @@ func TestBrokenKeyFiles(t *testing.T) {
 		{"short secret in the label's place", keys(`{"label": "` + secretA[:22] + `", "secret": "a"}`), "line 3: " + noBase64},
 		{"short secret as a member", keys(`{"` + secretA[:22] + `": "a"}`), "line 3: unknown member; a key has label, secret, activate_at and retire_at"},
 		{"list: cut in the middle", secretA[:22] + "=;" + secretB, "key 1: " + noBase64},
-		{"list: cut secrets that are equal", secretA[:22] + "=" + secretB + "," + secretA[:22] + "=" + secretA,
-			"key (label not shown, it may be a secret): its label is listed twice"},
+		{
+			"list: cut secrets that are equal", secretA[:22] + "=" + secretB + "," + secretA[:22] + "=" + secretA,
+			"key (label not shown, it may be a secret): its label is listed twice",
+		},
 		{"passphrase under a long label", keys(`{"label": "` + strings.Repeat("x", 33) + `", "secret": "correct horse battery staple"}`), "line 3: " + noBase64},
-		{"passphrase under a label of 32 characters", keys(`{"label": "key.of.the.web.servers.2026-nov-", "secret": "correct horse battery staple"}`),
-			"line 3: key key.of.the.web.servers.2026-nov-: " + noBase64},
+		{
+			"passphrase under a label of 32 characters", keys(`{"label": "key.of.the.web.servers.2026-nov-", "secret": "correct horse battery staple"}`),
+			"line 3: key key.of.the.web.servers.2026-nov-: " + noBase64,
+		},
 		{"label with a space, and no secret", keys(`{"label": "a b", "secret": "x"}`), "line 3: key label has a character other than A-Z a-z 0-9 . _ -"},
 		{"broken hexadecimal", secret(`"hex:` + secretAHex[1:] + `"`), "line 3: key a: secret is not hexadecimal"},
 		{"31 bytes", secret(`"hex:` + secretAHex[2:] + `"`), "line 3: key a: secret has 31 bytes, want 32 to 64 random ones"},

@@ -496,8 +496,15 @@ func TestKeysAreRedacted(t *testing.T) {
 	}
 	var outputs []string
 	for _, value := range []any{
-		key, &key, []cookiesession.Key{key}, [1]cookiesession.Key{key}, map[string]cookiesession.Key{"k": key},
-		wrapper{key}, holder{"h", key, ring}, &holder{"h", key, ring}, []any{key}, ring, ring.Keys(),
+		key, &key,
+		[]cookiesession.Key{key},
+		[1]cookiesession.Key{key},
+		map[string]cookiesession.Key{"k": key},
+		wrapper{key},
+		holder{"h", key, ring},
+		&holder{"h", key, ring},
+		[]any{key},
+		ring, ring.Keys(),
 	} {
 		for _, verb := range "vsqxXdobBcUeEfFgGt" {
 			for _, flags := range []string{"", "+", "#", " ", "0", "-", "80", ".3"} {

@@ -303,10 +303,16 @@ func TestTooManyLeases(t *testing.T) {
 			{"five parts before it", append(append([]string{session}, parts...), lease), []string{leaseName + " malformed", cookieName + " idle"}},
 			{"a broken one before it", []string{session, leaseName + "=1AAAA", lease}, nil},
 			{"two that are broken", []string{session, leaseName + "=a", leaseName + "=1AAAA"}, []string{leaseName + " malformed", cookieName + " idle"}},
-			{"a forged one, then a session", []string{session, leaseName + "=" + lease[len(leaseName)+1:len(lease)-4] + "AAAA", leaseName + "=" + v.cookie("")},
-				[]string{leaseName + " forged", cookieName + " idle"}},
-			{"a forged one, then another shape", []string{session, leaseName + "=" + lease[len(leaseName)+1:len(lease)-4] + "AAAA", v.m.SealPayload("lease", []byte("\x91\x01"))},
-				[]string{leaseName + " forged", cookieName + " idle"}},
+			{
+				"a forged one, then a session",
+				[]string{session, leaseName + "=" + lease[len(leaseName)+1:len(lease)-4] + "AAAA", leaseName + "=" + v.cookie("")},
+				[]string{leaseName + " forged", cookieName + " idle"},
+			},
+			{
+				"a forged one, then another shape",
+				[]string{session, leaseName + "=" + lease[len(leaseName)+1:len(lease)-4] + "AAAA", v.m.SealPayload("lease", []byte("\x91\x01"))},
+				[]string{leaseName + " forged", cookieName + " idle"},
+			},
 			{"a fifth value", []string{session, lease, leaseName + "=a", leaseName + "=b", leaseName + "=c", leaseName + "=d"}, nil},
 		} {
 			refused = nil

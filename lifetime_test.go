@@ -710,8 +710,14 @@ func TestMaxRememberInConfig(t *testing.T) {
 		max time.Duration
 		ok  bool
 	}{
-		{-1, false}, {1, false}, {time.Second - 1, false}, {time.Second, true}, {time.Second + 1, true},
-		{400*day - 1, true}, {400 * day, true}, {400*day + 1, false},
+		{-1, false},
+		{1, false},
+		{time.Second - 1, false},
+		{time.Second, true},
+		{time.Second + 1, true},
+		{400*day - 1, true},
+		{400 * day, true},
+		{400*day + 1, false},
 	} {
 		_, err := cookiesession.New(cookiesession.Config{Keys: newRing(t), MaxRemember: test.max})
 		if (err == nil) != test.ok || err != nil && !strings.HasPrefix(err.Error(), "cookiesession: Config.MaxRemember is ") {

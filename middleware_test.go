@@ -33,93 +33,143 @@ type commitPath struct {
 var lastModified = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 var commitPaths = []commitPath{
-	{name: "nothing (seshcookie: a handler that writes nothing never set the cookie)", status: 200,
-		run: func(http.ResponseWriter, *http.Request) {}},
-	{name: "WriteHeader", status: 201, commits: true,
-		run: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) }},
-	{name: "WriteHeader 204", status: 204, commits: true,
-		run: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }},
-	{name: "WriteHeader 304", status: 304, commits: true,
-		run: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }},
-	{name: "Write", status: 200, commits: true, body: "body",
-		run: func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("body")) }},
-	{name: "Write nothing", status: 200, commits: true,
-		run: func(w http.ResponseWriter, _ *http.Request) { w.Write(nil) }},
-	{name: "WriteHeader and Write twice", status: 203, commits: true, body: "body",
+	{
+		name: "nothing (seshcookie: a handler that writes nothing never set the cookie)", status: 200,
+		run: func(http.ResponseWriter, *http.Request) {},
+	},
+	{
+		name: "WriteHeader", status: 201, commits: true,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) },
+	},
+	{
+		name: "WriteHeader 204", status: 204, commits: true,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
+	},
+	{
+		name: "WriteHeader 304", status: 304, commits: true,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) },
+	},
+	{
+		name: "Write", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("body")) },
+	},
+	{
+		name: "Write nothing", status: 200, commits: true,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.Write(nil) },
+	},
+	{
+		name: "WriteHeader and Write twice", status: 203, commits: true, body: "body",
 		run: func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(203)
 			w.Write([]byte("bo"))
 			w.Write([]byte("dy"))
-		}},
-	{name: "WriteString", status: 200, commits: true, body: "body",
-		run: func(w http.ResponseWriter, _ *http.Request) { w.(io.StringWriter).WriteString("body") }},
-	{name: "Flush before any Write (scs 2.9, seshcookie, golangcollege: the cookie was lost)", status: 200, commits: true, body: "body",
+		},
+	},
+	{
+		name: "WriteString", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) { w.(io.StringWriter).WriteString("body") },
+	},
+	{
+		name: "Flush before any Write (scs 2.9, seshcookie, golangcollege: the cookie was lost)", status: 200, commits: true, body: "body",
 		run: func(w http.ResponseWriter, _ *http.Request) {
 			w.(http.Flusher).Flush()
 			w.Write([]byte("body"))
-		}},
-	{name: "Flush alone", status: 200, commits: true,
-		run: func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }},
-	{name: "ResponseController.Flush before any Write", status: 200, commits: true, body: "body",
+		},
+	},
+	{
+		name: "Flush alone", status: 200, commits: true,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() },
+	},
+	{
+		name: "ResponseController.Flush before any Write", status: 200, commits: true, body: "body",
 		run: func(w http.ResponseWriter, _ *http.Request) {
 			http.NewResponseController(w).Flush()
 			w.Write([]byte("body"))
-		}},
-	{name: "ResponseController.Flush through a writer that only unwraps", status: 200, commits: true, body: "body",
+		},
+	},
+	{
+		name: "ResponseController.Flush through a writer that only unwraps", status: 200, commits: true, body: "body",
 		run: func(w http.ResponseWriter, _ *http.Request) {
 			http.NewResponseController(onlyUnwrap{w}).Flush()
 			w.Write([]byte("body"))
-		}},
-	{name: "Write to what the writer unwraps to", status: 201, commits: true, body: "body",
+		},
+	},
+	{
+		name: "Write to what the writer unwraps to", status: 201, commits: true, body: "body",
 		run: func(w http.ResponseWriter, _ *http.Request) {
 			w = w.(interface{ Unwrap() http.ResponseWriter }).Unwrap()
 			w.Header().Set("Etag", `"deep"`)
 			w.WriteHeader(201)
 			w.Write([]byte("body"))
-		}},
-	{name: "io.Copy", status: 200, commits: true, body: "body",
-		run: func(w http.ResponseWriter, _ *http.Request) { io.Copy(w, onlyReader{strings.NewReader("body")}) }},
-	{name: "io.Copy to a writer and nothing else", status: 200, commits: true, body: "body",
+		},
+	},
+	{
+		name: "io.Copy", status: 200, commits: true, body: "body",
+		run: func(w http.ResponseWriter, _ *http.Request) { io.Copy(w, onlyReader{strings.NewReader("body")}) },
+	},
+	{
+		name: "io.Copy to a writer and nothing else", status: 200, commits: true, body: "body",
 		run: func(w http.ResponseWriter, _ *http.Request) {
 			io.Copy(struct{ io.Writer }{w}, strings.NewReader("body"))
-		}},
-	{name: "ServeContent", status: 200, commits: true, body: "body",
+		},
+	},
+	{
+		name: "ServeContent", status: 200, commits: true, body: "body",
 		run: func(w http.ResponseWriter, r *http.Request) {
 			http.ServeContent(w, r, "page.txt", lastModified, strings.NewReader("body"))
-		}},
-	{name: "ServeContent of a part", status: 206, commits: true, body: "od",
+		},
+	},
+	{
+		name: "ServeContent of a part", status: 206, commits: true, body: "od",
 		run: func(w http.ResponseWriter, r *http.Request) {
 			r.Header.Set("Range", "bytes=1-2")
 			http.ServeContent(w, r, "page.txt", lastModified, strings.NewReader("body"))
-		}},
-	{name: "ServeContent not modified", status: 304, commits: true,
+		},
+	},
+	{
+		name: "ServeContent not modified", status: 304, commits: true,
 		run: func(w http.ResponseWriter, r *http.Request) {
 			r.Header.Set("If-Modified-Since", lastModified.Format(http.TimeFormat))
 			http.ServeContent(w, r, "page.txt", lastModified, strings.NewReader("body"))
-		}},
-	{name: "Redirect", status: 303, commits: true,
-		run: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/next", http.StatusSeeOther) }, method: http.MethodPost},
-	{name: "Error", status: 418, commits: true, body: "no coffee\n",
-		run: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no coffee", http.StatusTeapot) }},
-	{name: "HEAD", status: 200, commits: true,
-		run: func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("body")) }, method: http.MethodHead},
-	{name: "HEAD, nothing", status: 200,
-		run: func(http.ResponseWriter, *http.Request) {}, method: http.MethodHead},
-	{name: "103 and nothing (scs 2.9: a 103 followed by Put lost the cookie)", status: 200,
-		run: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints) }},
-	{name: "102, 103, 103 and a body", status: 200, commits: true, body: "body",
+		},
+	},
+	{
+		name: "Redirect", status: 303, commits: true,
+		run: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/next", http.StatusSeeOther) }, method: http.MethodPost,
+	},
+	{
+		name: "Error", status: 418, commits: true, body: "no coffee\n",
+		run: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no coffee", http.StatusTeapot) },
+	},
+	{
+		name: "HEAD", status: 200, commits: true,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("body")) }, method: http.MethodHead,
+	},
+	{
+		name: "HEAD, nothing", status: 200,
+		run: func(http.ResponseWriter, *http.Request) {}, method: http.MethodHead,
+	},
+	{
+		name: "103 and nothing (scs 2.9: a 103 followed by Put lost the cookie)", status: 200,
+		run: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints) },
+	},
+	{
+		name: "102, 103, 103 and a body", status: 200, commits: true, body: "body",
 		run: func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusProcessing)
 			w.WriteHeader(http.StatusEarlyHints)
 			w.WriteHeader(http.StatusEarlyHints)
 			w.Write([]byte("body"))
-		}},
-	{name: "trailers", status: 200, commits: true, body: "body",
+		},
+	},
+	{
+		name: "trailers", status: 200, commits: true, body: "body",
 		run: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Trailer", "Checksum")
 			w.Write([]byte("body"))
 			w.Header().Set("Checksum", "4")
-		}},
+		},
+	},
 }
 
 type onlyReader struct{ io.Reader }

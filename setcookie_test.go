@@ -173,18 +173,30 @@ func TestAttributes(t *testing.T) {
 		set    string
 		delete string
 	}{
-		{cookiesession.Config{}, "__Host-session",
+		{
+			cookiesession.Config{},
+			"__Host-session",
 			"; Path=/; HttpOnly; Secure; SameSite=Lax",
-			"; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
-		{cookiesession.Config{Name: "id", Domain: "example.org", Path: "/app", SameSite: http.SameSiteStrictMode}, "__Secure-id",
+			"; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Lax",
+		},
+		{
+			cookiesession.Config{Name: "id", Domain: "example.org", Path: "/app", SameSite: http.SameSiteStrictMode},
+			"__Secure-id",
 			"; Path=/app; Domain=example.org; HttpOnly; Secure; SameSite=Strict",
-			"; Path=/app; Domain=example.org; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Strict"},
-		{cookiesession.Config{Persistent: true, Lifetime: 90 * time.Second, SameSite: http.SameSiteNoneMode, Partitioned: true}, "__Host-session",
+			"; Path=/app; Domain=example.org; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Strict",
+		},
+		{
+			cookiesession.Config{Persistent: true, Lifetime: 90 * time.Second, SameSite: http.SameSiteNoneMode, Partitioned: true},
+			"__Host-session",
 			"; Path=/; Max-Age=90; HttpOnly; Secure; SameSite=None; Partitioned",
-			"; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=None; Partitioned"},
-		{cookiesession.Config{Insecure: true, Persistent: true, SameSite: http.SameSiteDefaultMode}, "session",
+			"; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=None; Partitioned",
+		},
+		{
+			cookiesession.Config{Insecure: true, Persistent: true, SameSite: http.SameSiteDefaultMode},
+			"session",
 			"; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax",
-			"; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Lax"},
+			"; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Lax",
+		},
 	}
 	for _, test := range tests {
 		m := newManager(t, func(c *cookiesession.Config) {
@@ -572,8 +584,10 @@ func TestDeletionLines(t *testing.T) {
 			see(visit(func(s *cookiesession.Session) { s.Put("v", 1); s.Flash("note", random(3500)) }))
 			ended := m.CookieName() + endedSuffix(t, load(m, v.jar.Header(&address)).ID())
 			see(visit(func(s *cookiesession.Session) { s.Flashes(); s.Destroy() }))
-			created["legacy"] = &http.Cookie{Name: "legacy", Path: created[ended].Path, Domain: created[ended].Domain, Secure: created[ended].Secure,
-				HttpOnly: true, SameSite: created[ended].SameSite, Partitioned: created[ended].Partitioned}
+			created["legacy"] = &http.Cookie{
+				Name: "legacy", Path: created[ended].Path, Domain: created[ended].Domain, Secure: created[ended].Secure,
+				HttpOnly: true, SameSite: created[ended].SameSite, Partitioned: created[ended].Partitioned,
+			}
 			v.jar.SetCookies(&address, []*http.Cookie{created["legacy"]})
 			see(visit(put("v", 1)))
 			now = now.Add(20 * time.Minute)

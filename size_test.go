@@ -284,9 +284,16 @@ func TestSizeError(t *testing.T) {
 	}
 	type size = cookiesession.KeySize
 	want := []size{
-		{"notice", 700 + 3 + 7, true}, {"cart", 300 + 3 + 5, false}, {"", 100 + 2 + 1, false}, {"k11", 61 + 2 + 4, false},
-		{"k10", 60 + 2 + 4, false}, {"k9", 59 + 2 + 3, false}, {"k8", 58 + 2 + 3, false}, {"k7", 57 + 2 + 3, false},
-		{"k6", 56 + 2 + 3, false}, {"k5", 55 + 2 + 3, false},
+		{"notice", 700 + 3 + 7, true},
+		{"cart", 300 + 3 + 5, false},
+		{"", 100 + 2 + 1, false},
+		{"k11", 61 + 2 + 4, false},
+		{"k10", 60 + 2 + 4, false},
+		{"k9", 59 + 2 + 3, false},
+		{"k8", 58 + 2 + 3, false},
+		{"k7", 57 + 2 + 3, false},
+		{"k6", 56 + 2 + 3, false},
+		{"k5", 55 + 2 + 3, false},
 	}
 	if !slices.Equal(tooLarge.Keys, want) {
 		t.Errorf("Keys are %v, want %v", tooLarge.Keys, want)

@@ -78,6 +78,7 @@ func (c *keyCounters) of(label string) *keyCounter {
 }
 
 func (c *keyCounter) opened(now time.Time) { c.nOpened.Add(1); storeLater(&c.lastOpened, now.Unix()) }
+
 func (c *keyCounter) sealed(now time.Time) { c.nSealed.Add(1); storeLater(&c.lastSealed, now.Unix()) }
 
 // storeLater writes only when the second changes, so that cores don't fight for the cache line.

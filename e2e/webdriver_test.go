@@ -147,8 +147,10 @@ func (w *window) press(selector string) {
 	for range 200 {
 		// While pages change, there may be none to ask.
 		var state string
-		err := w.try("POST", w.session+"/execute/sync", map[string]any{"args": []any{},
-			"script": `return document.documentElement.dataset.old ? 'old' : document.readyState`}, &state)
+		err := w.try("POST", w.session+"/execute/sync", map[string]any{
+			"args":   []any{},
+			"script": `return document.documentElement.dataset.old ? 'old' : document.readyState`,
+		}, &state)
 		if err == nil && state == "complete" {
 			return
 		}
@@ -176,7 +178,8 @@ func (w *window) state(site string) (s struct {
 	User, ID, Refused string
 	Filler, Size      int
 	MaxSize           int `json:"max_size"`
-}) {
+},
+) {
 	w.t.Helper()
 	w.open(site + "/api/session")
 	text := w.text("body")

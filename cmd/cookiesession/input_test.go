@@ -114,29 +114,39 @@ Invoke-WebRequest -UseBasicParsing -Uri "https://shop.example/" ` + "`" + `
 	)
 	entryOf := func(sent, set string) string { return strings.NewReplacer("SENT", sent, "SET", set).Replace(entry) }
 	for _, test := range []struct{ name, text, want string }{
-		{"Chromium: copy as fetch (Node.js)", strings.Replace(chromiumFetch, "COOKIE", ",\n    \"cookie\": \"a=1; b=it's \\\"2\\\"\",\n    \"Referer\": \"https://shop.example/\"", 1),
-			`Cookie: a=1 b=it's "2"`},
+		{
+			"Chromium: copy as fetch (Node.js)", strings.Replace(chromiumFetch, "COOKIE", ",\n    \"cookie\": \"a=1; b=it's \\\"2\\\"\",\n    \"Referer\": \"https://shop.example/\"", 1),
+			`Cookie: a=1 b=it's "2"`,
+		},
 		{"Firefox: copy as fetch, with the header added", strings.Replace(firefoxFetch, `"*/*"`, `"*/*",`+"\n"+`        "Cookie": "a=1; b=2"`, 1), "Cookie: a=1 b=2"},
 		{"Safari: single quotation marks", "fetch('https://shop.example/', {\n  method: 'GET',\n  headers: {\n    'Cookie': 'a=1; b=it\\'s',\n  },\n})", "Cookie: a=1 b=it's"},
 		{"bare member", "const response = await fetch(url, { headers: { cookie: `a=1; b=2` } });", "Cookie: a=1 b=2"},
 		{"escapes", `fetch("/", {headers: {"cookie": "a=\u00e4\x41\u{1f600}\ud83d\ude00\/\z; b=\n2"}})`, "Cookie: a=äA😀😀/z b=2"},
-		{"Chromium: copy all as fetch (Node.js)", `fetch("/1", {"headers": {"cookie": "a=1"}}); ;` + "\n" + `fetch("/2", {"headers": {"cookie": "a=2"}});`,
-			"Cookie of call 1: a=1 | Cookie of call 2: a=2"},
+		{
+			"Chromium: copy all as fetch (Node.js)", `fetch("/1", {"headers": {"cookie": "a=1"}}); ;` + "\n" + `fetch("/2", {"headers": {"cookie": "a=2"}});`,
+			"Cookie of call 1: a=1 | Cookie of call 2: a=2",
+		},
 
 		{"Chromium: copy as PowerShell", chromiumPowerShell, "Cookie: __Host-session=1AQab._ name=a\"b$c`dä"},
 		{"with CRLF", strings.ReplaceAll(chromiumPowerShell, "\n", "\r\n"), "Cookie: __Host-session=1AQab._ name=a\"b$c`dä"},
 		{"Firefox: in the headers", "Invoke-WebRequest -UseBasicParsing -Uri \"https://shop.example/\" `\n-Headers @{\n\"Accept\" = \"*/*\"\n  \"Cookie\" = \"a=1; b=2\"\n}", "Cookie: a=1 b=2"},
 		{"by hand", "Invoke-RestMethod https://shop.example -Headers @{ Cookie = 'a=1; b=it''s' }", "Cookie: a=1 b=it's"},
-		{"older Chromium", "$session = New-Object Microsoft.PowerShell.Commands.WebRequestSession\n$cookie = New-Object System.Net.Cookie\n$cookie.Name = \"a\"\n$cookie.Value = \"1\"\n$cookie.Domain = \"shop.example\"\n$session.Cookies.Add($cookie)",
-			"Cookie: a=1"},
+		{
+			"older Chromium", "$session = New-Object Microsoft.PowerShell.Commands.WebRequestSession\n$cookie = New-Object System.Net.Cookie\n$cookie.Name = \"a\"\n$cookie.Value = \"1\"\n$cookie.Domain = \"shop.example\"\n$session.Cookies.Add($cookie)",
+			"Cookie: a=1",
+		},
 		{"new", "$session = [Microsoft.PowerShell.Commands.WebRequestSession]::new()\n$session.Cookies.Add([System.Net.Cookie]::new('a', '1', '/', 'shop.example'))\nInvoke-WebRequest 'https://shop.example/' -WebSession $session", "Cookie: a=1"},
-		{"Chromium: copy all as PowerShell", chromiumPowerShell + ";\n" + strings.Replace(chromiumPowerShell, "1AQab._", "1AQcd._", 1),
-			"Cookie of request 1: __Host-session=1AQab._ name=a\"b$c`dä | Cookie of request 2: __Host-session=1AQcd._ name=a\"b$c`dä"},
+		{
+			"Chromium: copy all as PowerShell", chromiumPowerShell + ";\n" + strings.Replace(chromiumPowerShell, "1AQab._", "1AQcd._", 1),
+			"Cookie of request 1: __Host-session=1AQab._ name=a\"b$c`dä | Cookie of request 2: __Host-session=1AQcd._ name=a\"b$c`dä",
+		},
 
 		{"HAR", strings.Replace(har, "ENTRIES", entryOf("a=1; b=\\u00e4", "c=3; Path=/; Secure"), 1), "Cookie: a=1 b=ä | Set-Cookie: c=3"},
 		{"HAR with a byte order mark, indented", "\uFEFF" + strings.Replace(strings.Replace(har, "ENTRIES", entryOf("a=1", ""), 1), `{"log"`, "{\r\n  \"log\"", 1), "Cookie: a=1"},
-		{"HAR of several requests", strings.Replace(har, "ENTRIES", entryOf("a=1", "a=2; Path=/\\nb=3")+","+entryOf("a=2; b=3", ""), 1),
-			"Cookie of request 1: a=1 | Set-Cookie of response 1: a=2 b=3 | Cookie of request 2: a=2 b=3"},
+		{
+			"HAR of several requests", strings.Replace(har, "ENTRIES", entryOf("a=1", "a=2; Path=/\\nb=3")+","+entryOf("a=2; b=3", ""), 1),
+			"Cookie of request 1: a=1 | Set-Cookie of response 1: a=2 b=3 | Cookie of request 2: a=2 b=3",
+		},
 		{"HAR without headers", `{"log": {"entries": [{"request": {"cookies": [{"name": "a", "value": "1"}]}}]}}`, "Cookie: a=1"},
 
 		{"cookies.txt", cookiesTxt + "#HttpOnly_shop.example\tFALSE\t/\tTRUE\t0\t__Host-session\t1AQab._\nshop.example\tFALSE\t/\tFALSE\t1799999999\ttheme\tdark\n", "Cookie: __Host-session=1AQab._ theme=dark"},

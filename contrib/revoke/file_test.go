@@ -155,7 +155,7 @@ func TestFile(t *testing.T) {
 			}
 			info, err := os.Stat(path)
 			must(t, err)
-			if (info.Size())%recordSize != 0 {
+			if info.Size()%recordSize != 0 {
 				t.Errorf("got a file of %d bytes after another entry", info.Size())
 			}
 		})

@@ -70,8 +70,10 @@ func TestLongMemberIsNotRepeated(t *testing.T) {
 func TestErrorsSayWhere(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"UTF-16 of either order", "\x00{\x00}", "has NUL characters, as text in UTF-16 has; save it as UTF-8"},
-		{"the line on which a key begins", "{\"keys\": [{\n\"activate_at\": \"2026-11-21T14:10:00Z\",\n\"secret\": \"s\"\n}]}",
-			"line 2: this key has no label; name it"},
+		{
+			"the line on which a key begins", "{\"keys\": [{\n\"activate_at\": \"2026-11-21T14:10:00Z\",\n\"secret\": \"s\"\n}]}",
+			"line 2: this key has no label; name it",
+		},
 	} {
 		if _, err := Parse([]byte(test.text)); err == nil || err.Error() != test.want {
 			t.Errorf("%s: got %v, want %s", test.name, err, test.want)

@@ -17,8 +17,16 @@ func sampleValues() []any {
 	at := time.Unix(1700000000, 123456789).UTC()
 	return []any{
 		nil, true, false, 0, 127, 128, -1, -33, 300, 70000, int64(math.MinInt64), uint64(math.MaxUint64), float32(0.1), 0.1, math.NaN(),
-		"", "text", "\xff", string(make([]byte, 40)), []byte{}, []byte("bytes"), at, time.Time{}, time.Unix(1<<33, 0), time.Hour,
-		[]any{}, []any{1, "a", nil, []any{at}}, []string{"b", "a"}, map[string]any{}, map[string]string{"b": "", "a": "x"},
+		"", "text", "\xff", string(make([]byte, 40)),
+		[]byte{},
+		[]byte("bytes"), at,
+		time.Time{},
+		time.Unix(1<<33, 0), time.Hour,
+		[]any{},
+		[]any{1, "a", nil, []any{at}},
+		[]string{"b", "a"},
+		map[string]any{},
+		map[string]string{"b": "", "a": "x"},
 		map[string]any{"z": map[string]any{"y": []byte{1}}, "a": []any{1.5, map[string]any{"b": nil}}},
 		account{Name: "name", Tags: tags{"x"}, Any: at, Parent: &account{}},
 	}

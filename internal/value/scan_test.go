@@ -270,10 +270,17 @@ func TestReadInt(t *testing.T) {
 		want     uint64
 		negative bool
 	}{
-		{"00", 0, false}, {"7f", 127, false}, {"e0", negative(-32), true}, {"ff", negative(-1), true},
-		{"cc 80", 128, false}, {"cf ffffffffffffffff", math.MaxUint64, false},
-		{"d0 05", 5, false}, {"d0 80", negative(-128), true}, {"d1 8000", negative(math.MinInt16), true},
-		{"d2 ffffffff", negative(-1), true}, {"d3 7fffffffffffffff", math.MaxInt64, false},
+		{"00", 0, false},
+		{"7f", 127, false},
+		{"e0", negative(-32), true},
+		{"ff", negative(-1), true},
+		{"cc 80", 128, false},
+		{"cf ffffffffffffffff", math.MaxUint64, false},
+		{"d0 05", 5, false},
+		{"d0 80", negative(-128), true},
+		{"d1 8000", negative(math.MinInt16), true},
+		{"d2 ffffffff", negative(-1), true},
+		{"d3 7fffffffffffffff", math.MaxInt64, false},
 		{"d3 8000000000000000", negative(math.MinInt64), true},
 	} {
 		if v, negative, _, ok := readInt(unhex(t, test.digits)); v != test.want || negative != test.negative || !ok {

@@ -200,8 +200,17 @@ type (
 func TestTrapKeysThatAreNotStrings(t *testing.T) {
 	type table struct{ M map[int]string }
 	for _, v := range []any{
-		map[int]string{1: "a"}, map[int]string(nil), table{}, []table{{}}, &table{}, []any{map[bool]int{}}, map[any]any{"a": 1},
-		map[[2]string]int{}, map[time.Time]int{}, map[string]map[rune]int{"a": nil}, struct{ V any }{map[uint8]int{}},
+		map[int]string{1: "a"},
+		map[int]string(nil),
+		table{},
+		[]table{{}},
+		&table{},
+		[]any{map[bool]int{}},
+		map[any]any{"a": 1},
+		map[[2]string]int{},
+		map[time.Time]int{},
+		map[string]map[rune]int{"a": nil},
+		struct{ V any }{map[uint8]int{}},
 	} {
 		if _, err := Append(nil, v, 0); err == nil || !strings.Contains(err.Error(), "keys that are not strings") {
 			t.Errorf("%T: got %v, want an error about its keys", v, err)
@@ -267,8 +276,12 @@ func TestTrapLossy(t *testing.T) {
 		t.Errorf("got %v, want %v", got[0], at.UTC())
 	}
 	for _, test := range []struct{ v, want any }{
-		{time.Hour, int64(time.Hour)}, {role("r"), "r"}, {[]string{"a"}, []any{"a"}}, {at, at.UTC()},
-		{struct{ A int }{1}, map[string]any{"A": int64(1)}}, {[]time.Time{at}, []any{at.UTC()}},
+		{time.Hour, int64(time.Hour)},
+		{role("r"), "r"},
+		{[]string{"a"}, []any{"a"}},
+		{at, at.UTC()},
+		{struct{ A int }{1}, map[string]any{"A": int64(1)}},
+		{[]time.Time{at}, []any{at.UTC()}},
 	} {
 		if got := Decode(mustAppend(t, test.v)); !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%T: got %#v, want %#v", test.v, got, test.want)

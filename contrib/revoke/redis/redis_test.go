@@ -192,8 +192,12 @@ func TestReadPages(t *testing.T) {
 		cursor string
 		want   bool
 	}{
-		{page - 1, "", false}, {page, "", true}, {page + 1, "", true},
-		{page, at("1000-0", good), false}, {page + 1, at("1000-0", good), true}, {page + 2, at("1000-0", good), true},
+		{page - 1, "", false},
+		{page, "", true},
+		{page + 1, "", true},
+		{page, at("1000-0", good), false},
+		{page + 1, at("1000-0", good), true},
+		{page + 2, at("1000-0", good), true},
 	} {
 		f := &fake{t: t}
 		for i := range test.rows {
