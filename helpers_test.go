@@ -2,14 +2,18 @@ package cookiesession_test
 
 import (
 	"bytes"
+	"compress/gzip"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/hex"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"runtime"
 	"runtime/debug"
@@ -20,6 +24,7 @@ import (
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
+	"github.com/seed-50e21e88/cookiesession/cookiesessiontest"
 )
 
 // Keys, managers and what changes their Config.
@@ -427,4 +432,423 @@ func packLease(sessionID string, seen int64) []byte {
 		panic(err)
 	}
 	return pack(packArray(2), packBytes(data), packTimes(seen))
+}
+
+// Visitors, whose requests a Manager answers without a server.
+
+// The cookies' names under the zero Config.
+const (
+	cookieName = "__Host-session"
+	flashName  = cookieName + ".flash"
+	leaseName  = cookieName + ".lease"
+)
+
+// site is what visitors visit.
+var site = &url.URL{Scheme: "https", Host: "shop.example", Path: "/"}
+
+// A visitor is a strict browser whose requests m answers.
+type visitor struct {
+	t   testing.TB
+	m   *cookiesession.Manager
+	jar *cookiesessiontest.Jar
+}
+
+// newVisitor returns one without cookies.
+func newVisitor(t testing.TB, m *cookiesession.Manager) *visitor {
+	return &visitor{t, m, cookiesessiontest.NewJar()}
+}
+
+// visit answers one request: fn changes the session, and the browser gets the response. It returns the Set-Cookie
+// lines.
+func (v *visitor) visit(fn func(s *cookiesession.Session)) []string {
+	v.t.Helper()
+	lines, err := v.try(fn)
+	if err != nil {
+		v.t.Fatalf("Save: %v", err)
+	}
+	return lines
+}
+
+// try is visit for what may fail to be saved.
+func (v *visitor) try(fn func(s *cookiesession.Session)) ([]string, error) {
+	v.t.Helper()
+	s := v.load()
+	fn(s)
+	return v.answer(s)
+}
+
+// load begins a request that answer ends.
+func (v *visitor) load() *cookiesession.Session {
+	return load(v.m, v.header())
+}
+
+// answer sends the response of a request that load began.
+func (v *visitor) answer(s *cookiesession.Session) ([]string, error) {
+	v.t.Helper()
+	h := http.Header{}
+	err := v.m.Save(h, s)
+	checkLines(v.t, h["Set-Cookie"])
+	v.jar.SetHeader(site, h)
+	return h["Set-Cookie"], err
+}
+
+// visitInto answers a request as visit does, and gives the response to another browser too.
+func (v *visitor) visitInto(other *visitor, fn func(s *cookiesession.Session)) {
+	v.t.Helper()
+	for _, line := range v.visit(fn) {
+		other.jar.SetHeader(site, http.Header{"Set-Cookie": {line}})
+	}
+}
+
+// get returns what a session that only reads holds under key.
+func (v *visitor) get(key string) any { return v.load().Get(key) }
+
+// state returns what the next request gets: "valid", "new" or the reason for which it is refused.
+func (v *visitor) state() string {
+	s := v.load()
+	switch {
+	case s.Rejected() != nil:
+		return s.Rejected().Reason.String()
+	case s.IsNew():
+		return "new"
+	}
+	return "valid"
+}
+
+// wantState checks what state returns.
+func (v *visitor) wantState(want string) {
+	v.t.Helper()
+	if got := v.state(); got != want {
+		v.t.Errorf("the session is %s, want %s", got, want)
+	}
+}
+
+// clone returns the same browser at another server.
+func (v *visitor) clone(m *cookiesession.Manager) *visitor { return &visitor{v.t, m, v.jar.Clone()} }
+
+// header returns the Cookie header that the visitor would send now.
+func (v *visitor) header() string { return v.jar.Header(site) }
+
+// names returns the names of the cookies in the jar, sorted, without the Manager's prefix to all of them: "" is cookie
+// 0.
+func (v *visitor) names() []string {
+	var names []string
+	for _, c := range v.jar.All() {
+		names = append(names, strings.TrimPrefix(c.Name, v.m.CookieName()))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// cookie returns the value of a cookie in the jar, by the name that names has.
+func (v *visitor) cookie(suffix string) string {
+	v.t.Helper()
+	for _, c := range v.jar.All() {
+		if c.Name == v.m.CookieName()+suffix {
+			return c.Value
+		}
+	}
+	v.t.Fatalf("no cookie %s%s among %q", v.m.CookieName(), suffix, v.names())
+	return ""
+}
+
+// setCookie puts a cookie into the jar, by the name that names has.
+func (v *visitor) setCookie(suffix, value string) {
+	v.jar.SetCookies(site, []*http.Cookie{{Name: v.m.CookieName() + suffix, Value: value, Path: "/", Secure: true}})
+}
+
+// chunks returns how many session cookies are in the jar, in which no number may be left out.
+func (v *visitor) chunks() int {
+	v.t.Helper()
+	n := 0
+	for _, name := range v.names() {
+		if name == "" || len(name) == 2 && name[0] == '.' {
+			want := ""
+			if n > 0 {
+				want = "." + string(rune('0'+n))
+			}
+			if name != want {
+				v.t.Fatalf("session cookies %q, cookie %d is missing", v.names(), n)
+			}
+			n++
+		}
+	}
+	return n
+}
+
+// markers returns the tags of the markers in the jar.
+func (v *visitor) markers() (tags []string) {
+	for _, name := range v.names() {
+		if tag, ok := strings.CutPrefix(name, ".ended."); ok {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
+}
+
+// wrote returns the names that Set-Cookie lines set, sorted, without the Manager's prefix to all of them; those that
+// are deleted come with a minus sign.
+func (v *visitor) wrote(lines []string) string {
+	var names []string
+	for _, line := range lines {
+		name, _, _ := strings.Cut(line, "=")
+		name = "[" + strings.TrimPrefix(name, v.m.CookieName()) + "]"
+		if deletion.MatchString(line) {
+			name = "-" + name
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// What a request does with its session.
+
+// put is a change for visit, as what follows is.
+func put(key string, value any) func(*cookiesession.Session) {
+	return func(s *cookiesession.Session) { s.Put(key, value) }
+}
+
+// destroy logs out.
+func destroy(s *cookiesession.Session) { s.Destroy() }
+
+// nothing doesn't use the session.
+func nothing(*cookiesession.Session) {}
+
+// touched opens the session, which counts as use, and changes nothing.
+func touched(s *cookiesession.Session) { s.IsEmpty() }
+
+// login logs in.
+func login(s *cookiesession.Session) {
+	s.Put("user", "ada")
+	s.Regenerate()
+}
+
+// flash leaves a message.
+func flash(key string, value any) func(*cookiesession.Session) {
+	return func(s *cookiesession.Session) { s.Flash(key, value) }
+}
+
+// both stores a value and leaves a message.
+func both(value, message any) func(*cookiesession.Session) {
+	return func(s *cookiesession.Session) { s.Put("v", value); s.Flash("f", message) }
+}
+
+// asked reads all messages.
+func asked(s *cookiesession.Session) { s.Flashes() }
+
+// fill makes a session's payload n bytes long, if it holds nothing else.
+func fill(t testing.TB, m *cookiesession.Manager, n int) func(*cookiesession.Session) {
+	return put("v", filler(t, m, n))
+}
+
+// filler returns a string with which a session that holds nothing else has a payload of n bytes.
+func filler(t testing.TB, m *cookiesession.Manager, n int) string {
+	t.Helper()
+	s := load(m)
+	s.Put("v", random(1000))
+	length := 1000 + n - len(m.PayloadOf(s, s.CreatedAt()))
+	s.Put("v", random(length))
+	if got := len(m.PayloadOf(s, s.CreatedAt())); got != n {
+		t.Fatalf("payload has %d bytes, want %d", got, n)
+	}
+	return random(length)
+}
+
+// tooLarge is a value that no session of the default size can hold, and that doesn't occur by chance.
+var tooLarge = strings.Repeat("large secret ", 1000)
+
+// random returns n characters that don't repeat themselves much, the same for every run.
+func random(n int) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	b := make([]byte, n)
+	x := uint64(n)*0x9e3779b97f4a7c15 + 1
+	for i := range b {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		b[i] = letters[x>>58]
+	}
+	return string(b)
+}
+
+// Browsers, whose requests go over a connection to a server.
+
+// A web is a Manager, its log, and the servers on which a test tries it.
+type web struct {
+	*cookiesession.Manager
+	t         *testing.T
+	ring      *cookiesession.Keyring
+	log       logBuffer // the Manager's
+	serverLog logBuffer // net/http's, empty after every request: see browser.do
+	returned  chan struct{}
+}
+
+// newWeb makes a Manager as newManager does.
+func newWeb(t *testing.T, change func(*cookiesession.Config)) *web {
+	t.Helper()
+	w := &web{t: t, ring: newRing(t), returned: make(chan struct{}, 64)}
+	w.Manager = newManager(t, func(c *cookiesession.Config) {
+		c.Keys, c.Logger = w.ring, w.log.logger()
+		if change != nil {
+			change(c)
+		}
+	})
+	return w
+}
+
+// sealed returns how many tokens have been sealed.
+func (w *web) sealed() uint64 { return w.Stats().Keys["test"].Sealed }
+
+// wantStats checks the counters of responses.
+func (w *web) wantStats(saved, saveErrors, late uint64) {
+	w.t.Helper()
+	if s := w.Stats(); s.Saved != saved || s.SaveErrors != saveErrors || s.Late != late {
+		w.t.Errorf("got Saved %d, SaveErrors %d, Late %d; want %d, %d, %d", s.Saved, s.SaveErrors, s.Late, saved, saveErrors, late)
+	}
+}
+
+// serve starts a TLS server for h, which is to contain the middleware, if any.
+func (w *web) serve(t *testing.T, proto string, h http.Handler) *browser {
+	t.Helper()
+	v := &browser{t: t, web: w, jar: cookiesessiontest.NewJar()}
+	v.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		defer func() { w.returned <- struct{}{} }()
+		h.ServeHTTP(rw, r)
+	}))
+	v.Config.ErrorLog = log.New(&w.serverLog, "", 0)
+	v.EnableHTTP2 = proto == "HTTP/2.0"
+	v.StartTLS()
+	t.Cleanup(v.Close)
+	client := v.Client()
+	client.Jar = v.jar
+	client.Timeout = 20 * time.Second // so that a lost response fails the test
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	transport := client.Transport.(*http.Transport)
+	transport.DisableCompression = true
+	if proto == "HTTP/1.1" {
+		transport.ForceAttemptHTTP2 = false
+		transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	}
+	return v
+}
+
+// sessionIn returns the session that a jar holds for an address.
+func (w *web) sessionIn(jar *cookiesessiontest.Jar, address string) *cookiesession.Session {
+	w.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, address, nil)
+	if line := jar.Header(mustURL(w.t, address)); line != "" {
+		r.Header.Set("Cookie", line)
+	}
+	s, err := w.Load(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// onEachProtocol runs test over HTTP/1.1 and HTTP/2.
+func onEachProtocol(t *testing.T, test func(t *testing.T, proto string)) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) { test(t, proto) })
+	}
+}
+
+// A browser visits a server and keeps its cookies.
+type browser struct {
+	*httptest.Server
+	t   *testing.T
+	web *web
+	jar *cookiesessiontest.Jar
+}
+
+// get sends a GET as do does.
+func (v *browser) get() answer {
+	v.t.Helper()
+	return v.do(v.request(http.MethodGet, ""))
+}
+
+// request returns a request to the server.
+func (v *browser) request(method, body string) *http.Request {
+	v.t.Helper()
+	r, err := http.NewRequest(method, v.URL, strings.NewReader(body))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return r
+}
+
+// do sends r and waits until the handler has returned.
+func (v *browser) do(r *http.Request) answer {
+	v.t.Helper()
+	resp, err := v.Client().Do(r)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	<-v.web.returned
+	if want := "HTTP/1.1"; resp.Proto != want && !v.EnableHTTP2 || resp.Proto == want && v.EnableHTTP2 {
+		v.t.Fatalf("got a response over %s", resp.Proto)
+	}
+	if logged := v.web.serverLog.String(); logged != "" {
+		v.t.Errorf("net/http logged %q", logged)
+	}
+	return answer{resp, string(body)}
+}
+
+// session returns the session that the browser's next request would bring.
+func (v *browser) session() *cookiesession.Session {
+	v.t.Helper()
+	return v.web.sessionIn(v.jar, v.URL)
+}
+
+// wantValues checks what the browser's next request would bring, as "key=value key=value".
+func (v *browser) wantValues(want string) {
+	v.t.Helper()
+	wantValues(v.t, v.session(), want)
+}
+
+// An answer is a response with its body.
+type answer struct {
+	*http.Response
+	body string
+}
+
+// text returns the body, decompressed if the answer says that it is compressed.
+func (a answer) text(t *testing.T) string {
+	t.Helper()
+	if a.Header.Get("Content-Encoding") != "gzip" {
+		return a.body
+	}
+	gz, err := gzip.NewReader(strings.NewReader(a.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(gz)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(plain)
+}
+
+// mustURL parses an address.
+func mustURL(t *testing.T, address string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// await waits for c, or for the end of the request, whose browser has given up.
+func await(r *http.Request, c <-chan struct{}) {
+	select {
+	case <-c:
+	case <-r.Context().Done():
+	}
 }
