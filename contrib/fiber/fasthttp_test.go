@@ -225,7 +225,7 @@ func TestAdaptorAlone(t *testing.T) {
 		outer := fiber.New()
 		outer.Use(adaptor.HTTPHandler(newManager(t, nil).Handler(adaptor.FiberApp(app))))
 		client, _, base := newClient(t, outer)
-		if resp, body := get(t, client, base); resp.StatusCode != 500 || !strings.Contains(body, "FromContext") {
+		if resp, body := get(t, client, base); resp.StatusCode != 500 || !strings.Contains(body, "did not come through a Handler") {
 			t.Errorf("got %d %q: has FiberApp learnt to hand it on?", resp.StatusCode, body)
 		}
 	})
