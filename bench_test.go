@@ -145,9 +145,14 @@ func ratio(b *testing.B, floor, ours func()) {
 	b.ReportMetric(median(floors), "floor-ns/op")
 }
 
-// turns lets two functions take turns and returns how long a call of each took in each round, in nanoseconds.
+// turns lets two functions take turns and returns how long a call of each took in each round, in nanoseconds. Each turn
+// lasts several cycles of the collector, of which a small heap has one every 4 ms: with shorter turns it would be chance
+// in whose turn a cycle begins, and the median would count that cycle in full, or not at all.
 func turns(one, other func()) (ones, others []float64) {
-	const rounds = 15
+	const (
+		rounds = 15
+		turn   = 20e6 // nanoseconds, at least
+	)
 	times := func(f func(), n int) float64 {
 		start := time.Now()
 		for range n {
@@ -155,7 +160,7 @@ func turns(one, other func()) (ones, others []float64) {
 		}
 		return float64(time.Since(start)) / float64(n)
 	}
-	n := max(int(2e6/times(one, 100)), 10) // 2 ms a turn
+	n := max(int(turn/min(times(one, 100), times(other, 100))), 10)
 	for range rounds {
 		ones = append(ones, times(one, n))
 		others = append(others, times(other, n))
