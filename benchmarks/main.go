@@ -97,14 +97,15 @@ func measure(contenders []*contender, rounds int) [][tasks]result {
 	return results
 }
 
-// turns returns how often the contender serves the task in 5 ms.
+// turns returns how often the contender serves the task in 20 ms. That is several cycles of the collector, so that it
+// isn't chance in whose turn one begins.
 func (c *contender) turns(task int) int {
 	if c.n[task] == 0 {
 		start := time.Now()
 		for range 50 {
 			c.serve(task)
 		}
-		c.n[task] = max(int(5*time.Millisecond/(time.Since(start)/50+1)), 10)
+		c.n[task] = max(int(20*time.Millisecond/(time.Since(start)/50+1)), 10)
 	}
 	return c.n[task]
 }
