@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,11 +145,11 @@ func importNodeSession(files *os.Root, secret string) func(*http.Request) (map[s
 	}
 }
 
-// importFrom asks the old application who the visitor is.
-func importFrom(address string) func(*http.Request) (map[string]any, error) {
+// importFrom asks the old application who the visitor is that comes with one of its cookies.
+func importFrom(address string, cookies ...string) func(*http.Request) (map[string]any, error) {
 	client := &http.Client{Timeout: 2 * time.Second}
 	return func(r *http.Request) (map[string]any, error) {
-		if _, err := r.Cookie("laravel_session"); err != nil {
+		if !slices.ContainsFunc(r.Cookies(), func(c *http.Cookie) bool { return slices.Contains(cookies, c.Name) }) {
 			return nil, nil
 		}
 		ask, err := http.NewRequestWithContext(r.Context(), http.MethodGet, address, nil)
@@ -302,27 +303,31 @@ func TestImportFrom(t *testing.T) {
 		w.WriteHeader(status)
 		if cookie, err := r.Cookie("laravel_session"); err == nil && cookie.Value == "grace's" {
 			io.WriteString(w, `{"user": 42}`)
+		} else if _, err := r.Cookie("_oauth2_proxy_1"); err == nil {
+			io.WriteString(w, `{"user":"ada","email":"ada@shop.example","groups":["staff"]}`)
 		} else {
-			io.WriteString(w, `{}`)
+			io.WriteString(w, `[]`) // PHP's array_filter leaves nothing of a guest
 		}
 	}))
 	defer old.Close()
+	importOld := importFrom(old.URL, "laravel_session", "_oauth2_proxy", "_oauth2_proxy_0")
 	for cookies, want := range map[string]string{
-		"theme=dark; laravel_session=grace's": "map[user:42] <nil>",
-		"laravel_session=forged":              "map[] <nil>",
-		"theme=dark":                          "map[] <nil>",
+		"theme=dark; laravel_session=grace's":  "map[user:42] <nil>",
+		"_oauth2_proxy_0=a; _oauth2_proxy_1=b": "map[email:ada@shop.example groups:[staff] user:ada] <nil>",
+		"laravel_session=a guest's":            "map[] <nil>",
+		"theme=dark; _oauth2_proxy_1=unasked":  "map[] <nil>",
 	} {
-		got, err := importing(t, importFrom(old.URL), cookies)
+		got, err := importing(t, importOld, cookies)
 		if text := fmt.Sprint(got, " ", err); text != want {
 			t.Errorf("%s: got %s, want %s", cookies, text, want)
 		}
 	}
 	status = http.StatusForbidden
-	if got, err := importing(t, importFrom(old.URL), "laravel_session=grace's"); len(got) != 0 || err != nil {
+	if got, err := importing(t, importOld, "laravel_session=grace's"); len(got) != 0 || err != nil {
 		t.Errorf("an application that refuses: got %v, error %v", got, err)
 	}
 	status = http.StatusInternalServerError
-	if got, err := importing(t, importFrom(old.URL), "laravel_session=grace's"); len(got) != 0 || err == nil {
+	if got, err := importing(t, importOld, "laravel_session=grace's"); len(got) != 0 || err == nil {
 		t.Errorf("a failing application: got %v, error %v", got, err)
 	}
 }
