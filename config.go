@@ -42,7 +42,8 @@ type Config struct {
 	// that there is a session, so that the page doesn't replace it. None is for pages that other sites embed.
 	SameSite http.SameSite
 
-	// Partitioned gives an embedded page a session for each site that embeds it (CHIPS). MaxSize is then at most 9,600.
+	// Partitioned gives an embedded page a session for each site that embeds it (CHIPS), if SameSite is None: else it has
+	// none there. MaxSize is then at most 9,600.
 	Partitioned bool
 
 	// Insecure drops the Secure attribute and the name's prefix. It is for plain HTTP, where browsers silently drop
@@ -115,11 +116,12 @@ type Config struct {
 	// most once a second, the visitor is anonymous and nothing is saved, as after an error of Revoked: for a cookie
 	// that will never be valid return nil values and no error. If one value can't be encoded, or all are larger than
 	// MaxSize, none is imported, and the reason is logged. There is no session yet, so neither Load nor Get works with
-	// the request.
+	// the request. Revoked isn't asked before the session's own cookie comes back, so whoever sends the old cookie only
+	// never gets there: return nil values for a visitor whom it would refuse.
 	Import func(r *http.Request) (map[string]any, error)
 
-	// ImportCookies are the names of the other library's cookies. They are deleted, with Domain and Path of this
-	// Config, when an imported session is first saved or has been emptied, and by Destroy. A response that imports
+	// ImportCookies are the names of the other library's cookies. They are deleted, with Domain, Path and Partitioned of
+	// this Config, when an imported session is first saved or has been emptied, and by Destroy. A response that imports
 	// brings the imported session back if it arrives after one that logged out; that can happen as long as the browser
 	// has those cookies.
 	ImportCookies []string
@@ -134,7 +136,8 @@ type Config struct {
 	// then on is discarded.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
-	// CSRF is the check that ProtectCSRF makes first; nil means the zero value, which trusts no other origin.
+	// CSRF is the check that ProtectCSRF makes first; nil means the zero value, which trusts no other origin, nor
+	// another host of this site: name one from whose pages requests come by AddTrustedOrigin.
 	CSRF *http.CrossOriginProtection
 
 	// CSRFFailure answers requests that ProtectCSRF refuses; nil means status 403.

@@ -323,6 +323,25 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// Revoked is asked about an imported session when its own cookie comes, not before. So whoever keeps sending the old
+// cookie alone is let in each time: Import must know whom Revoked would refuse.
+func TestRevokedIsNotAskedAboutImport(t *testing.T) {
+	asked := 0
+	v := remembers(t, newManager(t, func(c *cookiesession.Config) {
+		withImport(c)
+		c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) { asked++; return true, nil }
+	}))
+	for range 2 {
+		if old := v.clone(v.m); old.get("user") != "ada" || asked != 0 {
+			t.Errorf("with the old cookie: got user %v, asked %d times, want ada, 0", old.get("user"), asked)
+		}
+	}
+	v.visit(touched)
+	if v.wantState("revoked"); asked != 1 {
+		t.Errorf("with the new cookie: asked %d times, want 1", asked)
+	}
+}
+
 // Only received cookies are deleted, with the attributes of this Config.
 func TestImportCookiesDeleted(t *testing.T) {
 	m := newManager(t, func(c *cookiesession.Config) {
