@@ -66,7 +66,7 @@ func (s *Session) RegenerateCSRFToken() {
 	}
 }
 
-// ProtectCSRF refuses requests that another site made the browser send. It belongs inside [Manager.Handler]; outside,
+// ProtectCSRF refuses requests that another origin made the browser send. It belongs inside [Manager.Handler]; outside,
 // it panics at the first request. First Config.CSRF, an [http.CrossOriginProtection], checks the request; then every
 // request whose method isn't GET, HEAD, OPTIONS or TRACE must have a token of the session, in the header X-CSRF-Token
 // or in the field csrf_token of an urlencoded or multipart form in its body. Refused requests are answered by

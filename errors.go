@@ -20,7 +20,7 @@ var errNotHijacked = errors.New("cookiesession: connection not hijacked: the ses
 
 // The reasons for which ProtectCSRF refuses a request, as [CSRFError] returns them.
 var (
-	ErrCSRFOrigin    = errors.New("cookiesession: another site sent the request")
+	ErrCSRFOrigin    = errors.New("cookiesession: another origin sent the request")
 	ErrCSRFNoSession = errors.New("cookiesession: no session, or one that never had a CSRF token")
 	ErrCSRFNoToken   = errors.New("cookiesession: the request brings no CSRF token")
 	ErrCSRFToken     = errors.New("cookiesession: the CSRF token is not this session's")

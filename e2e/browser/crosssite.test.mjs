@@ -93,7 +93,7 @@ for (const [from, host, policy, browser, tried] of [
     const { id, n } = await own.ask();
     for (const [i, way] of tried.entries()) {
       const refused = await send(tab, host, way, `/${policy}/?do=count`);
-      assert.deepEqual([refused.status, refused.id, refused.refused], [403, id, 'cookiesession: another site sent the request'], way);
+      assert.deepEqual([refused.status, refused.id, refused.refused], [403, id, 'cookiesession: another origin sent the request'], way);
       assert.equal((await own.ask()).n, n + i, way);
       const done = await send(tab, host, way, `/${policy}/open/?do=count`);
       assert.deepEqual([done.status, done.id], [200, id], way);
