@@ -140,7 +140,8 @@ type Config struct {
 	// another host of this site: name one from whose pages requests come by AddTrustedOrigin.
 	CSRF *http.CrossOriginProtection
 
-	// CSRFFailure answers requests that ProtectCSRF refuses; nil means status 403.
+	// CSRFFailure answers requests that ProtectCSRF refuses; nil means status 403, or 413 for a body over a limit. The
+	// deny handler of CSRF isn't called.
 	CSRFFailure http.Handler
 
 	// Logger is slog.Default() if nil. It never gets cookie contents, values or secrets.

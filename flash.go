@@ -194,7 +194,8 @@ func (s *Session) Flash(key string, value any) {
 	f.next.set(key, p)
 }
 
-// FlashNow stores a copy of value for this request only.
+// FlashNow stores a copy of value for this request only, also after the commit. What can't be encoded changes nothing,
+// and [Session.Err] returns an error.
 func (s *Session) FlashNow(key string, value any) {
 	p, err := encodePair(key, value)
 	f := s.openFlash()

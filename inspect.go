@@ -9,8 +9,8 @@ import (
 )
 
 // An Inspection describes the cookies that hold one text. It is for support and debugging, not for decisions: the
-// content was sealed, but may have expired, been ended or been revoked since. Fields that don't apply to the purpose,
-// or can't be known without the key, are zero.
+// content was sealed, but may have expired, been ended or been revoked since. Times are local, to the second. Fields
+// that don't apply to the purpose, or can't be known without the key, are zero.
 type Inspection struct {
 	Purpose  string // session, flash, lease, device or proof
 	Cookies  int    // how many hold the text, according to the first

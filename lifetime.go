@@ -50,7 +50,7 @@ func (s *Session) grantLifetime(d *sessionData, now time.Time) {
 }
 
 // ID returns 32 hexadecimal digits that name the session until Regenerate or Destroy. Knowing it gives no access. The
-// first half stays the same across Regenerate.
+// first half stays the same across Regenerate. As long as a new session isn't saved, each request draws another ID.
 func (s *Session) ID() string {
 	s.lock()
 	defer s.unlock()
