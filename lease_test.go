@@ -447,7 +447,7 @@ func TestSealingCountsAsUse(t *testing.T) {
 	})
 }
 
-// Every server of a fleet may have another IdleTimeout while it is changed. Nobody is logged out who is within the new
+// Every server of a fleet may have another IdleTimeout while it is changed. Nobody is logged out who was seen to be within the new
 // one.
 func TestIdleTimeoutChanges(t *testing.T) {
 	const m, h = time.Minute, time.Hour
@@ -484,6 +484,28 @@ func TestIdleTimeoutChanges(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Set to Lifetime first and shortened later, as OPERATIONS.md advises, it logs out nobody who uses the session, though
+// nothing noted that before.
+func TestIdleTimeoutInTwoSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const idle = 30 * time.Minute
+		v := newVisitor(t, newManager(t, nil))
+		v.visit(put("n", 1))
+		use := func(m *cookiesession.Manager, d time.Duration) {
+			t.Helper()
+			v.m = m
+			for range d / (10 * time.Minute) {
+				time.Sleep(10 * time.Minute)
+				v.visit(touched)
+				v.wantState("valid")
+			}
+		}
+		use(v.m, 5*time.Hour)
+		use(newManager(t, withIdle(day)), idle)
+		use(newManager(t, withIdle(idle)), 5*time.Hour)
+	})
 }
 
 // Turned on for servers one after another, off, and on again: an active visitor stays.
