@@ -447,8 +447,8 @@ func TestSealingCountsAsUse(t *testing.T) {
 	})
 }
 
-// Every server of a fleet may have another IdleTimeout while it is changed. Nobody is logged out who was seen to be within the new
-// one.
+// Every server of a fleet may have another IdleTimeout while it is changed. Nobody is logged out who was seen to be
+// within the new one.
 func TestIdleTimeoutChanges(t *testing.T) {
 	const m, h = time.Minute, time.Hour
 	for _, test := range []struct {

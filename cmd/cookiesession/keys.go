@@ -109,7 +109,7 @@ func holdsSecret(path string) bool {
 func (p *program) keysRotate(flags *flag.FlagSet, args []string) error {
 	path := flags.String("file", "", "the key file's `name`")
 	in := flags.Duration("in", 10*time.Minute, "let the new key seal after this `time`, which is what you have to bring\nthe file to every server; leave a few minutes for clocks that differ")
-	lifetime := flags.Duration("lifetime", 24*time.Hour, "the longest `time` that a session lives: the greatest of Config.Lifetime and\nall durations given to Remember")
+	lifetime := flags.Duration("lifetime", 24*time.Hour, "the longest `time` that a session lives: the greatest of Config.Lifetime and\nall durations given to Remember and ExpireIn")
 	slack := flags.Duration("slack", time.Hour, "keep the old keys for this `time` more, for servers that get\nthe file late")
 	label := flags.String("label", "", "call the new key `label` (default: the month, such as 2026-11, with a letter\nif that is taken)")
 	var drop labels
@@ -407,7 +407,7 @@ Secrets aren't shown.
 
 func (p *program) keysCheck(flags *flag.FlagSet, args []string) error {
 	from := keySource(flags)
-	lifetime := flags.Duration("lifetime", 24*time.Hour, "the longest `time` that a session lives: the greatest of Config.Lifetime and\nall durations given to Remember")
+	lifetime := flags.Duration("lifetime", 24*time.Hour, "the longest `time` that a session lives: the greatest of Config.Lifetime and\nall durations given to Remember and ExpireIn")
 	asJSON := flags.Bool("json", false, "print JSON")
 	err := p.parse(flags, args, `
 Says what is wrong with keys, or is going to be if nobody does anything: a pending key

@@ -32,8 +32,8 @@ type Config struct {
 	NeverReused []string
 
 	// MaxLifetime is the longest that a session lives: the greatest of cookiesession.Config.Lifetime and of what is
-	// given to Remember; from a second to 400 days. Entries are kept for it, or twice as long for keys of NeverReused,
-	// and for MaxStale and two minutes for clocks; then they go by themselves.
+	// given to Remember and ExpireIn; from a second to 400 days. Entries are kept for it, or twice as long for keys of
+	// NeverReused, and for MaxStale and two minutes for clocks; then they go by themselves.
 	MaxLifetime time.Duration
 
 	// MaxStale is how long a server goes on with what it last knew: 30 s if zero, at least 3 s, since in good weather
