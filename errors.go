@@ -76,7 +76,7 @@ func (e *SizeError) Error() string {
 // A Reason says why a cookie was refused.
 type Reason int
 
-// The reasons. Visitors see no difference between them.
+// The reasons. Visitors see no difference between them, except in which sessions Destroy and Regenerate mark as ended.
 const (
 	ReasonMalformed  Reason = iota + 1 // not a token of a known version, or a payload that breaks the format
 	ReasonUnknownKey                   // names a key that the ring doesn't hold, or holds as retired

@@ -130,7 +130,8 @@ func refusals(t *testing.T, m *web) map[string]string {
 
 // TestRefusalsLookAlike compares responses as they go over the wire, byte for byte, but for their Date, and for what is
 // random in a cookie's value: nobody can tell why a cookie was refused, nor that it was. The server can (gin-contrib,
-// echo: it couldn't either).
+// echo: it couldn't either). Responses that end what was received tell one thing, by markers: which sessions have time
+// left.
 func TestRefusalsLookAlike(t *testing.T) {
 	var reasons []string
 	m := newWeb(t, func(c *cookiesession.Config) {
@@ -160,7 +161,15 @@ func TestRefusalsLookAlike(t *testing.T) {
 		"csrf": func(s *cookiesession.Session, w http.ResponseWriter) {
 			fmt.Fprint(w, s.VerifyCSRFToken(strings.Repeat("A", 43)))
 		},
+		"logout": func(s *cookiesession.Session, _ http.ResponseWriter) { s.Destroy() },
 	} {
+		marked := map[string]int{} // how many sessions
+		switch name {
+		case "regenerate":
+			marked = map[string]int{"ambiguous": 2}
+		case "logout":
+			marked = map[string]int{"ambiguous": 2, "idle": 1, "ended": 1, "revoked": 1, "future": 1}
+		}
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handle(m.Get(r), w) })))
 			defer server.Close()
@@ -168,14 +177,19 @@ func TestRefusalsLookAlike(t *testing.T) {
 			if name == "write" && !strings.Contains(want, " bytes); Path=/; HttpOnly; Secure; SameSite=Lax\r\nSet-Cookie: __Host-session.1=; Path=/; Expires=") {
 				t.Errorf("got a response without the cookies to look for:\n%s", want)
 			}
+			if name == "logout" { // deletes all that came, so it matters what did
+				want = exchangeRaw(t, server, headers["malformed"])
+				refused["malformed"]++
+			}
 			for reason, header := range headers {
+				if name == "logout" && reason == "" {
+					continue
+				}
 				reasons = nil
 				got := exchangeRaw(t, server, header)
-				if reason == "ambiguous" && name == "regenerate" { // ends what was received, as the browser sees
-					markers := markerLine.FindAllString(got, -1)
-					if got = markerLine.ReplaceAllString(got, ""); len(markers) != 2 {
-						t.Errorf("got markers %q, want one for each received session", markers)
-					}
+				markers := markerLine.FindAllString(got, -1)
+				if got = markerLine.ReplaceAllString(got, ""); len(markers) != marked[reason] {
+					t.Errorf("%s: got markers %q, want %d", reason, markers, marked[reason])
 				}
 				if got != want {
 					t.Errorf("%s: got\n%s\nwant\n%s", reason, got, want)
