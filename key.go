@@ -22,8 +22,8 @@ import (
 // fmt shows more for the verbs %p and %w, which go vet reports, and for a Key in an unexported field, where it calls no
 // methods. The Secret field is plain bytes: a copy of it isn't protected.
 type Key struct {
-	// Label names the key in key files, logs and Stats: 1 to 64 of the characters A-Z a-z 0-9 . _ - It never leaves
-	// the server.
+	// Label names the key in key files, logs and Stats: 1 to 64 of the characters A-Z a-z 0-9 . _ - Visitors
+	// never see it.
 	Label string
 
 	// Secret is the input to key derivation: 32 to 64 random bytes, see [GenerateKey] and [ParseSecret].
