@@ -221,7 +221,8 @@ func (c *Config) checkCookie() error {
 	if len(c.Path) > maxAttributeLength {
 		return fmt.Errorf("cookiesession: Config.Path has %d characters, want at most %d", len(c.Path), maxAttributeLength)
 	}
-	if !strings.HasPrefix(c.Path, "/") || strings.ContainsAny(c.Path, notInPath) || hasDots(c.Path) ||
+	_, err := url.PathUnescape(c.Path) // net/http answers 400 to what doesn't unescape
+	if err != nil || !strings.HasPrefix(c.Path, "/") || strings.ContainsAny(c.Path, notInPath) || hasDots(c.Path) ||
 		(&http.Cookie{Name: "n", Path: c.Path}).Valid() != nil {
 		return errors.New("cookiesession: Config.Path must start with / and be written as in a URL, percent-encoded where that needs it, without . or .. as a segment")
 	}

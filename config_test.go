@@ -63,6 +63,7 @@ func TestConfigErrors(t *testing.T) {
 		{"Path with a control character", func(c *config) { c.Path = "/\x7f" }, "Config.Path must start with /"},
 		{"Path not in ASCII", func(c *config) { c.Path = "/é" }, "percent-encoded where that needs it"},
 		{"Path with a space", func(c *config) { c.Path = "/my app" }, "percent-encoded where that needs it"},
+		{"Path with a percent sign", func(c *config) { c.Path = "/50%off" }, "percent-encoded where that needs it"},
 		{"Path with quotes", func(c *config) { c.Path = `/"app"` }, "percent-encoded where that needs it"},
 		{"Path with a backslash", func(c *config) { c.Path = `/a\b` }, "percent-encoded where that needs it"},
 		{"Path with two dots", func(c *config) { c.Path = "/app/../in" }, "Config.Path must start with / and be written as in a URL"},
