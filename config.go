@@ -131,9 +131,9 @@ type Config struct {
 	// destroys the session. Neither Load nor Get works with the request.
 	OnReject func(r *http.Request, err *RejectError)
 
-	// ErrorHandler, if set, answers a request whose session could not be saved. The default, also if it writes no
-	// header, is status 500, or 503 if Revoked or Import had failed. Whatever the application's handler writes from
-	// then on is discarded.
+	// ErrorHandler, if set, answers a request whose session could not be saved, and logs that: the library doesn't then.
+	// The default, also if it writes no header, is status 500, or 503 if Revoked or Import had failed. Whatever the
+	// application's handler writes from then on is discarded.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// CSRF is the check that ProtectCSRF makes first; nil means the zero value, which trusts no other origin, nor
