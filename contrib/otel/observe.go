@@ -33,7 +33,7 @@ type Options struct {
 // Observe registers a callback with provider that reports m's counters at each collection, until Unregister is called
 // on what it returns:
 //
-//	cookiesession.token.opened, .sealed      {token}     by cookiesession.key: session, flash and lease tokens
+//	cookiesession.token.opened, .sealed      {token}     by cookiesession.key: tokens of every kind
 //	cookiesession.key.last_opened, .last_sealed  s       by cookiesession.key: Unix time; absent: never
 //	cookiesession.cookie.rejected            {cookie}    by cookiesession.reason
 //	cookiesession.response.saved             {response}  that wrote cookies
