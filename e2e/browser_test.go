@@ -96,7 +96,7 @@ func TestOpenIDInBrowsers(t *testing.T) {
 func TestOtherSitesInBrowsers(t *testing.T) {
 	for _, browser := range []string{"chrome", "firefox"} {
 		t.Run(browser, func(t *testing.T) {
-			walk(t, 13, "crosssite.test.mjs", "BROWSER="+browser, "EMBEDDED="+embeddedProgram, "COOKIESESSION="+cookiesessionProgram)
+			walk(t, 14, "crosssite.test.mjs", "BROWSER="+browser, "EMBEDDED="+embeddedProgram, "COOKIESESSION="+cookiesessionProgram)
 		})
 	}
 }

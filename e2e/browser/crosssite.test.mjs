@@ -3,7 +3,7 @@
 // come is the browser's doing; what becomes of the session then, the library's.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Tab, child, end, eventually, firefox, freePort, launch, newKeys } from './setup.mjs';
+import { Tab, child, end, eventually, firefox, freePort, inWindow, launch, newKeys } from './setup.mjs';
 
 let port;
 const at = (host) => `http://${host}.localhost:${port}`;
@@ -12,7 +12,8 @@ let lenient; // one that sends cookies to third parties
 
 before(async () => {
   port = await freePort();
-  child(process.env.EMBEDDED, '-addr', `127.0.0.1:${port}`, '-keys', await newKeys('keys.json'), '-trusted', at('elsewhere'));
+  child(process.env.EMBEDDED, '-addr', `127.0.0.1:${port}`, '-keys', await newKeys('keys.json'), '-trusted', at('elsewhere'),
+    '-sibling', at('page.shop'));
   await eventually('the application answers', () => fetch(`http://127.0.0.1:${port}/elsewhere`).then((r) => r.ok, () => false));
   installed = await launch();
   lenient = await launch({ thirdParties: true });
@@ -118,6 +119,30 @@ test('a trusted origin needs a token of the visitor’s session', { timeout: 60_
     assert.equal((await own.ask()).n, n + counts, refused);
   }
 });
+
+// An API at shop.localhost and pages at other hosts of its site, as OPERATIONS.md has it: the cookies are the API's alone.
+test('a page on another host of the site uses an API that trusts it', { timeout: 60_000 }, (t) => inWindow(installed, t, async (context) => {
+  const page = await Tab.open(context, `${at('page.shop')}/elsewhere`);
+  const ask = (tab, query, token) => fetched(tab.page, `${at('shop')}/api/${query}`,
+    { credentials: 'include', ...(token === undefined ? {} : { method: 'POST', body: { csrf_token: token } }) });
+  const first = await ask(page, '');
+  assert.deepEqual([first.new, first.came], [true, []]);
+  const login = await ask(page, '?do=login', first.token);
+  assert.deepEqual([login.status, login.came], [200, ['__Host-api']]);
+  const counted = await ask(page, '?do=count', login.token);
+  assert.deepEqual([counted.status, counted.id, counted.n], [200, login.id, 1]);
+  const old = await ask(page, '?do=count', first.token);
+  assert.deepEqual([old.status, old.refused], [403, "cookiesession: the CSRF token is not this session's"]);
+  assert.deepEqual((await context.cookies()).map((c) => c.domain), ['shop.localhost']);
+
+  const sibling = await Tab.open(context, `${at('sibling.shop')}/elsewhere`);
+  const refused = await ask(sibling, '?do=count', login.token);
+  assert.deepEqual([refused.status, refused.id, refused.refused], [403, login.id, 'cookiesession: another origin sent the request']);
+  const elsewhere = await Tab.open(context, `${at('elsewhere')}/elsewhere`);
+  const stranger = await ask(elsewhere, '');
+  assert.deepEqual([stranger.new, stranger.came], [true, []]);
+  assert.deepEqual([(await ask(page, '')).id, (await ask(page, '')).n], [login.id, 1]);
+}));
 
 // A session that the browser has but withholds must not be replaced by the answer. The server counts in withheld.
 for (const [policy, comes] of [['lax', ['link']], ['strict', []]]) {

@@ -26,13 +26,10 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "where to listen")
 	keyFile := flag.String("keys", "", "key file")
 	trusted := flag.String("trusted", "", "the origin that /trusting/ takes requests from")
+	sibling := flag.String("sibling", "", "the origin, another host of the site, that /api/ takes requests from")
 	flag.Parse()
 	keys, err := cookiesession.OpenKeyFile(*keyFile)
 	if err != nil {
-		log.Fatal(err)
-	}
-	trusting := http.NewCrossOriginProtection()
-	if err := trusting.AddTrustedOrigin(*trusted); err != nil {
 		log.Fatal(err)
 	}
 	site := http.NewServeMux()
@@ -41,7 +38,8 @@ func main() {
 		"/strict/":      {Name: "strict", SameSite: http.SameSiteStrictMode},
 		"/none/":        {Name: "none", SameSite: http.SameSiteNoneMode},
 		"/partitioned/": {Name: "partitioned", SameSite: http.SameSiteNoneMode, Partitioned: true},
-		"/trusting/":    {Name: "trusting", SameSite: http.SameSiteNoneMode, CSRF: trusting},
+		"/trusting/":    {Name: "trusting", SameSite: http.SameSiteNoneMode, CSRF: trusting(*trusted)},
+		"/api/":         {Name: "api", CSRF: trusting(*sibling)},
 		// One application before and after Partitioned was switched on.
 		"/before/": {Name: "switched", SameSite: http.SameSiteNoneMode},
 		"/after/":  {Name: "switched", SameSite: http.SameSiteNoneMode, Partitioned: true},
@@ -51,6 +49,14 @@ func main() {
 	}
 	site.HandleFunc("/elsewhere", elsewhere)
 	log.Fatal(http.ListenAndServe(*addr, site))
+}
+
+func trusting(origin string) *http.CrossOriginProtection {
+	protection := http.NewCrossOriginProtection()
+	if err := protection.AddTrustedOrigin(origin); err != nil {
+		log.Fatal(err)
+	}
+	return protection
 }
 
 // add puts the application at a path, and below its open/ without ProtectCSRF.
@@ -97,16 +103,16 @@ func show(w http.ResponseWriter, r *http.Request, m *cookiesession.Manager, stat
 		came = append(came, c.Name)
 	}
 	slices.Sort(came)
-	state, err := json.Marshal(map[string]any{
-		"id": s.ID(), "new": s.IsNew(), "n": counter.Get(s), "filler": len(filler.Get(s)), "status": status, "refused": refused,
-		"came": came, "withheld": m.Stats().Withheld, "second": time.Now().Unix(),
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
 	token := ""
 	if r.URL.Query().Get("do") != "logout" { // after which it would start a new session
 		token = s.CSRFToken()
+	}
+	state, err := json.Marshal(map[string]any{
+		"id": s.ID(), "new": s.IsNew(), "n": counter.Get(s), "filler": len(filler.Get(s)), "status": status, "refused": refused,
+		"came": came, "withheld": m.Stats().Withheld, "second": time.Now().Unix(), "token": token,
+	})
+	if err != nil {
+		log.Fatal(err)
 	}
 	var b bytes.Buffer
 	err = page.Execute(&b, map[string]any{"State": string(state), "Token": token, "Changes": []string{"count", "grow", "shrink", "login", "logout"}})
