@@ -39,7 +39,8 @@ type Config struct {
 
 	// SameSite is http.SameSiteLaxMode if zero. Strict makes browsers withhold the session also when a visitor follows
 	// a link from another site or returns from a login at an identity provider; a Lax cookie, NAME.here, then tells
-	// that there is a session, so that the page doesn't replace it. None is for pages that other sites embed.
+	// that there is a session, so that the page doesn't replace it. None is for pages that other sites embed; then only
+	// ProtectCSRF stands between the session and what other sites send.
 	SameSite http.SameSite
 
 	// Partitioned gives an embedded page a session for each site that embeds it (CHIPS), if SameSite is None: else it has
