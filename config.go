@@ -24,8 +24,8 @@ type Config struct {
 	// in a cookie's name, also if a minus at the beginning of Name follows that of the prefix.
 	Name string
 
-	// Scope separates applications and environments that share keys: a cookie of one scope doesn't open in another. At
-	// most 65,535 bytes.
+	// Scope separates applications and environments that share keys: a cookie of one scope doesn't open in another. On
+	// one host they need different Names, too, or replace each other's cookies. At most 65,535 bytes.
 	Scope string
 
 	// Domain makes the cookies go to all hosts of a domain, every one of which can then replace them. Empty, the
