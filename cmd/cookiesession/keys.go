@@ -166,10 +166,14 @@ had that) and its owner. Two rotations at a time wait for one another.
 		done.Ring = ""
 	}
 	if *asJSON {
-		return p.printJSON(done)
+		err = p.printJSON(done)
+	} else {
+		_, err = fmt.Fprint(p.stdout, done.words())
 	}
-	fmt.Fprint(p.stdout, done.words())
-	return nil
+	if err != nil && done.Written {
+		return fmt.Errorf("%s is written; %w", *path, err)
+	}
+	return err
 }
 
 type labels []string
