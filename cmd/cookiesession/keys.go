@@ -126,7 +126,8 @@ have retired are removed.
 
 Distribute the file before the new key activates; servers that watch it switch by
 themselves. The file is replaced at once or not at all, with mode 0600 (0640 if it
-had that) and its owner. Two rotations at a time wait for one another.
+had that, with its access control list on Linux) and its owner. Two rotations at a
+time wait for one another.
 `)
 	switch {
 	case err != nil:
