@@ -375,8 +375,12 @@ func TestInspectJSON(t *testing.T) {
 		w.env["KEYS"] = keysA
 		b := w.browser(keysA, nil)
 		b.visit(func(s *cookiesession.Session) {
-			s.Put("odd", []any{math.Inf(1), map[string]any{"nan": math.NaN()}, []byte("bytes"), 1.5, time.Unix(0, 0),
-				time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC).Add(-1), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)})
+			s.Put("odd", []any{
+				math.Inf(1),
+				map[string]any{"nan": math.NaN()},
+				[]byte("bytes"), 1.5, time.Unix(0, 0),
+				time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC).Add(-1), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
+			})
 		})
 		var sessions []session
 		stdout, _ := w.run(exitOK, b.header(), "inspect", "-json", "-env", "KEYS", "-values")

@@ -163,10 +163,14 @@ func TestKeysRotateTellsWhoSealsWhen(t *testing.T) {
 	inWorld(t, func(w world) {
 		for _, test := range []struct{ name, pending, retire, flags, want string }{
 			{"at once", "", "", "-in 0", "from now on new cookies are sealed with new\n"},
-			{"at once, before a pending key", "2000-01-01T01:00:00Z", "", "-in 0",
-				"from now on new cookies are sealed with new, and from 2000-01-01 01:00:00 UTC on with pending, as before\n"},
-			{"before a pending key", "2000-01-01T01:00:00Z", "", "-in 30m",
-				"from 2000-01-01 00:30:00 UTC new cookies are sealed with new, until then with a, and from 2000-01-01 01:00:00 UTC on with pending, as before\n"},
+			{
+				"at once, before a pending key", "2000-01-01T01:00:00Z", "", "-in 0",
+				"from now on new cookies are sealed with new, and from 2000-01-01 01:00:00 UTC on with pending, as before\n",
+			},
+			{
+				"before a pending key", "2000-01-01T01:00:00Z", "", "-in 30m",
+				"from 2000-01-01 00:30:00 UTC new cookies are sealed with new, until then with a, and from 2000-01-01 01:00:00 UTC on with pending, as before\n",
+			},
 			{"after a pending key", "2000-01-01T01:00:00Z", "", "-in 90m", "from 2000-01-01 01:30:00 UTC new cookies are sealed with new, until then with pending\n"},
 			{"after a gap", "", "2000-01-01T00:20:00Z", "-in 30m", "from 2000-01-01 00:30:00 UTC new cookies are sealed with new\n"},
 		} {
