@@ -34,6 +34,9 @@ func (k *Key) period() Period { return Period{k.ActivateAt, k.RetireAt} }
 
 func (k *Key) retired(t time.Time) bool { return k.period().Retired(t) }
 
+// clockDifference is how far servers' clocks may differ.
+const clockDifference = time.Minute
+
 // A Rotation says how to bring in the next key. Drop lists labels to remove at once.
 type Rotation struct {
 	Now                 time.Time
@@ -91,8 +94,12 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 	}
 	f.Keys = kept
 	key := Key{Label: plan.Label, Secret: r.Secret, ActivateAt: plan.ActivateAt}
-	if r.In == 0 && f.Sealing(now) < 0 {
-		key.ActivateAt = time.Time{} // or servers whose clock is behind would refuse a file without an active key
+	// Servers whose clock is behind refuse a file if no key of it is active there yet, and go on with the dropped keys.
+	switch sealing := f.Sealing(now); {
+	case sealing < 0 && r.In == 0:
+		key.ActivateAt = time.Time{}
+	case sealing >= 0 && f.Sealing(now.Add(-clockDifference)) < 0:
+		f.Keys[sealing].ActivateAt = time.Time{} // it has activated here already
 	}
 	f.Keys = slices.Insert(f.Keys, 0, key) // the first listed of equals seals
 	plan.Retiring = append(plan.Retiring, f.prolong(sealed, end)...)
