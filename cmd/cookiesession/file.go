@@ -77,6 +77,9 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 		return nil, fileError(path, err)
 	}
 	err = withReplacement(target, func(replacement *os.File) error {
+		if now, err := filepath.EvalSymlinks(path); err != nil || now != target { // while this waited for the lock
+			return fmt.Errorf("key file %s: it has been replaced by another file; try again", path)
+		}
 		old, err := readFile(path)
 		if err != nil {
 			return err
