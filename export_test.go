@@ -2,6 +2,7 @@ package cookiesession
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -15,6 +16,9 @@ func (m *Manager) SetClock(now func() time.Time) { m.now = now }
 
 // SetClock makes k decide by now which key seals.
 func (k *Keyring) SetClock(now func() time.Time) { k.now = now }
+
+// ReadWhole reads a key file of the given size.
+func ReadWhole(file io.Reader, size int64) ([]byte, error) { return readWhole(file, size) }
 
 // SetNonce makes m seal with the nonces that fill writes. It must be called before m is used.
 func (m *Manager) SetNonce(fill func([]byte)) {

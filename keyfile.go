@@ -1,6 +1,7 @@
 package cookiesession
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -347,8 +348,17 @@ func readKeyFile(path string) ([]byte, error) {
 		return nil, cause(err)
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
+	text, err := readWhole(file, info.Size())
 	return text, cause(err)
+}
+
+// readWhole reads a file of the given size, or of more than maxKeyFile bytes as far as that. It asks for all at once:
+// between two reads a file that is overwritten in place may change, and parts of both versions may be valid together.
+func readWhole(file io.Reader, size int64) ([]byte, error) {
+	var text bytes.Buffer
+	text.Grow(int(min(size, maxKeyFile)))
+	_, err := text.ReadFrom(io.LimitReader(file, maxKeyFile+1))
+	return text.Bytes(), err
 }
 
 // cause drops the path from err, since the error that wraps it names the path.
@@ -363,7 +373,8 @@ func cause(err error) error {
 // Watch reads the key file at intervals of every (5 seconds if 0 or less) and puts it into force when it has changed,
 // until ctx ends. While the file is broken, half-written or gone the last good keys stay. Each change is logged with
 // slog.Default, as Info or Warn, and passed to report, if that isn't nil: the error if the file can't be used, or nil
-// once it is in force. The same error is reported once. A read that takes over a second is logged as Warn.
+// once it is in force. The same error of the same content is reported once. A read that takes over a second is logged
+// as Warn.
 //
 // It compares contents, not modification times, so it notices a change that keeps time and size, and the symbolic links
 // that Kubernetes swaps. Several Watches of one Keyring do no harm. Without a file it reports that once, and waits for

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -292,6 +293,40 @@ func TestKeyFileTrailingNewline(t *testing.T) {
 }
 
 // A relative path stays the file's path when the program changes its directory.
+// A key file that is overwritten in place while it is read gives one version of it: parts of two may be a key file with
+// a key that no other server has.
+func TestKeyFileIsReadAtOnce(t *testing.T) {
+	version := func(letter string, size int) string { return strings.Repeat(letter, size) }
+	for _, size := range []int{1, 511, 512, 513, 4096, 1<<20 - 1, 1 << 20} {
+		file := &overwrittenFile{versions: []string{version("a", size), version("b", size)}}
+		text, err := cookiesession.ReadWhole(file, int64(size))
+		if err != nil || string(text) != version("a", size) {
+			t.Errorf("%d bytes: got %d, of them %d of the second version, %v", size, len(text), strings.Count(string(text), "b"), err)
+		}
+	}
+	file := &overwrittenFile{versions: []string{version("a", 1<<20+2)}}
+	if text, err := cookiesession.ReadWhole(file, 1<<20+2); err != nil || len(text) != 1<<20+1 {
+		t.Errorf("larger than a key file: got %d bytes, %v, want one too many", len(text), err)
+	}
+}
+
+// An overwrittenFile holds another version after each read.
+type overwrittenFile struct {
+	versions []string
+	offset   int
+}
+
+func (f *overwrittenFile) Read(p []byte) (int, error) {
+	n := copy(p, f.versions[0][f.offset:])
+	if f.offset += n; len(f.versions) > 1 {
+		f.versions = f.versions[1:]
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
 func TestKeyFileRelativePath(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeKeys(t, "keys", "a="+secretA)

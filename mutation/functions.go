@@ -10,10 +10,10 @@ var functions = []string{
 	"GenerateKey", "ParseSecret", "decodeHex", "decodeBase64", "checkSecret", "checkLabel", "Key.check", "Key.shownLabel",
 	"Key.fingerprint", "expand", "Key.Format", "Key.MarshalText",
 	"(*Keyring).load", "keysOf", "isKeysNotPath", "(*Keyring).rereadForUnknownKey", "(*keyFile).waitFor",
-	"(*Keyring).startRead", "(*Keyring).putIntoForce", "readKeyFile",
+	"(*Keyring).startRead", "(*Keyring).putIntoForce", "readKeyFile", "readWhole",
 	"keyfile.Period.Retired", "keyfile.Period.Active", "keyfile.(*File).Sealing", "keyfile.MayBeSecret", "keyfile.Parse",
 	"keyfile.parseList", "keyfile.parseJSON", "keyfile.(*parser).object", "keyfile.(*parser).key",
-	"keyfile.(*parser).time", "keyfile.(*File).Rotate",
+	"keyfile.(*parser).time", "keyfile.(*File).Rotate", "keyfile.(*File).prolong", "keyfile.(*File).sealUntil",
 
 	// What the visitor sends.
 	"base64dot.pairs", "base64dot.values", "base64dot.DecodedLen", "base64dot.AppendDecode", "base64dot.decode",

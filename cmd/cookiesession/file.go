@@ -77,6 +77,9 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 		return nil, fileError(path, err)
 	}
 	err = withReplacement(target, func(replacement *os.File) error {
+		if now, err := filepath.EvalSymlinks(path); err != nil || now != target { // while this waited for the lock
+			return fmt.Errorf("key file %s: it has been replaced by another file; try again", path)
+		}
 		old, err := readFile(path)
 		if err != nil {
 			return err
@@ -92,9 +95,12 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 		if err := keepOwner(replacement, info); err != nil {
 			return fmt.Errorf("the owner of %s can't be kept (%w); do this as its owner or as root", path, cause(err))
 		}
-		if info.Mode().Perm()&0o077 == 0o040 { // a group was let in on purpose
+		if info.Mode().Perm()&0o077 == 0o040 { // a group was let in on purpose, or somebody by an access control list
 			if err := replacement.Chmod(0o640); err != nil {
 				return fileError(path, err)
+			}
+			if err := keepAccessList(replacement, target); err != nil {
+				return fmt.Errorf("the access control list of %s can't be kept: %w", path, err)
 			}
 		} else if info.Mode().Perm()&0o077 != 0 {
 			notes = append(notes, fmt.Sprintf("the mode was %04o and is 0600 now: only its owner can read the file", info.Mode().Perm()))

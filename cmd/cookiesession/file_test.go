@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
 )
@@ -51,6 +52,40 @@ func TestConcurrentRotations(t *testing.T) {
 	if w.files() != "keys.json" {
 		w.Errorf("something is left: %s", w.files())
 	}
+}
+
+// A link that changes while a rotation waits for another one isn't followed half: the key would get into a file that
+// nobody reads any more.
+func TestLinkChangesDuringRotation(t *testing.T) {
+	inWorld(t, func(w world) {
+		for _, directory := range []string{"one", "two"} {
+			if err := os.Mkdir(directory, 0o700); err != nil {
+				w.Fatal(err)
+			}
+			w.run(exitOK, "", "keys", "new", "-file", directory+"/keys.json")
+		}
+		if err := os.Symlink("one", "current"); err != nil {
+			w.Fatal(err)
+		}
+		one, two := w.read("one/keys.json"), w.read("two/keys.json")
+		w.write("one/keys.json.new", "another rotation")
+		var rotation sync.WaitGroup
+		rotation.Go(func() {
+			w.expect(exitProblem, "cookiesession: key file current/keys.json: it has been replaced by another file; try again\n",
+				"keys", "rotate", "-file", "current/keys.json")
+		})
+		time.Sleep(time.Second)
+		if err := errors.Join(os.Remove("current"), os.Symlink("two", "current"), os.Remove("one/keys.json.new")); err != nil {
+			w.Fatal(err)
+		}
+		rotation.Wait()
+		if w.read("one/keys.json") != one || w.read("two/keys.json") != two {
+			w.Error("a file changed")
+		}
+		if left, err := filepath.Glob("*/*.new"); err != nil || left != nil {
+			w.Errorf("left %q, %v", left, err)
+		}
+	})
 }
 
 // What an interrupted rotation left is not taken for the file, nor overwritten.

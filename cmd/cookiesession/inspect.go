@@ -182,7 +182,7 @@ const tokenStart = 28
 var purposes = map[cookiename.Kind]string{cookiename.Session: "session", cookiename.Flash: "flash", cookiename.Lease: "lease", cookiename.Device: "device", cookiename.Proof: "proof"}
 
 func (in *inspector) session(from, name string, cookies []cookie) (*session, error) {
-	s := &session{From: from, Name: name}
+	s := &session{From: from, Name: name, Compartments: []*compartment{}}
 	var header, anonymous []string
 	compartments := make(map[string]*compartment)
 	for _, c := range cookies {
@@ -202,7 +202,7 @@ func (in *inspector) session(from, name string, cookies []cookie) (*session, err
 			continue
 		}
 		if compartments[purpose] == nil {
-			compartments[purpose] = &compartment{Purpose: purpose}
+			compartments[purpose] = &compartment{Purpose: purpose, Texts: []text{}}
 		}
 		found := compartments[purpose]
 		found.Cookies = append(found.Cookies, part{
@@ -236,11 +236,13 @@ var keyless = func() *cookiesession.Manager {
 	return m
 }()
 
+// unix returns a time as JSON can hold it: years have four digits (RFC 3339), and what others send may lie beyond.
 func unix(seconds int64) time.Time {
+	const latest = 253402300799 // 9999-12-31 23:59:59 UTC
 	if seconds <= 0 {
 		return time.Time{}
 	}
-	return time.Unix(seconds, 0).UTC()
+	return time.Unix(min(seconds, latest), 0).UTC()
 }
 
 // join notes what can be seen without keys.
@@ -316,7 +318,8 @@ func (in *inspector) open(s *session, header string) error {
 				continue
 			}
 			found := opened{
-				Key: is.KeyLabel, Malformed: is.Reason != 0, ID: is.ID, Created: is.Created.UTC(), Sealed: is.Sealed.UTC(), Seen: is.Seen.UTC(), Expires: is.Expires.UTC(),
+				Key: is.KeyLabel, Malformed: is.Reason != 0, ID: is.ID,
+				Created: unix(is.Created.Unix()), Sealed: unix(is.Sealed.Unix()), Seen: unix(is.Seen.Unix()), Expires: unix(is.Expires.Unix()),
 				Mode: is.Mode, CSRF: is.HasCSRF, Count: len(is.Values), Aware: is.DeviceAware, DeviceKey: is.DeviceKey, PreviousID: is.PreviousID,
 				Permit: c.Purpose == "device" && is.Reason == 0 && is.DeviceKey == "",
 			}
@@ -372,6 +375,10 @@ func printable(v any) any {
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Sprint(v)
+		}
+	case time.Time:
+		if v.Year() < 0 || v.Year() > 9999 { // see unix
+			return v.String()
 		}
 	case []byte:
 		return "base64:" + base64.StdEncoding.EncodeToString(v)

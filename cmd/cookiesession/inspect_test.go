@@ -375,7 +375,12 @@ func TestInspectJSON(t *testing.T) {
 		w.env["KEYS"] = keysA
 		b := w.browser(keysA, nil)
 		b.visit(func(s *cookiesession.Session) {
-			s.Put("odd", []any{math.Inf(1), map[string]any{"nan": math.NaN()}, []byte("bytes"), 1.5, time.Unix(0, 0)})
+			s.Put("odd", []any{
+				math.Inf(1),
+				map[string]any{"nan": math.NaN()},
+				[]byte("bytes"), 1.5, time.Unix(0, 0),
+				time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC).Add(-1), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
+			})
 		})
 		var sessions []session
 		stdout, _ := w.run(exitOK, b.header(), "inspect", "-json", "-env", "KEYS", "-values")
@@ -387,7 +392,8 @@ func TestInspectJSON(t *testing.T) {
 		if err := json.NewEncoder(&values).Encode(c.Opened[0].Values); err != nil {
 			w.Fatal(err)
 		}
-		if want := `{"odd":["+Inf",{"nan":"NaN"},"base64:Ynl0ZXM=",1.5,"1970-01-01T00:00:00Z"]}` + "\n"; values.String() != want {
+		if want := `{"odd":["+Inf",{"nan":"NaN"},"base64:Ynl0ZXM=",1.5,"1970-01-01T00:00:00Z",` +
+			`"-0001-12-31 23:59:59.999999999 +0000 UTC","9999-12-31T23:59:59Z","10000-01-01 00:00:00 +0000 UTC"]}` + "\n"; values.String() != want {
 			w.Errorf("got %s, want %s", values.String(), want)
 		}
 		if c.Verdict != "accepted" || c.Opened[0].Key != "a" || c.Texts[0].State != "whole" || len(c.Texts[0].KeyID) != 32 {
@@ -405,6 +411,38 @@ func TestInspectJSON(t *testing.T) {
 			w.Errorf("got %s, %v", stdout, err)
 		}
 	})
+}
+
+// Markers aren't sealed, so a browser can send any time in them. It keeps nothing else from being told, and lists are
+// lists even when they are empty.
+func TestInspectMarkers(t *testing.T) {
+	for value, want := range map[string]string{
+		"":                     "",
+		"-1":                   "",
+		"0":                    "",
+		"1":                    `,"at":"1970-01-01T00:00:01Z"`,
+		"253402300799":         `,"at":"9999-12-31T23:59:59Z"`,
+		"253402300800":         `,"at":"9999-12-31T23:59:59Z"`,
+		"9223372036854775807":  `,"at":"9999-12-31T23:59:59Z"`,
+		"9223372036854775808":  `,"at":"9999-12-31T23:59:59Z"`,
+		"-9223372036854775808": "",
+	} {
+		world{t, nil}.inspectJSON("Cookie: a.ended.AAAAAAAAAAA="+value, `[{"from":"Cookie","name":"a","compartments":[],"ended":[{"tag":"AAAAAAAAAAA"`+want+`}]}]`)
+	}
+	world{t, nil}.inspectJSON("Cookie: a.1=x; a.ended.AAAAAAAAAAA=0",
+		`[{"from":"Cookie","name":"a","compartments":[{"purpose":"session","cookies":[{"name":"a.1","bytes":4,"stale":true}],"texts":[]}],"ended":[{"tag":"AAAAAAAAAAA"}]}]`)
+}
+
+func (w world) inspectJSON(stdin, want string) {
+	w.Helper()
+	stdout, _ := w.run(exitOK, stdin, "inspect", "-json")
+	var got bytes.Buffer
+	if err := json.Compact(&got, []byte(stdout)); err != nil {
+		w.Fatal(err)
+	}
+	if strings.TrimSpace(got.String()) != want {
+		w.Errorf("%s: got %s, want %s", stdin, got.String(), want)
+	}
 }
 
 // What a visitor puts into names, attributes and values neither moves a terminal's cursor nor turns what is printed.

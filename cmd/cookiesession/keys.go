@@ -121,11 +121,13 @@ func (p *program) keysRotate(flags *flag.FlagSet, args []string) error {
 Adds the next key to a key file. Until it activates it only opens, so that no server
 seals with a key that another doesn't have yet. The keys before it get an end: when
 the last session that they can have sealed has expired. Ends that are scheduled
-already stay. Keys that have retired are removed.
+already stay, unless the key seals again in place of one that is dropped. Keys that
+have retired are removed.
 
 Distribute the file before the new key activates; servers that watch it switch by
 themselves. The file is replaced at once or not at all, with mode 0600 (0640 if it
-had that) and its owner. Two rotations at a time wait for one another.
+had that, with its access control list on Linux) and its owner. Two rotations at a
+time wait for one another.
 `)
 	switch {
 	case err != nil:
@@ -165,10 +167,14 @@ had that) and its owner. Two rotations at a time wait for one another.
 		done.Ring = ""
 	}
 	if *asJSON {
-		return p.printJSON(done)
+		err = p.printJSON(done)
+	} else {
+		_, err = fmt.Fprint(p.stdout, done.words())
 	}
-	fmt.Fprint(p.stdout, done.words())
-	return nil
+	if err != nil && done.Written {
+		return fmt.Errorf("%s is written; %w", *path, err)
+	}
+	return err
 }
 
 type labels []string
@@ -183,6 +189,8 @@ type rotated struct {
 	Label      string        `json:"label"`
 	ActivateAt time.Time     `json:"activate_at"`
 	Before     string        `json:"sealing_before,omitempty"`
+	Until      time.Time     `json:"seals_until,omitzero"` // when a pending key takes over
+	After      string        `json:"sealing_after,omitempty"`
 	Retiring   []retiringKey `json:"retiring"`
 	Dropped    []string      `json:"dropped"`
 	NotBefore  time.Time     `json:"not_before,omitzero"`
@@ -218,7 +226,8 @@ func rotate(old []byte, r keyfile.Rotation, done *rotated) ([]byte, error) {
 		return nil, problem(err)
 	}
 	*done = rotated{
-		Label: plan.Label, ActivateAt: plan.ActivateAt, Before: plan.Before, Dropped: append([]string{}, plan.Dropped...), NotBefore: file.NotBefore,
+		Label: plan.Label, ActivateAt: plan.ActivateAt, Before: plan.Before, Until: plan.Until.UTC(), After: plan.After,
+		Dropped: append([]string{}, plan.Dropped...), NotBefore: file.NotBefore,
 		Retiring: []retiringKey{}, Ring: ring.Fingerprint(), Warnings: append([]string{}, file.Warnings(r.Now, r.Lifetime)...),
 		Notes: []string{}, atOnce: r.In == 0,
 	}
@@ -237,11 +246,18 @@ func rotate(old []byte, r keyfile.Rotation, done *rotated) ([]byte, error) {
 // words tells the plan.
 func (r *rotated) words() string {
 	var b strings.Builder
-	if r.atOnce || r.Before == "" {
-		fmt.Fprintf(&b, "from now on new cookies are sealed with %s\n", r.Label)
-	} else {
-		fmt.Fprintf(&b, "from %s new cookies are sealed with %s, until then with %s\n", keyfile.Time(r.ActivateAt), r.Label, r.Before)
+	from := "now on"
+	if !r.atOnce {
+		from = keyfile.Time(r.ActivateAt)
 	}
+	fmt.Fprintf(&b, "from %s new cookies are sealed with %s", from, r.Label)
+	if !r.atOnce && r.Before != "" {
+		fmt.Fprintf(&b, ", until then with %s", r.Before)
+	}
+	if r.After != "" {
+		fmt.Fprintf(&b, ", and from %s on with %s, as before", keyfile.Time(r.Until), r.After)
+	}
+	b.WriteByte('\n')
 	for _, key := range r.Retiring {
 		fmt.Fprintf(&b, "%s opens until %s", key.Label, keyfile.Time(key.RetireAt))
 		if !key.New {

@@ -158,6 +158,58 @@ ring ` + w.ring("keys.json") + "\n"
 	})
 }
 
+// The plan says when the new key seals, also if keys that were pending take over from it, or none seals before it.
+func TestKeysRotateTellsWhoSealsWhen(t *testing.T) {
+	inWorld(t, func(w world) {
+		for _, test := range []struct{ name, pending, retire, flags, want string }{
+			{"at once", "", "", "-in 0", "from now on new cookies are sealed with new\n"},
+			{
+				"at once, before a pending key", "2000-01-01T01:00:00Z", "", "-in 0",
+				"from now on new cookies are sealed with new, and from 2000-01-01 01:00:00 UTC on with pending, as before\n",
+			},
+			{
+				"before a pending key", "2000-01-01T01:00:00Z", "", "-in 30m",
+				"from 2000-01-01 00:30:00 UTC new cookies are sealed with new, until then with a, and from 2000-01-01 01:00:00 UTC on with pending, as before\n",
+			},
+			{"after a pending key", "2000-01-01T01:00:00Z", "", "-in 90m", "from 2000-01-01 01:30:00 UTC new cookies are sealed with new, until then with pending\n"},
+			{"after a gap", "", "2000-01-01T00:20:00Z", "-in 30m", "from 2000-01-01 00:30:00 UTC new cookies are sealed with new\n"},
+		} {
+			content := `{"keys": [`
+			if test.pending != "" {
+				content += `{"label": "pending", "secret": "` + secretB + `", "activate_at": "` + test.pending + `"}, `
+			}
+			content += `{"label": "a", "secret": "` + secretA + `"`
+			if test.retire != "" {
+				content += `, "retire_at": "` + test.retire + `"`
+			}
+			w.write("keys.json", content+"}]}")
+			args := append([]string{"keys", "rotate", "-file", "keys.json", "-label", "new", "-dry-run"}, strings.Fields(test.flags)...)
+			got, _ := w.run(exitOK, "", args...)
+			if line, _, _ := strings.Cut(got, "\n"); line+"\n" != test.want {
+				w.Errorf("%s: got\n%s\nwant\n%s", test.name, line, test.want)
+			}
+		}
+	})
+}
+
+// A key that leaked soon after a rotation is replaced without a warning, which would stop the file on its way.
+func TestKeysRotateEmergency(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.write("keys.json", `{"keys": [{"label": "leaked", "secret": "`+secretB+`", "activate_at": "1999-12-31T21:00:00Z"},
+			{"label": "a", "secret": "`+secretA+`", "retire_at": "2000-01-01T22:00:00Z"}]}`)
+		got, _ := w.run(exitOK, "", "keys", "rotate", "-file", "keys.json", "-label", "new", "-in", "0", "-drop", "leaked")
+		want := `from now on new cookies are sealed with new
+a opens until 2000-01-02 01:00:00 UTC
+leaked is removed
+keys.json is written: distribute it to every server now
+ring ` + w.ring("keys.json") + "\n"
+		if got != want {
+			w.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+		w.expect(exitOK, "ok: 2 keys, ring "+w.ring("keys.json")+"\n", "keys", "check", "-file", "keys.json")
+	})
+}
+
 func TestKeysRotateJSON(t *testing.T) {
 	inWorld(t, func(w world) {
 		w.write("keys.json", `{"keys": [{"label": "a", "secret": "`+secretA+`"}]}`)
@@ -179,6 +231,20 @@ func TestKeysRotateJSON(t *testing.T) {
   "notes": []
 }
 `, "keys", "rotate", "-file", "keys.json", "-label", "b", "-dry-run", "-json")
+		w.write("keys.json", `{"keys": [{"label": "c", "secret": "`+secretB+`", "activate_at": "2000-01-01T02:00:00+01:00"}]}`)
+		w.expect(exitOK, `{
+  "file": "keys.json",
+  "written": false,
+  "label": "b",
+  "activate_at": "2000-01-01T00:00:00Z",
+  "seals_until": "2000-01-01T01:00:00Z",
+  "sealing_after": "c",
+  "retiring": [],
+  "dropped": [],
+  "warnings": [],
+  "notes": []
+}
+`, "keys", "rotate", "-file", "keys.json", "-label", "b", "-in", "0", "-dry-run", "-json")
 	})
 }
 

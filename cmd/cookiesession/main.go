@@ -62,7 +62,12 @@ func commands() []command {
 }
 
 func (p *program) run(args []string) int {
+	out := &output{Writer: p.stdout}
+	p.stdout = out
 	err := p.dispatch(args)
+	if out.err != nil && !errors.Is(err, out.err) {
+		err = out.err
+	}
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return exitOK
@@ -73,6 +78,23 @@ func (p *program) run(args []string) int {
 	}
 	fmt.Fprintln(p.stderr, "cookiesession:", strings.TrimPrefix(err.Error(), "cookiesession: "))
 	return exitProblem
+}
+
+// An output remembers the first error of writing to it: what hasn't been told mustn't count as success.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(text []byte) (int, error) {
+	n, err := o.Writer.Write(text)
+	if err != nil {
+		err = fmt.Errorf("standard output: %w", cause(err))
+	}
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 func (p *program) dispatch(args []string) error {
@@ -128,7 +150,12 @@ func (p *program) parse(flags *flag.FlagSet, args []string, about string) error 
 	case flags.NArg() > 0:
 		return p.usage(flags, fmt.Sprintf("argument %d isn't expected", len(args)-flags.NArg()+1))
 	}
-	return nil
+	flags.Visit(func(f *flag.Flag) {
+		if (f.Name == "file" || f.Name == "env") && f.Value.String() == "" && err == nil {
+			err = p.usage(flags, fmt.Sprintf("-%s has an empty value, perhaps of a variable that isn't set", f.Name))
+		}
+	})
+	return err
 }
 
 // wrongFlag says what err of package flag says, which repeats arguments, without them. The argument at fault is the

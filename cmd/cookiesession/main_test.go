@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,6 +90,9 @@ func TestUsage(t *testing.T) {
 			{"keys rotate -json=yes", "the value of -json can't be read; leave it out, or give true or false behind =; see: cookiesession keys rotate -h"},
 			{"keys rotate -file f -in -1m", "-in and -slack can't be negative, and -lifetime must be positive; see: cookiesession keys rotate -h"},
 			{"keys rotate -file f -lifetime 0", "-in and -slack can't be negative, and -lifetime must be positive; see: cookiesession keys rotate -h"},
+			{"keys new -file=", "-file has an empty value, perhaps of a variable that isn't set; see: cookiesession keys new -h"},
+			{"inspect -file=", "-file has an empty value, perhaps of a variable that isn't set; see: cookiesession inspect -h"},
+			{"keys check -env= -file=", "-env has an empty value, perhaps of a variable that isn't set; see: cookiesession keys check -h"},
 			{"keys list", "-file or -env is missing; see: cookiesession keys list -h"},
 			{"keys check", "-file or -env is missing; see: cookiesession keys check -h"},
 			{"keys list -file a -env B", "-file and -env exclude each other; see: cookiesession keys list -h"},
@@ -104,6 +108,46 @@ func TestUsage(t *testing.T) {
 		}
 	})
 }
+
+// What can't be printed isn't success, and a file that was changed all the same is named.
+func TestStandardOutputFails(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.run(exitOK, "", "keys", "new", "-file", "keys.json")
+		cookies := "session=1AQ" + strings.Repeat("A", 40)
+		for _, test := range []struct{ args, want string }{
+			{"-h", "standard output: full"},
+			{"keys list -h", "standard output: full"},
+			{"keys new", "standard output: full"},
+			{"keys new -file other.json", "standard output: full"},
+			{"keys rotate -file keys.json -dry-run", "standard output: full"},
+			{"keys rotate -file keys.json", "keys.json is written; standard output: full"},
+			{"keys rotate -file keys.json -json", "keys.json is written; standard output: full"},
+			{"keys list -file keys.json", "standard output: full"},
+			{"keys list -file keys.json -json", "standard output: full"},
+			{"keys check -file keys.json -lifetime 1s", "standard output: full"},
+			{"keys check -file keys.json -lifetime 1s -json", "standard output: full"},
+			{"inspect", "standard output: full"},
+			{"inspect -json", "standard output: full"},
+		} {
+			before := w.read("keys.json")
+			var errs bytes.Buffer
+			p := program{strings.NewReader(cookies), failingWriter{}, &errs, nil}
+			if got := p.run(strings.Fields(test.args)); got != exitProblem {
+				w.Errorf("%s: exit status %d, want %d", test.args, got, exitProblem)
+			}
+			if got, want := errs.String(), "cookiesession: "+test.want+"\n"; got != want {
+				w.Errorf("%s: got %q, want %q", test.args, got, want)
+			}
+			if changed := w.read("keys.json") != before; changed != strings.Contains(test.want, "is written") {
+				w.Errorf("%s: the file changed: %t", test.args, changed)
+			}
+		}
+	})
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("full") }
 
 // Help goes to standard output if asked for, and every command is in it and has its own.
 func TestHelp(t *testing.T) {

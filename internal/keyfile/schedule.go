@@ -34,6 +34,9 @@ func (k *Key) period() Period { return Period{k.ActivateAt, k.RetireAt} }
 
 func (k *Key) retired(t time.Time) bool { return k.period().Retired(t) }
 
+// clockDifference is how far servers' clocks may differ.
+const clockDifference = time.Minute
+
 // A Rotation says how to bring in the next key. Drop lists labels to remove at once.
 type Rotation struct {
 	Now                 time.Time
@@ -49,17 +52,21 @@ type Plan struct {
 	Label      string    // of the new key
 	ActivateAt time.Time // of the new key
 	Before     string    // label of the key that seals until then; empty if none does
+	Until      time.Time // when a key that was pending already takes over from the new one; zero if none does
+	After      string    // label of that key
 	Retiring   []string  // labels of keys whose end has been scheduled now
 	Dropped    []string  // labels of keys that had retired, or were to be dropped
 }
 
 // Rotate adds the next key, which seals from r.Now + r.In on. The others retire r.Lifetime + r.Slack later, when the
 // last sessions that they sealed have expired; r.Slack is for servers that get the file late. A RetireAt that is set
-// already stays, since sessions may rely on it, and so do keys that activate after the new one. Retired keys are
-// dropped.
+// already stays, since sessions may rely on it, unless the key seals for longer in place of one that is dropped; keys
+// that activate after the new one stay too. Retired keys are dropped.
 func (f *File) Rotate(r Rotation) (Plan, error) {
 	now := r.Now.UTC().Truncate(time.Second)
 	plan := Plan{Label: r.Label, ActivateAt: now.Add(r.In)}
+	end := plan.ActivateAt.Add(r.Lifetime).Add(r.Slack) // their sum may be too long for a Duration
+	sealed := f.sealUntil()
 	taken := func(label string) bool {
 		return slices.ContainsFunc(f.Keys, func(k Key) bool { return k.Label == label })
 	}
@@ -80,21 +87,43 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 			continue
 		}
 		if k.RetireAt.IsZero() && !k.ActivateAt.After(plan.ActivateAt) {
-			k.RetireAt = plan.ActivateAt.Add(r.Lifetime + r.Slack)
+			k.RetireAt = end
 			plan.Retiring = append(plan.Retiring, k.Label)
 		}
 		kept = append(kept, k)
 	}
 	f.Keys = kept
-	if before := f.Sealing(plan.ActivateAt.Add(-1)); before >= 0 {
-		plan.Before = f.Keys[before].Label
-	}
 	key := Key{Label: plan.Label, Secret: r.Secret, ActivateAt: plan.ActivateAt}
-	if r.In == 0 && f.Sealing(now) < 0 {
-		key.ActivateAt = time.Time{} // or servers whose clock is behind would refuse a file without an active key
+	// Servers whose clock is behind refuse a file if no key of it is active there yet, and go on with the dropped keys.
+	switch sealing := f.Sealing(now); {
+	case sealing < 0 && r.In == 0:
+		key.ActivateAt = time.Time{}
+	case sealing >= 0 && f.Sealing(now.Add(-clockDifference)) < 0:
+		f.Keys[sealing].ActivateAt = time.Time{} // it has activated here already
 	}
 	f.Keys = slices.Insert(f.Keys, 0, key) // the first listed of equals seals
+	plan.Retiring = append(plan.Retiring, f.prolong(sealed, end)...)
+	if before := f.Sealing(plan.ActivateAt.Add(-1)); before > 0 {
+		plan.Before = f.Keys[before].Label
+	}
+	spans := f.spans()
+	if own := slices.IndexFunc(spans, func(s span) bool { return s.sealing == 0 }); own+1 < len(spans) {
+		plan.Until, plan.After = spans[own].until, f.Keys[spans[own+1].sealing].Label
+	}
 	return plan, nil
+}
+
+// prolong moves the RetireAt of each key that seals for longer than sealed says on to end, and returns their labels.
+func (f *File) prolong(sealed map[string]time.Time, end time.Time) (labels []string) {
+	until := f.sealUntil()
+	for i := range f.Keys {
+		k := &f.Keys[i]
+		if until[k.Label].After(sealed[k.Label]) && !k.RetireAt.IsZero() && k.RetireAt.Before(end) {
+			k.RetireAt = end
+			labels = append(labels, k.Label)
+		}
+	}
+	return labels
 }
 
 // nextLabel returns the month, or the label after that month's last one: with b to z, then -27 and so on. So no label
@@ -131,14 +160,9 @@ func (f *File) Warnings(now time.Time, lifetime time.Duration) (warnings []strin
 	if f.NotBefore.After(now) {
 		warn("not_before lies ahead: until %s every session is refused, new ones too", Time(f.NotBefore))
 	}
-	spans := f.spans()
-	for i, k := range f.Keys {
-		until, seals := time.Time{}, false
-		for _, s := range spans {
-			if s.sealing == i {
-				until, seals = s.until, true
-			}
-		}
+	sealUntil := f.sealUntil()
+	for _, k := range f.Keys {
+		until, seals := sealUntil[k.Label]
 		switch {
 		case k.ActivateAt.After(now) && !seals:
 			warn("%s never seals: when it activates, at %s, a key activated then or later is preferred; correct its activate_at or remove it", k.Label, Time(k.ActivateAt))
@@ -149,7 +173,7 @@ func (f *File) Warnings(now time.Time, lifetime time.Duration) (warnings []strin
 			warn("%s seals until %s but retires at %s, before its last sessions have expired; set its retire_at to %s or later", k.Label, Time(until), Time(k.RetireAt), Time(until.Add(lifetime)))
 		}
 	}
-	for _, s := range spans {
+	for _, s := range f.spans() {
 		switch {
 		case s.sealing >= 0 || !s.until.IsZero() && !s.until.After(now):
 		case s.until.IsZero():
@@ -159,6 +183,18 @@ func (f *File) Warnings(now time.Time, lifetime time.Duration) (warnings []strin
 		}
 	}
 	return warnings
+}
+
+// sealUntil returns when each key stops to seal for the last time, by label. It is zero for the key that doesn't stop;
+// keys that never seal are missing.
+func (f *File) sealUntil() map[string]time.Time {
+	until := make(map[string]time.Time)
+	for _, s := range f.spans() {
+		if s.sealing >= 0 {
+			until[f.Keys[s.sealing].Label] = s.until
+		}
+	}
+	return until
 }
 
 // A span is a time during which one key seals, or none (-1). Zero times stand for the beginning and the end of time.

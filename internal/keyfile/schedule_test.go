@@ -2,6 +2,7 @@ package keyfile
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -147,6 +148,59 @@ func TestRotate(t *testing.T) {
 			[]string{"b"},
 		},
 		{
+			"the key before a leaked one seals again",
+			[]string{"b -3h", "a . +22h"},
+			func(r *Rotation) { r.Drop = []string{"b"} },
+			[]string{"2026-11 +2h .", "a . +27h"},
+			"a",
+			[]string{"a"},
+			[]string{"b"},
+		},
+		{
+			"an end stays if the key had stopped to seal before a leaked one began",
+			[]string{"c -3h", "b -4h +22h", "a . +21h"},
+			func(r *Rotation) { r.Drop = []string{"c"} },
+			[]string{"2026-11 +2h .", "b -4h +27h", "a . +21h"},
+			"b",
+			[]string{"b"},
+			[]string{"c"},
+		},
+		{
+			"an end that is late enough stays if the key seals again",
+			[]string{"b -3h", "a . +28h"},
+			func(r *Rotation) { r.Drop = []string{"b"} },
+			[]string{"2026-11 +2h .", "a . +28h"},
+			"a", nil,
+			[]string{"b"},
+		},
+		{
+			"what is left has activated less than a minute ago, and not yet where clocks are behind",
+			[]string{"b -59s", "a . +25h"},
+			func(r *Rotation) { r.In, r.Drop, r.Label = 0, []string{"a"}, "new" },
+			[]string{"new +0h .", "b . +25h"},
+			"b",
+			[]string{"b"},
+			[]string{"a"},
+		},
+		{
+			"what is left has activated a minute ago",
+			[]string{"b -60s", "a . +25h"},
+			func(r *Rotation) { r.In, r.Drop, r.Label = 0, []string{"a"}, "new" },
+			[]string{"new +0h .", "b -0.016666666666666666h +25h"},
+			"b",
+			[]string{"b"},
+			[]string{"a"},
+		},
+		{
+			"what is left has activated just now, and the new key waits",
+			[]string{"b +0s", "a . +25h"},
+			func(r *Rotation) { r.Drop, r.Label = []string{"a"}, "new" },
+			[]string{"new +2h .", "b . +27h"},
+			"b",
+			[]string{"b"},
+			[]string{"a"},
+		},
+		{
 			"nobody knows which key leaked",
 			[]string{"b", "a -48h"},
 			func(r *Rotation) { r.In, r.DropAll = 0, true },
@@ -232,7 +286,47 @@ func TestNextLabel(t *testing.T) {
 	}
 }
 
-// However often and closely keys are rotated, the file has no warnings, and each key outlives what it sealed.
+// A key that is pending already takes over from the new one if it activates later.
+func TestRotateBeforePendingKeys(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		keys      []string
+		in        time.Duration
+		wantUntil time.Time
+		wantAfter string
+	}{
+		{"none", []string{"a"}, 0, time.Time{}, ""},
+		{"earlier", []string{"b +1h59m59s", "a"}, 2 * time.Hour, time.Time{}, ""},
+		{"at the same time", []string{"b +2h", "a"}, 2 * time.Hour, time.Time{}, ""},
+		{"a second later", []string{"b +2h0m1s", "a"}, 2 * time.Hour, at(t, "2h0m1s"), "b"},
+		{"two, the next counts", []string{"c +4h", "b +3h", "a"}, 0, at(t, "3h"), "b"},
+		{"nothing seals now", []string{"b +3h"}, 0, at(t, "3h"), "b"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			plan, err := file(t, test.keys...).Rotate(Rotation{Now: noon, In: test.in, Lifetime: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !plan.Until.Equal(test.wantUntil) || plan.After != test.wantAfter {
+				t.Errorf("got until %s, then %q, want %s, %q", plan.Until, plan.After, test.wantUntil, test.wantAfter)
+			}
+		})
+	}
+}
+
+// A lifetime for ever and the slack together are more than a Duration holds.
+func TestRotateLongLifetime(t *testing.T) {
+	f := file(t, "a")
+	if _, err := f.Rotate(Rotation{Now: noon, Lifetime: math.MaxInt64, Slack: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := f.Keys[1].RetireAt, noon.Add(math.MaxInt64).Add(time.Hour); !got.Equal(want) {
+		t.Errorf("retires at %s, want %s", got, want)
+	}
+}
+
+// However often and closely keys are rotated and dropped, the file has no warnings, and each key outlives what it
+// sealed.
 func TestRotateLeavesNoWarnings(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 300 {
@@ -242,6 +336,13 @@ func TestRotateLeavesNoWarnings(t *testing.T) {
 		const lifetime = 24 * time.Hour
 		for range 15 {
 			r := Rotation{Now: now, In: time.Duration(random.IntN(600)) * time.Second, Lifetime: lifetime, Secret: "s"}
+			if i := random.IntN(3 * len(f.Keys)); i < len(f.Keys) {
+				r.In *= time.Duration(random.IntN(2))
+				if i != f.Sealing(now) || r.In == 0 {
+					r.Drop = []string{f.Keys[i].Label}
+					delete(sealedUntil, r.Drop[0])
+				}
+			}
 			if _, err := f.Rotate(r); err != nil {
 				t.Fatal(err)
 			}
