@@ -52,9 +52,10 @@ type engine struct {
 	db   *sql.DB
 	wake func(ctx context.Context, wake func()) error
 
-	mu   sync.Mutex // held while conn is in use
-	conn *sql.Conn  // that Read reads from, if any
-	nth  int        // how many there were
+	mu        sync.Mutex // held while conn is in use
+	conn      *sql.Conn  // that Read reads from, if any
+	nth       int        // how many there were
+	following int        // calls of Follow; the last to return gives conn back
 }
 
 // clock is the database's in microseconds.
@@ -95,6 +96,7 @@ WHERE r.pos < excluded.pos`
 // which the transaction was under way then, or began later. There is always a row, since the entry's columns may be NULL.
 const read = `
 SELECT pg_is_in_recovery(), (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,
+	coalesce(pg_relation_filenode('cookiesession_revocations')::bigint, 0),
 	pg_snapshot_xmin(pg_current_snapshot())::text, r.key, r.pos, r.before, r.expires
 FROM (SELECT 1) AS one LEFT JOIN cookiesession_revocations AS r ON r.tx >= $1::text::xid8`
 
@@ -186,14 +188,16 @@ func (p *engine) exec(ctx context.Context, statement string, args ...any) error 
 }
 
 // A cursor names the connection, too: what another one shows may have lost something in a crash, so everything is
-// compared. Behind a pooler one connection can lead to several servers, hence the server's start.
+// compared. Behind a pooler one connection can lead to several servers, hence the server's start. The table has another
+// file once it is truncated, or dropped and restored: then it lacks what it had, or has rows of transactions that are
+// older than the snapshot.
 type cursor struct {
-	nth   int
-	start int64
-	xmin  string // of the last snapshot
+	nth         int
+	start, file int64
+	xmin        string // of the last snapshot
 }
 
-func (c cursor) String() string { return fmt.Sprintf("%d:%d:%s", c.nth, c.start, c.xmin) }
+func (c cursor) String() string { return fmt.Sprintf("%d:%d:%d:%s", c.nth, c.start, c.file, c.xmin) }
 
 func (p *engine) Read(ctx context.Context, from string, sink func([]revoke.Entry)) (next string, more bool, err error) {
 	p.mu.Lock()
@@ -201,9 +205,12 @@ func (p *engine) Read(ctx context.Context, from string, sink func([]revoke.Entry
 	if err := p.connect(ctx); err != nil {
 		return "", false, err
 	}
+	if p.following == 0 { // between two attempts, and a List that is closed then makes no other
+		defer p.disconnect()
+	}
 	since := cursor{xmin: "0"}
 	if from != "" {
-		fmt.Sscanf(from, "%d:%d:%s", &since.nth, &since.start, &since.xmin)
+		fmt.Sscanf(from, "%d:%d:%d:%s", &since.nth, &since.start, &since.file, &since.xmin)
 		if since.nth != p.nth {
 			return "", false, revoke.ErrLost
 		}
@@ -235,13 +242,13 @@ func (p *engine) read(ctx context.Context, tx *sql.Tx, since cursor, sink func([
 		var standby bool
 		var key []byte
 		var pos, before, expires sql.NullInt64
-		if err := rows.Scan(&standby, &now.start, &now.xmin, &key, &pos, &before, &expires); err != nil {
+		if err := rows.Scan(&standby, &now.start, &now.file, &now.xmin, &key, &pos, &before, &expires); err != nil {
 			return now, err
 		}
 		switch {
 		case standby:
 			return now, errors.New("postgres: the server is a standby, which doesn't know yet what was revoked")
-		case since.start != 0 && since.start != now.start:
+		case since.start != 0 && (since.start != now.start || since.file != now.file):
 			return now, revoke.ErrLost
 		case key == nil:
 			continue
@@ -291,12 +298,17 @@ func (p *engine) Follow(ctx context.Context, read func(context.Context) (string,
 	woken := make(chan struct{}, 1)
 	var running sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)
+	p.mu.Lock()
+	p.following++
+	p.mu.Unlock()
 	defer func() {
 		cancel()
 		running.Wait()
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.disconnect()
+		if p.following--; p.following == 0 {
+			p.disconnect()
+		}
 	}()
 	if p.wake != nil {
 		running.Go(func() { p.listen(ctx, woken) })

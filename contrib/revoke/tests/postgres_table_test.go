@@ -1,0 +1,102 @@
+//go:build unix
+
+package tests
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/seed-50e21e88/cookiesession/contrib/revoke"
+	"github.com/seed-50e21e88/cookiesession/contrib/revoke/postgres"
+)
+
+// A table that is emptied, or replaced by an older copy, under servers that stay connected: what it lacks is put back,
+// and what the copy has is read, though its transactions are older than the last look.
+func TestPostgresTableReplaced(t *testing.T) {
+	server := startPostgres(t)
+	unheard := func(value int) revoke.Entry { // an entry of a server that has ended, and that nobody else has read
+		return revoke.Entry{Key: revoke.Key{byte(value)}, Pos: 1, Expires: uint32(time.Now().Add(time.Hour).Unix())}
+	}
+	const restored = "INSERT INTO cookiesession_revocations SELECT * FROM backup"
+	for _, test := range []struct {
+		name       string
+		statements []string
+		want       int // entries
+	}{
+		{"truncated", []string{"TRUNCATE cookiesession_revocations"}, 20},
+		{"truncated, and restored", []string{"TRUNCATE cookiesession_revocations", restored}, 21},
+		{"dropped, and restored", []string{"DROP TABLE cookiesession_revocations", postgres.Schema, restored}, 21},
+		{"rewritten", []string{"CLUSTER cookiesession_revocations USING cookiesession_revocations_pkey"}, 20},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			must(t, execAll(server.admin, "DROP TABLE IF EXISTS backup", "TRUNCATE cookiesession_revocations"))
+			engine, _ := viaPgx(t, server.url(server.addr()))
+			must(t, engine.PutBack(t.Context(), []revoke.Entry{unheard(1)}))
+			must(t, execAll(server.admin, "CREATE TABLE backup AS SELECT * FROM cookiesession_revocations",
+				"TRUNCATE cookiesession_revocations"))
+			l := open(t, engine)
+			for value := range 20 {
+				must(t, l.End(t.Context(), "user", value))
+			}
+			must(t, l.Sync(t.Context()))
+			must(t, execAll(server.admin, test.statements...))
+			another := open(t, postgres.New(server.admin, postgres.Options{}))
+			eventually(t, 10*time.Second, func() error {
+				if here, there := l.Stats(), another.Stats(); here.Entries != test.want || there.Entries != test.want {
+					return fmt.Errorf("got %+v, and of a server that began afterwards %+v; want %d entries", here, there, test.want)
+				}
+				return nil
+			})
+			if got := l.Stats(); got.Reconnects > 0 {
+				t.Errorf("got %+v, want a connection that lasts", got)
+			}
+		})
+	}
+}
+
+// execAll executes statements in one transaction.
+func execAll(db *sql.DB, statements ...string) error {
+	tx, err := db.Begin()
+	for _, statement := range statements {
+		if err == nil {
+			_, err = tx.Exec(statement)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
+}
+
+// What Sync reads between two attempts to follow leaves no connection behind: nobody would give it back at Close.
+func TestPostgresConnectionsAfterClose(t *testing.T) {
+	server := startPostgres(t)
+	engine, db := viaPgx(t, server.url(server.addr()))
+	inUse := func(when string, want int) {
+		t.Helper()
+		eventually(t, 10*time.Second, func() error { // a sweep takes one for a moment
+			if got := db.Stats().InUse; got != want {
+				return fmt.Errorf("%s: got %d connections in use, want %d", when, got, want)
+			}
+			return nil
+		})
+	}
+	if _, _, err := engine.Read(t.Context(), "", func([]revoke.Entry) {}); err != nil {
+		t.Fatal(err)
+	}
+	inUse("read while nobody follows", 0)
+
+	other := open(t, engine)
+	l := open(t, engine)
+	must(t, l.Close())
+	inUse("the other List of two follows", 1)
+	must(t, other.Sync(t.Context()))
+	if got := other.Stats(); got.Reconnects > 0 {
+		t.Errorf("got %+v, want a connection that lasts", got)
+	}
+	must(t, other.Close())
+	inUse("both are closed", 0)
+}
