@@ -45,6 +45,7 @@ type engine struct {
 	do     func(ctx context.Context, args ...any) (any, error)
 	stream string
 	keep   atomic.Int64 // milliseconds from an entry's ID to where the longest-lived one that was seen may be forgotten
+	all    atomic.Bool  // all entries were read once, so keep does for those of other servers, too
 }
 
 const (
@@ -136,7 +137,11 @@ func (e *engine) add(ctx context.Context, condition []any, entries ...revoke.Ent
 		}
 		values = append(values, string(b))
 	}
-	args := []any{"EVAL", add, "1", e.stream, strconv.FormatInt(e.keep.Load()+slack, 10)}
+	keep := int64(longest)
+	if e.all.Load() {
+		keep = e.keep.Load()
+	}
+	args := []any{"EVAL", add, "1", e.stream, strconv.FormatInt(keep+slack, 10)}
 	return e.do(ctx, slices.Concat(args, condition, values)...)
 }
 
@@ -216,7 +221,10 @@ func (e *engine) Read(ctx context.Context, cursor string, sink func([]revoke.Ent
 		}
 	}
 	sink(entries)
-	return last.String(), len(rows) == count, nil
+	if more = len(rows) == count; !more {
+		e.all.Store(true)
+	}
+	return last.String(), more, nil
 }
 
 // parse appends the entries of a stream entry's value.

@@ -286,6 +286,12 @@ func TestKeep(t *testing.T) {
 		fmt.Sscan(f.last[4].(string), &ms)
 		return ms
 	}
+	if got := keep(); got != 802*24*3_600_000+60_000 {
+		t.Errorf("got %d ms before anything was read, want 802 days and a minute", got)
+	}
+	if _, more, err := e.Read(t.Context(), "", func([]revoke.Entry) {}); more || err != nil {
+		t.Fatal(more, err)
+	}
 	if got := keep(); got < 159_000 || got > 160_000 {
 		t.Errorf("got %d ms, want 100 s and a minute", got)
 	}
