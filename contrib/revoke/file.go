@@ -18,7 +18,8 @@ import (
 // File returns an Engine for the processes of one machine, which share the file at path. It is created, with mode 0600,
 // if it isn't there; its directory must be, and be writable. It must be on a local file system, where flock works: Unix
 // only, and neither AIX nor Solaris. Other processes hear of a revocation within about a tenth of a second. It is on the
-// disk when it is acknowledged. Now and then the file is replaced by one without what may be forgotten.
+// disk when it is acknowledged. Now and then the file is replaced by one without what may be forgotten, with the same
+// owner and mode: by root or that owner. Symbolic links to it are followed; hard links would lead to the old one.
 func File(path string) Engine { return &file{path: path} }
 
 type file struct {
@@ -226,6 +227,11 @@ func (f *file) compact(at *os.File) error {
 	if len(content) < recordSize {
 		return foreign(at) // somebody has truncated it meanwhile
 	}
+	info, err := at.Stat()
+	if err != nil {
+		return err
+	}
+	path := f.place()
 	es, _ := parseRecords(nil, content)
 	es = byPos(compact(es, time.Now().Unix()))
 	var kept records
@@ -233,26 +239,39 @@ func (f *file) compact(at *os.File) error {
 	for _, e := range es {
 		kept.add(e)
 	}
-	next, err := os.OpenFile(f.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	os.Remove(path + ".new") // of a compaction that was interrupted, or somebody's link to another file
+	next, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = next.Write(kept.encoded)
 	if err == nil {
+		err = giveTo(next, info)
+	}
+	if err == nil {
 		err = next.Sync()
 	}
-	if err = errors.Join(err, next.Close()); err != nil {
-		os.Remove(next.Name())
-		return err
+	err = errors.Join(err, next.Close())
+	if err == nil {
+		err = os.Rename(next.Name(), path)
 	}
-	if err := os.Rename(next.Name(), f.path); err != nil {
+	if err != nil {
+		os.Remove(next.Name())
 		return err
 	}
 	return f.syncDirectory()
 }
 
+// place returns where the file is, behind symbolic links: a new one in place of a link would be found by that link only.
+func (f *file) place() string {
+	if path, err := filepath.EvalSymlinks(f.path); err == nil {
+		return path
+	}
+	return f.path // which somebody has removed
+}
+
 func (f *file) syncDirectory() error {
-	d, err := os.Open(filepath.Dir(f.path))
+	d, err := os.Open(filepath.Dir(f.place()))
 	if err != nil {
 		return err
 	}

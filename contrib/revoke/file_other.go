@@ -8,3 +8,5 @@ import (
 )
 
 func tryLock(*os.File) (bool, error) { return false, errors.ErrUnsupported }
+
+func giveTo(*os.File, os.FileInfo) error { return errors.ErrUnsupported }
