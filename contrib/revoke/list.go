@@ -156,6 +156,7 @@ func OpenStale(c Config) (*List, error) {
 	l.start(l.follow)
 	l.start(l.restore)
 	l.start(l.watch)
+	l.start(l.report)
 	return l, nil
 }
 

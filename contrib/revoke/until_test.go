@@ -3,6 +3,7 @@ package revoke_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -94,6 +95,32 @@ func TestUntil(t *testing.T) {
 			})
 		})
 	}
+}
+
+// stuck is a logger's output that takes nothing until it is closed.
+type stuck chan struct{}
+
+func (s stuck) Write(b []byte) (int, error) { <-s; return len(b), nil }
+
+// A logger that hangs keeps no context from ending when the list is too old.
+func TestUntilWhileLoggerHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, log := newFleet(t), make(stuck)
+		s := f.server(func(c *revoke.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+		defer s.list.Close()
+		defer close(log)
+		b := newBrowser()
+		b.login(s, "ada")
+		b.visit(s, func(session *cookiesession.Session) {
+			ctx, cancel := s.list.Until(t.Context(), session)
+			defer cancel()
+			f.engine.fail(errDown)
+			time.Sleep(32 * time.Second)
+			if got := context.Cause(ctx); !errors.Is(got, revoke.ErrStale) {
+				t.Errorf("got %v, want ErrStale", got)
+			}
+		})
+	})
 }
 
 // A session that is over already, or of which nobody knows, has a context that is.

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A note is a line for the log, written by the goroutine of watch: no code of the application's runs in the hook, nor
+// A note is a line for the log, written by the goroutine of report: no code of the application's runs in the hook, nor
 // under a lock.
 type note struct {
 	text     string
@@ -36,10 +36,9 @@ func (l *List) failed(err error) {
 	}
 }
 
-// watch does until Close what must be done now and then: it logs, ends contexts of Until when the list is too old, and
-// forgets what has expired.
+// watch does until Close what must be done now and then: it ends contexts of Until when the list is too old, and forgets
+// what has expired.
 func (l *List) watch() {
-	complete, wasStale := time.Now(), false // when the list last was, or this began
 	ticks := time.NewTicker(time.Second)
 	defer ticks.Stop()
 	for n := 1; ; n++ {
@@ -53,6 +52,20 @@ func (l *List) watch() {
 		}
 		if n%60 == 0 {
 			l.entries.forget(time.Now().Unix())
+		}
+	}
+}
+
+// report logs until Close. Nothing else waits for it: a logger can be slow, or hang.
+func (l *List) report() {
+	complete, wasStale := time.Now(), false // when the list last was, or this began
+	ticks := time.NewTicker(time.Second)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ticks.C:
+		case <-l.ctx.Done():
+			return
 		}
 		age := l.staleness()
 		if age < 0 {
