@@ -94,11 +94,14 @@ WHERE r.pos < excluded.pos`
 
 // read returns what was added since a snapshot. Transactions commit in another order than they begin, so that's all of
 // which the transaction was under way then, or began later. There is always a row, since the entry's columns may be NULL.
+// Rows that were restored from another server's may name transactions that are still to come here: the first look has
+// shown them.
 const read = `
 SELECT pg_is_in_recovery(), (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,
 	coalesce(pg_relation_filenode('cookiesession_revocations')::bigint, 0),
 	pg_snapshot_xmin(pg_current_snapshot())::text, r.key, r.pos, r.before, r.expires
-FROM (SELECT 1) AS one LEFT JOIN cookiesession_revocations AS r ON r.tx >= $1::text::xid8`
+FROM (SELECT 1) AS one LEFT JOIN cookiesession_revocations AS r ON r.tx >= $1::text::xid8
+	AND r.tx < CASE WHEN $1::text = '0' THEN '18446744073709551615' ELSE pg_snapshot_xmax(pg_current_snapshot()) END`
 
 const forget = `DELETE FROM cookiesession_revocations WHERE expires < extract(epoch FROM now())::bigint - 60`
 

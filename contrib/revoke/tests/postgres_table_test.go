@@ -3,6 +3,7 @@
 package tests
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -99,4 +100,41 @@ func TestPostgresConnectionsAfterClose(t *testing.T) {
 	}
 	must(t, other.Close())
 	inUse("both are closed", 0)
+}
+
+// Rows of another server's transactions, as after a migration by dump and restore, may have numbers far ahead of this
+// one's. They are read once, not each time.
+func TestPostgresRowsOfAnotherServer(t *testing.T) {
+	server := startPostgres(t)
+	engine := postgres.New(server.admin, postgres.Options{})
+	entry := func(n byte) revoke.Entry {
+		return revoke.Entry{Key: revoke.Key{n}, Pos: 1, Expires: uint32(time.Now().Unix() + 3600)}
+	}
+	must(t, engine.PutBack(t.Context(), []revoke.Entry{entry(1), entry(2), entry(3)}))
+	_, err := server.admin.Exec("UPDATE cookiesession_revocations SET tx = '5000000000'")
+	must(t, err)
+	cursor := ""
+	read := func(ctx context.Context, want int) error {
+		got := 0
+		next, _, err := engine.Read(ctx, cursor, func(es []revoke.Entry) { got += len(es) })
+		if cursor = next; err == nil && got != want {
+			t.Errorf("got %d entries, want %d", got, want)
+		}
+		return err
+	}
+	done := errors.New("done")
+	err = engine.Follow(t.Context(), func(ctx context.Context) (string, error) {
+		must(t, read(ctx, 3))
+		must(t, read(ctx, 0))
+		for _, n := range []byte{3, 4} {
+			_, err := engine.Publish(ctx, entry(n), nil)
+			must(t, err)
+			must(t, read(ctx, 1))
+		}
+		must(t, read(ctx, 0))
+		return cursor, done
+	})
+	if err != done {
+		t.Error(err)
+	}
 }
