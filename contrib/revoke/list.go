@@ -40,7 +40,9 @@ type Config struct {
 	// an idle list can be two seconds old.
 	MaxStale time.Duration
 
-	// ServeStale lets sessions in after that. The default refuses: Revoked returns ErrStale, Guard answers 503.
+	// ServeStale lets sessions in after that. The default refuses: Revoked returns ErrStale, Guard answers 503. With it,
+	// MaxLifetime must be longer by the longest outage: a session that has ended, but gets a new lifetime meanwhile
+	// (Regenerate, Remember), would else live longer than what ends it.
 	ServeStale bool
 
 	// Logger is slog.Default() if nil. It gets at most a line a second, from a goroutine of the List's own.

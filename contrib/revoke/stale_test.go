@@ -63,6 +63,48 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// A session that has ended, and gets a new lifetime from a server that hasn't heard of it, is over for all of that.
+func TestStaleRegenerate(t *testing.T) {
+	const maxStale = 5 * time.Minute // more than what is added for clocks
+	for _, test := range []struct {
+		name        string
+		serve       bool
+		maxLifetime time.Duration
+		outage      time.Duration
+	}{
+		{"until MaxStale", false, day, maxStale},
+		{"ServeStale, and MaxLifetime with the outage", true, day + 3*time.Hour, 3 * time.Hour},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				f.change = func(c *revoke.Config) {
+					c.ServeStale, c.MaxLifetime, c.MaxStale = test.serve, test.maxLifetime, maxStale
+				}
+				here, there := f.server(nil), f.server(nil)
+				b := newBrowser()
+				b.login(here, "ada")
+				fresh := time.Now().Add(-there.list.Stats().Staleness)
+				there.engine.fail(errDown)
+				must(t, here.list.End(t.Context(), "user", "ada"))
+				time.Sleep(time.Until(fresh.Add(test.outage)))
+				b.visit(there, func(s *cookiesession.Session) {
+					if s.Regenerate(); s.Get("user") != "ada" {
+						t.Error("the session was not let in")
+					}
+				})
+				expires := time.Now().Add(day)
+				there.engine.fail(nil)
+				for time.Sleep(day - test.outage - time.Minute); time.Now().Before(expires); time.Sleep(10 * time.Second) {
+					for _, s := range []*server{here, there} {
+						b.copied().want(t, s, "nobody")
+					}
+				}
+			})
+		})
+	}
+}
+
 // Guard answers before anything can overwrite the session, to requests that bring a valid one of its manager only.
 func TestGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
