@@ -330,15 +330,18 @@ func (p *engine) Follow(ctx context.Context, read func(context.Context) (string,
 	}
 }
 
-// sweep deletes what may be forgotten, about once an hour, until ctx ends. If that fails the next hour will do.
+// sweep deletes what may be forgotten, soon, since no server may run for an hour, and then about once an hour, until ctx
+// ends. If that fails the next hour will do.
 func (p *engine) sweep(ctx context.Context) {
+	wait := rand.N(5 * time.Second) // so that not all servers do when the database is back
 	for {
 		select {
-		case <-time.After(time.Hour/2 + rand.N(time.Hour)):
+		case <-time.After(wait):
 			p.exec(ctx, forget)
 		case <-ctx.Done():
 			return
 		}
+		wait = time.Hour/2 + rand.N(time.Hour)
 	}
 }
 

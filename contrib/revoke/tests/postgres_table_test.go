@@ -102,6 +102,26 @@ func TestPostgresConnectionsAfterClose(t *testing.T) {
 	inUse("both are closed", 0)
 }
 
+// Rows that may be forgotten go soon after a server has begun: where servers run for minutes only, none would get to it
+// later.
+func TestPostgresSweep(t *testing.T) {
+	server := startPostgres(t)
+	engine := postgres.New(server.admin, postgres.Options{})
+	now := uint32(time.Now().Unix())
+	must(t, engine.PutBack(t.Context(), []revoke.Entry{
+		{Key: revoke.Key{1}, Pos: 1, Expires: now - 62}, {Key: revoke.Key{2}, Pos: 1, Expires: now + 1}, {Key: revoke.Key{3}, Pos: 1, Expires: now - 30},
+	}))
+	open(t, engine)
+	eventually(t, 15*time.Second, func() error {
+		var n, least int
+		err := server.admin.QueryRow("SELECT count(*), min(get_byte(key, 0)) FROM cookiesession_revocations").Scan(&n, &least)
+		if err != nil || n != 2 || least != 2 {
+			return fmt.Errorf("got %d rows from %d on, %v; want 2 from 2 on", n, least, err)
+		}
+		return nil
+	})
+}
+
 // Rows of another server's transactions, as after a migration by dump and restore, may have numbers far ahead of this
 // one's. They are read once, not each time.
 func TestPostgresRowsOfAnotherServer(t *testing.T) {
