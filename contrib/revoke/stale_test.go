@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,6 +229,43 @@ func TestOpenGivesUp(t *testing.T) {
 			t.Errorf("got %v, %v; want no List, and an error that says why", l, err)
 		}
 	})
+}
+
+// A curious error asks the List about itself before it says what is wrong.
+type curious struct {
+	list  atomic.Pointer[revoke.List]
+	asked chan bool // whether the List has answered
+}
+
+func (c *curious) Error() string {
+	answered := make(chan struct{})
+	if l := c.list.Load(); l != nil {
+		go func() {
+			l.Stats()
+			close(answered)
+		}()
+		select {
+		case <-answered:
+			c.asked <- true
+		case <-time.After(10 * time.Second):
+			c.asked <- false
+		}
+	}
+	return "engine is down"
+}
+
+// An engine's error is code of the application's, perhaps, so nothing is locked while it runs.
+func TestErrorAsksList(t *testing.T) {
+	err := &curious{asked: make(chan bool, 100)}
+	l, failed := revoke.OpenStale(revoke.Config{
+		Engine: &fallible{Engine: revoke.Memory(), err: err}, Keys: []string{"user"}, MaxLifetime: time.Hour, Logger: slog.New(slog.DiscardHandler),
+	})
+	must(t, failed)
+	err.list.Store(l)
+	if !<-err.asked {
+		t.Error("Stats waits for the error's text")
+	}
+	l.Close()
 }
 
 // Open waits for everything.

@@ -25,11 +25,12 @@ func (l *List) note(n note) {
 
 // failed keeps why following or putting back failed. The first failure of an outage is logged.
 func (l *List) failed(err error) {
+	text := err.Error() // of the application's client perhaps, so not under the lock
 	l.mu.Lock()
 	first := !l.failing
 	l.failing = true
 	l.stats.Reconnects++
-	l.stats.LastError = err.Error()
+	l.stats.LastError = text
 	l.mu.Unlock()
 	if first {
 		l.note(note{text: "revoke: revocations can't be read or put back; trying again", err: err})
