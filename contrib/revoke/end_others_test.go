@@ -169,6 +169,38 @@ func TestEndOthersMeanwhile(t *testing.T) {
 	}
 }
 
+// A context of Until that begins while EndOthers is under way, when the session's cookie is the old one still, goes on
+// too, and ends with the session.
+func TestEndOthersSparesWhatBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &meanwhile{Engine: revoke.Memory()}
+		r := newRace(t, func(t *testing.T) (revoke.Engine, string) { return engine, "" })
+		r.here = r.there
+		r.own, r.other = r.login("ada"), r.login("ada")
+		contexts := map[*cookiesession.Session]context.Context{}
+		begin := func() {
+			for _, s := range []*cookiesession.Session{r.own, r.other} {
+				ctx, cancel := r.here.Until(t.Context(), s)
+				t.Cleanup(cancel)
+				contexts[s] = ctx
+			}
+		}
+		engine.happen.Store(&begin)
+		must(t, r.here.EndOthers(t.Context(), r.own, "user"))
+		heard()
+		if err := contexts[r.own].Err(); err != nil {
+			t.Errorf("its own context ended: %v", context.Cause(contexts[r.own]))
+		}
+		if got := context.Cause(contexts[r.other]); !errors.Is(got, revoke.ErrRevoked) {
+			t.Errorf("the other's context: got %v, want ErrRevoked", got)
+		}
+		r.end(r.here, "ada")
+		if got := context.Cause(contexts[r.own]); !errors.Is(got, revoke.ErrRevoked) {
+			t.Errorf("after End: got %v, want ErrRevoked", got)
+		}
+	})
+}
+
 func newRace(t *testing.T, engine func(t *testing.T) (e revoke.Engine, path string)) *race {
 	t.Helper()
 	keys, err := cookiesession.NewKeyring(cookiesession.GenerateKey("test"))

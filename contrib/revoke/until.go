@@ -2,6 +2,7 @@ package revoke
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,31 +37,31 @@ type watcher struct {
 	session Key
 	created time.Time
 	end     context.CancelCauseFunc
-
-	mu     sync.Mutex
-	claims []claim
-	spared map[Key]int // claims that EndOthers is about to raise: how many calls
+	claims  []claim // watchers.mu guards them; their keys never change
 }
 
 // check ends the watcher's context if its session is over.
 func (w *watcher) check(l *List) {
-	w.mu.Lock()
-	claims := make([]claim, 0, len(w.claims))
-	for _, c := range w.claims {
-		if w.spared[c.key] == 0 {
-			claims = append(claims, c)
-		}
-	}
-	w.mu.Unlock()
-	if l.over(claims, w.created, time.Now()) {
+	if l.over(l.watchers.claims(w), w.created, time.Now()) {
 		w.end(ErrRevoked)
 	}
 }
 
 // watchers are found by the keys of their claims.
 type watchers struct {
-	mu    sync.Mutex
-	byKey map[Key]map[*watcher]struct{}
+	mu     sync.Mutex
+	byKey  map[Key]map[*watcher]struct{}
+	spared map[sparedClaim]int // by how many calls of EndOthers that are under way
+}
+
+// A sparedClaim is what EndOthers is about to raise for a session.
+type sparedClaim struct{ session, key Key }
+
+// claims returns those of a watcher, without what EndOthers is about to raise.
+func (ws *watchers) claims(w *watcher) []claim {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(w.claims), func(c claim) bool { return ws.spared[sparedClaim{w.session, c.key}] > 0 })
 }
 
 func (ws *watchers) add(w *watcher) {
@@ -81,7 +82,7 @@ func (ws *watchers) add(w *watcher) {
 func (ws *watchers) remove(w *watcher) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	for i := range w.claims { // of which the keys never change
+	for i := range w.claims {
 		k := w.claims[i].key
 		delete(ws.byKey[k], w)
 		if len(ws.byKey[k]) == 0 {
@@ -114,29 +115,34 @@ func (ws *watchers) endAll(cause error) {
 	}
 }
 
-// spare keeps the contexts of a session from ending by an entry under k that EndOthers is about to publish. The function
-// that it returns must be told the entry's pos, or 0 if there is none.
+// spare keeps the contexts of a session from ending by an entry under k that EndOthers is about to publish, also those
+// that begin meanwhile. The function that it returns must be told the entry's pos, or 0 if there is none.
 func (ws *watchers) spare(session, k Key) func(l *List, pos uint64) {
-	own := ws.of(session)
-	for _, w := range own {
-		w.mu.Lock()
-		if w.spared == nil {
-			w.spared = make(map[Key]int)
-		}
-		w.spared[k]++
-		w.mu.Unlock()
+	spared := sparedClaim{session, k}
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.spared == nil {
+		ws.spared = make(map[sparedClaim]int)
 	}
+	ws.spared[spared]++
 	return func(l *List, pos uint64) {
-		for _, w := range own {
-			w.mu.Lock()
-			w.spared[k]--
-			for i := range w.claims {
-				if c := &w.claims[i]; c.key == k && pos > c.pos {
-					c.pos, c.marked = pos, true
-				}
+		ws.raise(spared, pos)
+		ws.check(l, session)
+	}
+}
+
+// raise takes back what spare began, and raises the claims to a pos.
+func (ws *watchers) raise(spared sparedClaim, pos uint64) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.spared[spared]--; ws.spared[spared] == 0 {
+		delete(ws.spared, spared)
+	}
+	for w := range ws.byKey[spared.session] {
+		for i := range w.claims {
+			if c := &w.claims[i]; c.key == spared.key && pos > c.pos {
+				c.pos, c.marked = pos, true
 			}
-			w.mu.Unlock()
-			w.check(l)
 		}
 	}
 }
