@@ -51,17 +51,21 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			return
 		}
 		inner := r.WithContext(x)
-		defer x.session.copyBack(inner)
+		defer x.session.end(inner)
 		next.ServeHTTP(wrapped, inner)
 		x.commit()
 	})
 }
 
-// copyBack copies to the request what was set in inner, its copy: when the request ends, net/http removes the temporary
-// files of its form, and a logging middleware outside wants to know which pattern was matched.
-func (s *Session) copyBack(inner *http.Request) {
+// end follows next, also if that has panicked. From then on nothing commits: a goroutine may still hold the response
+// writer, and frameworks use theirs again for another visitor's response.
+//
+// It copies to the request what was set in inner, its copy: when the request ends, net/http removes the temporary files
+// of its form, and a logging middleware outside wants to know which pattern was matched.
+func (s *Session) end(inner *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.committed = true
 	r := s.request
 	if r.MultipartForm == nil {
 		r.MultipartForm = inner.MultipartForm
