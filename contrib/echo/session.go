@@ -14,6 +14,9 @@
 // which Echo turns into one. A panic saves nothing, provided that middleware.Recover is used before Middleware.
 // Middleware that was used before can read the session after next, but not change it any more.
 //
+// Echo uses a Context again for other visitors. A goroutine that outlives its handler must have the session from
+// before: later, Get(c) is the session of whoever is served then.
+//
 // If the session can't be saved, Config.ErrorHandler answers, what handlers write is discarded, and the Status of
 // [echo.Response] says what was sent.
 package echosession

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/fiber/v3/middleware/adaptor"
+	"github.com/gofiber/fiber/v3/middleware/cache"
 	"github.com/gofiber/fiber/v3/middleware/recover"
 	"github.com/gofiber/fiber/v3/middleware/timeout"
 	"github.com/seed-50e21e88/cookiesession"
@@ -113,6 +114,84 @@ func TestSessionIsACopy(t *testing.T) {
 		if got := s.All(); !maps.Equal(got, want) {
 			t.Errorf("changed: got %v, want %v", got, want)
 		}
+	}
+}
+
+// What the package's documentation says about what writes a body when the handler has returned.
+func TestContextIsUsedAgain(t *testing.T) {
+	m := newManager(t, nil)
+	app := newApp(m)
+	returned, served, read := make(chan bool), make(chan fiber.Ctx), make(chan bool)
+	app.Get("/stream", func(c fiber.Ctx) error {
+		s := fibersession.Get(c)
+		return c.SendStreamWriter(func(w *bufio.Writer) {
+			returned <- true
+			if c == <-served {
+				fmt.Fprint(w, s.Get("user"), " ", fibersession.Get(c).Get("user"))
+			}
+			read <- true
+		})
+	})
+	app.Get("/other", func(c fiber.Ctx) error {
+		served <- c
+		<-read
+		return nil
+	})
+	client, _, base := newClient(t, app)
+	client.Jar = nil // each request is another visitor's
+	request := func(path, user string) *http.Request {
+		r, err := http.NewRequest("GET", base+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cookiesessiontest.Request(t, m, r, map[string]any{"user": user})
+	}
+	for range 20 { // under the race detector, pools forget
+		stream := make(chan string, 1)
+		go func(r *http.Request) {
+			_, body := do(t, client, r)
+			stream <- body
+		}(request("/stream", "grace"))
+		<-returned
+		do(t, client, request("/other", "ada"))
+		if got := <-stream; got == "grace ada" {
+			return
+		} else if got != "" {
+			t.Fatalf("got %q, want the session of grace by itself and that of ada by the context", got)
+		}
+	}
+	t.Error("Fiber has used no context again: does it still?")
+}
+
+// What the package's documentation says about Fiber's cache.
+func TestCache(t *testing.T) {
+	m := newManager(t, nil)
+	session := fibersession.Middleware(m)
+	for _, tt := range []struct {
+		name  string
+		chain []any
+		ada   string // what she gets after grace
+	}{
+		{"before Middleware", []any{"*", cache.New(), session}, "ada"},
+		{"behind Middleware", []any{"*", session, cache.New()}, "grace"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			app := fiber.New()
+			app.Use(tt.chain...)
+			app.Get("/", func(c fiber.Ctx) error { return c.SendString(fmt.Sprint(fibersession.Get(c).Get("user"))) })
+			client, _, base := newClient(t, app)
+			client.Jar = nil
+			for _, visitor := range []struct{ user, want string }{{"grace", "grace"}, {"ada", tt.ada}} {
+				r, err := http.NewRequest("GET", base, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r = cookiesessiontest.Request(t, m, r, map[string]any{"user": visitor.user})
+				if _, body := do(t, client, r); body != visitor.want {
+					t.Errorf("%s got the page of %s, want that of %s", visitor.user, body, visitor.want)
+				}
+			}
+		})
 	}
 }
 

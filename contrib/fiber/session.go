@@ -18,10 +18,16 @@
 // process.
 //
 // There is nothing to save: Fiber sends a response when all handlers have returned, and the session's cookies go with
-// it, also if a handler returns an error. What writes a body later, such as SendStreamWriter's function, can read the
-// session, but a change is refused with [cookiesession.ErrCommitted]. A panic saves nothing, provided that the recover
-// middleware is used before Middleware. Nor does a handler that has its response sent before it returns, by c.End, or
-// that exceeds the time of Fiber's timeout middleware.
+// it, also if a handler returns an error. A panic saves nothing, provided that the recover middleware is used before
+// Middleware. Nor does a handler that has its response sent before it returns, by c.End, or that exceeds the time of
+// Fiber's timeout middleware.
+//
+// Fiber uses c again for other visitors. What writes a body when the handler has returned, such as SendStreamWriter's
+// function, must have the session from before: by then, Get(c) is the session of whoever is served at that moment. It
+// can read its session; a change is refused with [cookiesession.ErrCommitted].
+//
+// Fiber's cache middleware goes before Middleware, if it is used at all. Behind, it keeps a page before the page is
+// marked as private, and shows it to other visitors.
 //
 // Fiber doesn't stand on net/http, and its adaptor package isn't enough by itself:
 // adaptor.HTTPMiddleware(manager.Handler) is done before Fiber's handlers start, so nothing they change could be saved,
