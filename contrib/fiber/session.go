@@ -18,7 +18,9 @@
 // process.
 //
 // There is nothing to save: Fiber sends a response when all handlers have returned, and the session's cookies go with
-// it, also if a handler returns an error. A panic saves nothing, provided that the recover middleware is used before
+// it, also if a handler returns an error. Fiber's ErrorHandler can read the session, but not change it, and a
+// Cache-Control that it sets stays as it is; unless it sets one, caches are told that answers to errors depend on the
+// session, whether it reads that or not. A panic saves nothing, provided that the recover middleware is used before
 // Middleware. Nor does a handler that has its response sent before it returns, by c.End, or that exceeds the time of
 // Fiber's timeout middleware.
 //
@@ -58,7 +60,9 @@ func Middleware(m *cookiesession.Manager) fiber.Handler {
 		w := &writer{c: c}
 		m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			c.SetContext(r.Context())
-			err = c.Next()
+			if err = c.Next(); err != nil {
+				dependsOnSession(c)
+			}
 			w.before, w.header = nil, nil // whatever was there before is out of date
 		})).ServeHTTP(w, request(c))
 		if w.status != 0 {
@@ -67,6 +71,15 @@ func Middleware(m *cookiesession.Manager) fiber.Handler {
 		}
 		w.commit()
 		return err
+	}
+}
+
+// dependsOnSession marks an answer by Fiber's ErrorHandler, which may use the session for the first time when it is
+// committed: too late to be noticed.
+func dependsOnSession(c fiber.Ctx) {
+	c.Vary("Cookie")
+	if len(c.Response().Header.Peek("Cache-Control")) == 0 {
+		c.Set("Cache-Control", "private") // some shared caches ignore Vary
 	}
 }
 
