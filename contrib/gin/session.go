@@ -120,7 +120,10 @@ type sender struct {
 
 func (w *sender) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
-	if status >= 200 {
+	switch {
+	case status >= 400:
+		w.ResponseWriter.Write(nil) // compressors let errors pass, but see them only when something is written
+	case status >= 200:
 		w.WriteHeaderNow()
 	}
 }
