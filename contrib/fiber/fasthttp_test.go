@@ -14,6 +14,7 @@ import (
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/fiber/v3/middleware/adaptor"
 	"github.com/gofiber/fiber/v3/middleware/cache"
+	"github.com/gofiber/fiber/v3/middleware/encryptcookie"
 	"github.com/gofiber/fiber/v3/middleware/recover"
 	"github.com/gofiber/fiber/v3/middleware/timeout"
 	"github.com/seed-50e21e88/cookiesession"
@@ -190,6 +191,39 @@ func TestCache(t *testing.T) {
 				if _, body := do(t, client, r); body != visitor.want {
 					t.Errorf("%s got the page of %s, want that of %s", visitor.user, body, visitor.want)
 				}
+			}
+		})
+	}
+}
+
+// What the package's documentation says about Fiber's encryptcookie.
+func TestEncryptCookie(t *testing.T) {
+	m := newManager(t, nil)
+	session, encrypt := fibersession.Middleware(m), encryptcookie.New(encryptcookie.Config{Key: encryptcookie.GenerateKey(32)})
+	for _, tt := range []struct {
+		name  string
+		chain []any
+		size  int
+		want  string // in the second request
+	}{
+		{"before Middleware, small", []any{"*", encrypt, session}, 1000, "1000"},
+		{"before Middleware, large", []any{"*", encrypt, session}, 2500, "0"},
+		{"behind Middleware, large", []any{"*", session, encrypt}, 4000, "4000"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10})
+			app.Use(tt.chain...)
+			app.Get("/put", func(c fiber.Ctx) error {
+				fibersession.Get(c).Put("text", strings.Repeat("x", tt.size))
+				return nil
+			})
+			app.Get("/get", func(c fiber.Ctx) error {
+				return c.SendString(fmt.Sprint(len(cookiesession.Field[string]("text").Get(fibersession.Get(c)))))
+			})
+			client, _, base := newClient(t, app)
+			get(t, client, base+"/put")
+			if _, body := get(t, client, base+"/get"); body != tt.want {
+				t.Errorf("got %s bytes, want %s", body, tt.want)
 			}
 		})
 	}
