@@ -33,7 +33,7 @@ type Session struct {
 	state   *state // set once by opening
 
 	mu          sync.Mutex // guards the fields down to passive, and state but for state.incoming
-	committed   bool       // the commit has begun, so changes are too late
+	committed   bool       // the commit has begun, or the handler has panicked, so changes are too late
 	delivered   bool       // a Save has written all changes
 	destroyed   bool
 	regenerated bool
