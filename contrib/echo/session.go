@@ -12,9 +12,10 @@
 //
 // There is nothing to save: what a handler changed goes with the header of its response, also if it returns an error,
 // which Echo turns into one. A panic saves nothing, provided that middleware.Recover is used before Middleware.
-// Middleware that was used before can read the session after next, but not change it any more. Nor can
-// HTTPErrorHandler, and a Cache-Control that it sets stays as it is; unless it sets one, caches are told that answers to
-// errors depend on the session, whether it reads that or not.
+// Middleware that was used before can read the session after next, but not change it any more.
+//
+// Nor can HTTPErrorHandler, and a Cache-Control that it sets stays as it is: say "private" with what a session has told.
+// Unless it sets one, caches are told that an answer to an error depends on the session, whether it does or not.
 //
 // Echo uses a Context again for other visitors. A goroutine that outlives its handler must have the session from
 // before: later, Get(c) is the session of whoever is served then.

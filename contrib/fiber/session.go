@@ -18,11 +18,13 @@
 // process.
 //
 // There is nothing to save: Fiber sends a response when all handlers have returned, and the session's cookies go with
-// it, also if a handler returns an error. Fiber's ErrorHandler can read the session, but not change it, and a
-// Cache-Control that it sets stays as it is; unless it sets one, caches are told that answers to errors depend on the
-// session, whether it reads that or not. A panic saves nothing, provided that the recover middleware is used before
+// it, also if a handler returns an error. A panic saves nothing, provided that the recover middleware is used before
 // Middleware. Nor does a handler that has its response sent before it returns, by c.End, or that exceeds the time of
 // Fiber's timeout middleware.
+//
+// Fiber's ErrorHandler can read the session, but not change it, and a Cache-Control that it sets stays as it is: say
+// "private" with what a session has told. Unless it sets one, caches are told that an answer to an error depends on the
+// session, whether it does or not.
 //
 // Fiber uses c again for other visitors. What writes a body when the handler has returned, such as SendStreamWriter's
 // function, must have the session from before: by then, Get(c) is the session of whoever is served at that moment. It
