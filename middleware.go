@@ -14,7 +14,8 @@ import (
 
 // Handler wraps next so that each request has a session, which [Manager.Get] returns. The session's cookies are written
 // into the response header exactly once, the commit: before the first byte of the final response header, or when next
-// returns. A panic in next commits nothing. Informational responses (1xx except 101) pass through.
+// returns. A panic in next commits nothing, and what a goroutine writes after it neither. Informational responses (1xx
+// except 101) pass through.
 //
 // If the session can't be saved, Config.ErrorHandler answers instead of next, whose further output is discarded. A
 // change after the commit is refused with [ErrCommitted], logged and counted. A session that is first used after the
@@ -51,17 +52,21 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			return
 		}
 		inner := r.WithContext(x)
-		defer x.session.copyBack(inner)
+		defer x.session.end(inner)
 		next.ServeHTTP(wrapped, inner)
 		x.commit()
 	})
 }
 
-// copyBack copies to the request what was set in inner, its copy: when the request ends, net/http removes the temporary
-// files of its form, and a logging middleware outside wants to know which pattern was matched.
-func (s *Session) copyBack(inner *http.Request) {
+// end follows next, also if that has panicked. From then on nothing commits: a goroutine may still hold the response
+// writer, and frameworks use theirs again for another visitor's response.
+//
+// It copies to the request what was set in inner, its copy: when the request ends, net/http removes the temporary files
+// of its form, and a logging middleware outside wants to know which pattern was matched.
+func (s *Session) end(inner *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.committed = true
 	r := s.request
 	if r.MultipartForm == nil {
 		r.MultipartForm = inner.MultipartForm

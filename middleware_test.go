@@ -551,6 +551,32 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// TestWriteAfterPanic shows what becomes of a goroutine that outlives its handler's panic.
+func TestWriteAfterPanic(t *testing.T) {
+	m := newWeb(t, nil)
+	var s *cookiesession.Session
+	var kept http.ResponseWriter
+	h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, kept = m.Get(r), w
+		s.Put("user", "grace")
+		panic("boom")
+	}))
+	w := httptest.NewRecorder()
+	func() {
+		defer func() { recover() }()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	}()
+	s.Put("late", true)
+	if err := s.Err(); !errors.Is(err, cookiesession.ErrCommitted) {
+		t.Errorf("a change: got %v, want ErrCommitted", err)
+	}
+	io.WriteString(kept, "late")
+	if h := w.Header(); h["Set-Cookie"] != nil || h["Vary"] != nil {
+		t.Errorf("a write: got header %v", h)
+	}
+	m.wantStats(0, 0, 1)
+}
+
 // upload returns a form with a file of size bytes and fields, each a name and a value, and its Content-Type.
 func upload(t *testing.T, size int, fields ...string) (body []byte, contentType string) {
 	t.Helper()

@@ -33,7 +33,7 @@ type Session struct {
 	state   *state // set once by opening
 
 	mu          sync.Mutex // guards the fields down to passive, and state but for state.incoming
-	committed   bool       // the commit has begun, so changes are too late
+	committed   bool       // the commit has begun, or the handler has panicked, so changes are too late
 	delivered   bool       // a Save has written all changes
 	destroyed   bool
 	regenerated bool
@@ -75,7 +75,7 @@ func (s *Session) bind(m *Manager, r *http.Request) {
 
 // originalRequest returns a copy of the request for a hook, with the Cookie header that it was received with.
 func (s *Session) originalRequest(ctx context.Context) *http.Request {
-	s.mu.Lock() // a goroutine that outlives the handler may get here while copyBack writes to the request
+	s.mu.Lock() // a goroutine that outlives the handler may get here while end writes to the request
 	r := s.request.WithContext(ctx)
 	s.mu.Unlock()
 	r.Header = r.Header.Clone()

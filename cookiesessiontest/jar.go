@@ -55,8 +55,9 @@ const (
 // Not modelled are public suffixes of several labels (co.uk), SameSite and
 // partition keys (each request counts as same-site, under one top-level site),
 // HttpOnly (there are no scripts), and internationalized host names unless in
-// Punycode. What [http.ParseSetCookie] can't parse is ignored, though browsers
-// accept some of it.
+// Punycode. A replaced cookie keeps its place in the order of sending, as in
+// Firefox; Chromium moves it behind the others if its value is another. What
+// [http.ParseSetCookie] can't parse is ignored, though browsers accept some of it.
 //
 // Time is [time.Now], so that [testing/synctest] can let cookies expire. A Jar is
 // safe for concurrent use.

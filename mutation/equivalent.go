@@ -108,7 +108,7 @@ var equivalents = []struct {
 	{"(*received).holds", "it saves a search", []string{"r.firsts[first.kind] > 0 → r.firsts[first.kind] >= 0"}},
 	{"(*device).permits", "no session that came has the zero ID", []string{"id != sessionID{} → true"}},
 	{"(*splitter).count", "nothing is left for another cookie", []string{"text > s.first → text >= s.first"}},
-	{"(*Session).copyBack", "a copy has the form with which it was made", []string{"r.MultipartForm == nil → true"}},
+	{"(*Session).end", "a copy has the form with which it was made", []string{"r.MultipartForm == nil → true"}},
 	{"(*Session).put", "the first error counts", []string{"s.mayChange(key) → true"}},
 	{"(*values).read", "it saves an allocation", []string{"payload[len(payload):] → zero"}},
 	{"(*derivedRing).named", "the map knows the first, too", []string{"first.id == id → false"}},

@@ -60,7 +60,7 @@ var functions = []string{
 	"defaultToPrivate", "keepPrivate", "splitDirectives", "(*attributes).isFor", "newAttributes", "sameSiteAttribute",
 	"(*attributes).append",
 	"(*Config).checkCookie", "hasDots", "(*Config).checkImportCookies", "(*Config).checkTimes", "(*Config).cookieName",
-	"(*Manager).Handler", "(*Session).copyBack", "(*exchange).Value", "(*exchange).Format", "(*exchange).commit",
+	"(*Manager).Handler", "(*Session).end", "(*exchange).Value", "(*exchange).Format", "(*exchange).commit",
 	"(*exchange).save", "(*exchange).saveOnce", "(*exchange).fail", "(*Manager).answerUnsaved", "describesEntity",
 	"entityHeadersIn", "(*errorPage).WriteHeader",
 	"(*errorPage).Write", "(*errorPage).begin", "(*exchange).WriteHeader", "(*exchange).Write",

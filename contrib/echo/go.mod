@@ -3,7 +3,7 @@ module github.com/seed-50e21e88/cookiesession/contrib/echo
 go 1.25.0
 
 require (
-	github.com/labstack/echo/v5 v5.3.1
+	github.com/labstack/echo/v5 v5.4.5
 	github.com/seed-50e21e88/cookiesession v1.0.0
 )
 

@@ -14,12 +14,19 @@
 // which Echo turns into one. A panic saves nothing, provided that middleware.Recover is used before Middleware.
 // Middleware that was used before can read the session after next, but not change it any more.
 //
+// Nor can HTTPErrorHandler, and a Cache-Control that it sets stays as it is: say "private" with what a session has told.
+// Unless it sets one, caches are told that an answer to an error depends on the session, whether it does or not.
+//
+// Echo uses a Context again for other visitors. A goroutine that outlives its handler must have the session from
+// before: later, Get(c) is the session of whoever is served then.
+//
 // If the session can't be saved, Config.ErrorHandler answers, what handlers write is discarded, and the Status of
 // [echo.Response] says what was sent.
 package echosession
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v5"
 	"github.com/seed-50e21e88/cookiesession"
@@ -46,11 +53,24 @@ func Middleware(m *cookiesession.Manager) echo.MiddlewareFunc {
 			m.Handler(http.HandlerFunc(func(commits http.ResponseWriter, r *http.Request) {
 				c.SetRequest(r)
 				response.ResponseWriter = commits
-				err = next(c)
+				if err = next(c); err != nil {
+					dependsOnSession(commits.Header())
+				}
 			})).ServeHTTP(&writer{w, response}, c.Request())
 			returned = true
 			return err
 		}
+	}
+}
+
+// dependsOnSession marks an answer by HTTPErrorHandler, which may use the session for the first time when it is
+// committed: too late to be noticed.
+func dependsOnSession(h http.Header) {
+	if !slices.Contains(h["Vary"], "Cookie") {
+		h.Add("Vary", "Cookie")
+	}
+	if h["Cache-Control"] == nil {
+		h.Set("Cache-Control", "private") // some shared caches ignore Vary
 	}
 }
 

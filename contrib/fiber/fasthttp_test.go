@@ -13,6 +13,8 @@ import (
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/fiber/v3/middleware/adaptor"
+	"github.com/gofiber/fiber/v3/middleware/cache"
+	"github.com/gofiber/fiber/v3/middleware/encryptcookie"
 	"github.com/gofiber/fiber/v3/middleware/recover"
 	"github.com/gofiber/fiber/v3/middleware/timeout"
 	"github.com/seed-50e21e88/cookiesession"
@@ -113,6 +115,117 @@ func TestSessionIsACopy(t *testing.T) {
 		if got := s.All(); !maps.Equal(got, want) {
 			t.Errorf("changed: got %v, want %v", got, want)
 		}
+	}
+}
+
+// What the package's documentation says about what writes a body when the handler has returned.
+func TestContextIsUsedAgain(t *testing.T) {
+	m := newManager(t, nil)
+	app := newApp(m)
+	returned, served, read := make(chan bool), make(chan fiber.Ctx), make(chan bool)
+	app.Get("/stream", func(c fiber.Ctx) error {
+		s := fibersession.Get(c)
+		return c.SendStreamWriter(func(w *bufio.Writer) {
+			returned <- true
+			if c == <-served {
+				fmt.Fprint(w, s.Get("user"), " ", fibersession.Get(c).Get("user"))
+			}
+			read <- true
+		})
+	})
+	app.Get("/other", func(c fiber.Ctx) error {
+		served <- c
+		<-read
+		return nil
+	})
+	client, _, base := newClient(t, app)
+	client.Jar = nil // each request is another visitor's
+	request := func(path, user string) *http.Request {
+		r, err := http.NewRequest("GET", base+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cookiesessiontest.Request(t, m, r, map[string]any{"user": user})
+	}
+	for range 20 { // under the race detector, pools forget
+		stream := make(chan string, 1)
+		go func(r *http.Request) {
+			_, body := do(t, client, r)
+			stream <- body
+		}(request("/stream", "grace"))
+		<-returned
+		do(t, client, request("/other", "ada"))
+		if got := <-stream; got == "grace ada" {
+			return
+		} else if got != "" {
+			t.Fatalf("got %q, want the session of grace by itself and that of ada by the context", got)
+		}
+	}
+	t.Error("Fiber has used no context again: does it still?")
+}
+
+// What the package's documentation says about Fiber's cache.
+func TestCache(t *testing.T) {
+	m := newManager(t, nil)
+	session := fibersession.Middleware(m)
+	for _, tt := range []struct {
+		name  string
+		chain []any
+		ada   string // what she gets after grace
+	}{
+		{"before Middleware", []any{"*", cache.New(), session}, "ada"},
+		{"behind Middleware", []any{"*", session, cache.New()}, "grace"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			app := fiber.New()
+			app.Use(tt.chain...)
+			app.Get("/", func(c fiber.Ctx) error { return c.SendString(fmt.Sprint(fibersession.Get(c).Get("user"))) })
+			client, _, base := newClient(t, app)
+			client.Jar = nil
+			for _, visitor := range []struct{ user, want string }{{"grace", "grace"}, {"ada", tt.ada}} {
+				r, err := http.NewRequest("GET", base, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r = cookiesessiontest.Request(t, m, r, map[string]any{"user": visitor.user})
+				if _, body := do(t, client, r); body != visitor.want {
+					t.Errorf("%s got the page of %s, want that of %s", visitor.user, body, visitor.want)
+				}
+			}
+		})
+	}
+}
+
+// What the package's documentation says about Fiber's encryptcookie.
+func TestEncryptCookie(t *testing.T) {
+	m := newManager(t, nil)
+	session, encrypt := fibersession.Middleware(m), encryptcookie.New(encryptcookie.Config{Key: encryptcookie.GenerateKey(32)})
+	for _, tt := range []struct {
+		name  string
+		chain []any
+		size  int
+		want  string // in the second request
+	}{
+		{"before Middleware, small", []any{"*", encrypt, session}, 1000, "1000"},
+		{"before Middleware, large", []any{"*", encrypt, session}, 2500, "0"},
+		{"behind Middleware, large", []any{"*", session, encrypt}, 4000, "4000"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10})
+			app.Use(tt.chain...)
+			app.Get("/put", func(c fiber.Ctx) error {
+				fibersession.Get(c).Put("text", strings.Repeat("x", tt.size))
+				return nil
+			})
+			app.Get("/get", func(c fiber.Ctx) error {
+				return c.SendString(fmt.Sprint(len(cookiesession.Field[string]("text").Get(fibersession.Get(c)))))
+			})
+			client, _, base := newClient(t, app)
+			get(t, client, base+"/put")
+			if _, body := get(t, client, base+"/get"); body != tt.want {
+				t.Errorf("got %s bytes, want %s", body, tt.want)
+			}
+		})
 	}
 }
 

@@ -18,10 +18,23 @@
 // process.
 //
 // There is nothing to save: Fiber sends a response when all handlers have returned, and the session's cookies go with
-// it, also if a handler returns an error. What writes a body later, such as SendStreamWriter's function, can read the
-// session, but a change is refused with [cookiesession.ErrCommitted]. A panic saves nothing, provided that the recover
-// middleware is used before Middleware. Nor does a handler that has its response sent before it returns, by c.End, or
-// that exceeds the time of Fiber's timeout middleware.
+// it, also if a handler returns an error. A panic saves nothing, provided that the recover middleware is used before
+// Middleware. Nor does a handler that has its response sent before it returns, by c.End, or that exceeds the time of
+// Fiber's timeout middleware.
+//
+// Fiber's ErrorHandler can read the session, but not change it, and a Cache-Control that it sets stays as it is: say
+// "private" with what a session has told. Unless it sets one, caches are told that an answer to an error depends on the
+// session, whether it does or not.
+//
+// Fiber uses c again for other visitors. What writes a body when the handler has returned, such as SendStreamWriter's
+// function, must have the session from before: by then, Get(c) is the session of whoever is served at that moment. It
+// can read its session; a change is refused with [cookiesession.ErrCommitted].
+//
+// Fiber's cache middleware goes before Middleware, if it is used at all. Behind, it keeps a page before the page is
+// marked as private, and shows it to other visitors.
+//
+// Fiber's encryptcookie middleware goes behind Middleware. Before, it makes the session's cookies a third larger, and
+// browsers drop what is larger than 4,096 bytes.
 //
 // Fiber doesn't stand on net/http, and its adaptor package isn't enough by itself:
 // adaptor.HTTPMiddleware(manager.Handler) is done before Fiber's handlers start, so nothing they change could be saved,
@@ -52,7 +65,9 @@ func Middleware(m *cookiesession.Manager) fiber.Handler {
 		w := &writer{c: c}
 		m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			c.SetContext(r.Context())
-			err = c.Next()
+			if err = c.Next(); err != nil {
+				dependsOnSession(c)
+			}
 			w.before, w.header = nil, nil // whatever was there before is out of date
 		})).ServeHTTP(w, request(c))
 		if w.status != 0 {
@@ -61,6 +76,15 @@ func Middleware(m *cookiesession.Manager) fiber.Handler {
 		}
 		w.commit()
 		return err
+	}
+}
+
+// dependsOnSession marks an answer by Fiber's ErrorHandler, which may use the session for the first time when it is
+// committed: too late to be noticed.
+func dependsOnSession(c fiber.Ctx) {
+	c.Vary("Cookie")
+	if len(c.Response().Header.Peek("Cache-Control")) == 0 {
+		c.Set("Cache-Control", "private") // some shared caches ignore Vary
 	}
 }
 

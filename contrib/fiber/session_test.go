@@ -250,6 +250,33 @@ func TestNotFound(t *testing.T) {
 	}
 }
 
+// An error page may show who is logged in, and 404 is among what caches keep by default (RFC 9110, 15.1).
+func TestErrorHandlerReads(t *testing.T) {
+	m := newManager(t, nil)
+	app := fiber.New(fiber.Config{ErrorHandler: func(c fiber.Ctx, err error) error {
+		if c.Query("cache") != "" {
+			c.Set("Cache-Control", "max-age=5")
+		}
+		return c.Status(404).SendString(fmt.Sprint("sorry, ", fibersession.Get(c).Get("user")))
+	}})
+	app.Use("*", fibersession.Middleware(m))
+	app.Get("/login", func(c fiber.Ctx) error { fibersession.Get(c).Put("user", "grace"); return nil })
+	app.Get("/marked", func(c fiber.Ctx) error {
+		c.Set("Cache-Control", "no-store")
+		c.Vary("Cookie")
+		return fiber.ErrNotFound
+	})
+	client, _, base := newClient(t, app)
+	get(t, client, base+"/login")
+	for path, caching := range map[string]string{"/nowhere": "private", "/nowhere?cache=1": "max-age=5", "/marked": "no-store"} {
+		resp, body := get(t, client, base+path)
+		vary, got := strings.Join(resp.Header["Vary"], ", "), strings.Join(resp.Header["Cache-Control"], ", ")
+		if resp.StatusCode != 404 || body != "sorry, grace" || vary != "Cookie" || got != caching {
+			t.Errorf("%s: got %d %q, Vary %q, Cache-Control %q; want the page, Cookie, %s", path, resp.StatusCode, body, vary, got, caching)
+		}
+	}
+}
+
 func TestReadingSetsNothing(t *testing.T) {
 	app := newApp(newManager(t, nil))
 	app.Get("/login", func(c fiber.Ctx) error { fibersession.Get(c).Put("user", "grace"); return nil })

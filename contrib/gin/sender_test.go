@@ -31,3 +31,28 @@ func TestSender(t *testing.T) {
 		})
 	}
 }
+
+// A compressor is one that lets errors pass: it takes its header field back when something is written.
+type compressor struct{ gin.ResponseWriter }
+
+func (w compressor) Write(b []byte) (int, error) {
+	if w.Status() >= 400 {
+		w.Header().Del("Content-Encoding")
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func TestSenderBelowCompressor(t *testing.T) {
+	for _, status := range []int{399, 400, 500} {
+		rec := httptest.NewRecorder()
+		c, _ := gin.CreateTestContext(rec)
+		w := compressor{c.Writer}
+		w.Header().Set("Content-Encoding", "gzip")
+		(&sender{ResponseWriter: w}).WriteHeader(status)
+		c.Writer.Header().Set("X-Late", "too late")
+		got := rec.Result()
+		if encoded := got.Header.Get("Content-Encoding") == "gzip"; got.StatusCode != status || encoded != (status < 400) || got.Header.Get("X-Late") != "" {
+			t.Errorf("status %d: got %d with header %v", status, got.StatusCode, got.Header)
+		}
+	}
+}

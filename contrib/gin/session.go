@@ -15,6 +15,9 @@
 // then saves nothing, and Recovery's answer carries no cookie. Middleware that was used before Sessions can read the
 // session after c.Next, but not change it any more.
 //
+// gin uses a Context again for other visitors. A goroutine that outlives its handler must have the session, or
+// c.Copy(), from before: later, Default(c) is the session of whoever is served then.
+//
 // gin.Recovery logs the request with its Cookie header: in debug mode at every panic, in release mode when one comes of
 // a broken connection. Whoever reads that log can use the session until it expires. Guard it, or use
 // gin.CustomRecoveryWithWriter(nil, …) and log yourself.
@@ -117,7 +120,10 @@ type sender struct {
 
 func (w *sender) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
-	if status >= 200 {
+	switch {
+	case status >= 400:
+		w.ResponseWriter.Write(nil) // compressors let errors pass, but see them only when something is written
+	case status >= 200:
 		w.WriteHeaderNow()
 	}
 }

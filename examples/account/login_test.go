@@ -19,6 +19,8 @@ func TestRegister(t *testing.T) {
 			{"no name", "", password, password, badName},
 			{"markup", "<b>", password, password, badName},
 			{"look-alike", "аda", password, password, badName}, // a Cyrillic first letter
+			{"no UTF-8", "\xff", password, password, badName},
+			{"too long for a cookie", strings.Repeat("n", 8000), password, password, badName},
 			{"33 characters", strings.Repeat("n", 33), password, password, badName},
 			{"14 characters", "ada", strings.Repeat("é", 14), strings.Repeat("é", 14), "A password has at least 15 characters. A few words do."},
 			{"1,025 bytes", "ada", strings.Repeat("x", 1025), strings.Repeat("x", 1025), "This password is too long."},
@@ -45,6 +47,25 @@ func TestRegister(t *testing.T) {
 		v.want(http.StatusOK, "/register", "This name is taken.")
 		if !strings.Contains(v.body, `value="ada"`) {
 			t.Error("the name is to be typed again")
+		}
+	})
+}
+
+// TestOddNames: what somebody has typed always fits into the notice's cookie.
+func TestOddNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newSite(t, revokeByVersion).app)
+		for _, c := range []struct{ name, shown string }{
+			{"Ünal", "ünal"},
+			{strings.Repeat("n", 100), strings.Repeat("n", 100)},
+			{strings.Repeat("n", 101), ""},
+			{strings.Repeat("n", 8000), ""},
+			{"\xff", "\ufffd"},
+		} {
+			v.logIn(c.name, password).want(http.StatusOK, "/login", "Name or password is wrong.")
+			if !strings.Contains(v.body, `name="name" value="`+c.shown+`"`) {
+				t.Errorf("%.20q is not to be typed again as %.20q", c.name, c.shown)
+			}
 		}
 	})
 }

@@ -59,6 +59,9 @@ func (a *app) render(w http.ResponseWriter, status int, p page) {
 
 // redirect ends a POST: the browser loads a page, which shows the notice. Reloading it sends nothing again.
 func (a *app) redirect(w http.ResponseWriter, r *http.Request, to string, n notice) {
+	if len(n.Name) > 100 {
+		n.Name = "" // nobody's name, and perhaps too long for a cookie
+	}
 	flashed.Flash(a.sessions.Get(r), n)
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
