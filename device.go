@@ -296,21 +296,21 @@ func (m *Manager) sealChallenge(now time.Time, c challenge) (string, error) {
 // checkChallenge returns the ID in a challenge if text is one of the kind that is wanted, sealed for the session that is
 // wanted, and no older than within; otherwise it says why not. To renew, the origin is enough: the session may have
 // regenerated since. If no ID is wanted, any is right.
-func (m *Manager) checkChallenge(s *Session, now time.Time, text string, want challenge, within time.Duration) (id sessionID, why string) {
+func (m *Manager) checkChallenge(s *Session, now time.Time, text string, want challenge, within time.Duration) (_ sessionID, why string) {
 	if len(text) > maxChallengeText {
-		return id, "the challenge isn't one"
+		return sessionID{}, "the challenge isn't one"
 	}
 	token, ok := base64dot.AppendDecode(nil, text)
 	if !ok {
-		return id, "the challenge isn't one"
+		return sessionID{}, "the challenge isn't one"
 	}
 	opened, refused := m.challenge.openToken(s.request.Context(), now, token)
 	if refused != nil {
-		return id, "the challenge is refused: " + refused.Reason.String()
+		return sessionID{}, "the challenge is refused: " + refused.Reason.String()
 	}
 	var c challenge
 	if !decodeChallenge(opened.payload, &c) {
-		return id, "the challenge isn't one"
+		return sessionID{}, "the challenge isn't one"
 	}
 	age := now.Unix() - c.time
 	switch {

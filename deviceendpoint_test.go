@@ -328,6 +328,15 @@ func TestDeviceRegistrationWithoutCookies(t *testing.T) {
 				t.Fatalf("got %s, want %s", got, row.want)
 			}
 			if got == bound { // nobody's, without the session
+				for what, text := range map[string]string{
+					"the instructions": rec.Body.String(),
+					"the cookies":      strings.Join(rec.Result().Header["Set-Cookie"], "\n"),
+					"the challenge":    rec.Result().Header.Get("Secure-Session-Challenge"),
+				} {
+					if !strings.Contains(text, c.tag()) {
+						t.Errorf("got %s %s, want the session's tag in it", what, text)
+					}
+				}
 				c.now = time.Now()
 				anonymous.want(anonymous.visit("/", ownPage), "new")
 			}
@@ -670,6 +679,7 @@ func TestDeviceTellsWhich(t *testing.T) {
 		call func(d *madeDevices)
 		want string
 	}{
+		{"a stranger who signs nothing", func(d *madeDevices) { newDeviceBrowser(d.t, d.b.site).ask(devicePath, "", "") }, ""},
 		{"no JWT", func(d *madeDevices) { d.b.ask(devicePath, "", "a.b.c") }, "the header isn't base64url"},
 		{"a key beside the permit", func(d *madeDevices) {
 			_, device, _ := strings.Cut(d.device(0, d.one), "=")
@@ -743,6 +753,14 @@ func TestDeviceOffEndpoint(t *testing.T) {
 	}
 	if rec := b.ask(devicePath, "", ""); rec.Code != http.StatusNotFound {
 		t.Errorf("without identifier: got status %d, want the application's 404", rec.Code)
+	}
+	invited := newDeviceBrowser(t, on)
+	invited.busy = true
+	invited.visit("/login", typed)
+	challenge := invitation.FindStringSubmatch(invited.invited[0].field)[2]
+	stranger := newDeviceBrowser(t, off.m.DeviceHandler())
+	if got := answerOf(stranger.ask(devicePath, "", sign(t, newDeviceKey(t), challenge, true))); got != "ended" {
+		t.Errorf("a registration without cookies: got %s, want ended", got)
 	}
 	b.visit("/start-anew", ownPage)
 	if got := answerOf(b.ask(devicePath, tag, "")); got != "ended" {
