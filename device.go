@@ -293,37 +293,37 @@ func (m *Manager) sealChallenge(now time.Time, c challenge) (string, error) {
 	return string(base64dot.AppendEncode(nil, token)), nil
 }
 
-// checkChallenge returns "" if text is a challenge of the kind that is wanted, sealed for the session that is wanted,
-// and no older than within; otherwise it says why not. To renew, the origin is enough: the session may have regenerated
-// since.
-func (m *Manager) checkChallenge(s *Session, now time.Time, text string, want challenge, within time.Duration) (why string) {
+// checkChallenge returns the ID in a challenge if text is one of the kind that is wanted, sealed for the session that is
+// wanted, and no older than within; otherwise it says why not. To renew, the origin is enough: the session may have
+// regenerated since. If no ID is wanted, any is right.
+func (m *Manager) checkChallenge(s *Session, now time.Time, text string, want challenge, within time.Duration) (_ sessionID, why string) {
 	if len(text) > maxChallengeText {
-		return "the challenge isn't one"
+		return sessionID{}, "the challenge isn't one"
 	}
 	token, ok := base64dot.AppendDecode(nil, text)
 	if !ok {
-		return "the challenge isn't one"
+		return sessionID{}, "the challenge isn't one"
 	}
 	opened, refused := m.challenge.openToken(s.request.Context(), now, token)
 	if refused != nil {
-		return "the challenge is refused: " + refused.Reason.String()
+		return sessionID{}, "the challenge is refused: " + refused.Reason.String()
 	}
 	var c challenge
 	if !decodeChallenge(opened.payload, &c) {
-		return "the challenge isn't one"
+		return sessionID{}, "the challenge isn't one"
 	}
 	age := now.Unix() - c.time
 	switch {
 	case c.kind != want.kind:
-		return "the challenge is of another kind"
-	case c.id.origin() != want.id.origin() || want.kind == toRegister && c.id != want.id:
-		return "the challenge is another session's"
+		why = "the challenge is of another kind"
+	case want.id != sessionID{} && (c.id.origin() != want.id.origin() || want.kind == toRegister && c.id != want.id):
+		why = "the challenge is another session's"
 	case age > seconds(within):
-		return "the challenge is too old"
+		why = "the challenge is too old"
 	case age < -clockSkew:
-		return "the challenge is ahead of this server's clock"
+		why = "the challenge is ahead of this server's clock"
 	}
-	return ""
+	return c.id, why
 }
 
 // An endpoint is the path to which browsers send requests to register or renew.

@@ -33,9 +33,16 @@ type deviceBrowser struct {
 	busy bool // postpones what it was invited to, to bind
 
 	bindings map[string]*boundSession // by identifier
-	invited  []string                 // invitations that wait
+	invited  []invited                // invitations that wait
 	signed   []time.Time
 	did      []string // at the endpoint: "register 200", "refresh 403"
+}
+
+// An invited is an invitation. If another site started the request that brought it, the registration goes without the
+// cookies, which are SameSite=Lax, though those of its answer are stored.
+type invited struct {
+	field     string
+	elsewhere bool
 }
 
 // A boundSession is what a browser keeps of a registration.
@@ -160,7 +167,9 @@ func (b *deviceBrowser) exchange(r *http.Request, withoutCookies bool) *httptest
 				b.bindings[m[2]].challenge = m[1]
 			}
 		}
-		b.invited = append(b.invited, rec.Result().Header["Secure-Session-Registration"]...)
+		for _, field := range rec.Result().Header["Secure-Session-Registration"] {
+			b.invited = append(b.invited, invited{field, r.Header.Get("Sec-Fetch-Site") == otherSite})
+		}
 		if !b.busy {
 			b.register()
 		}
@@ -176,12 +185,12 @@ var (
 // register does what the browser was invited to.
 func (b *deviceBrowser) register() {
 	b.t.Helper()
-	invited := b.invited
+	waiting := b.invited
 	b.invited = nil
-	for _, field := range invited {
-		m := invitation.FindStringSubmatch(field)
+	for _, in := range waiting {
+		m := invitation.FindStringSubmatch(in.field)
 		if m == nil {
-			b.t.Fatalf("got invitation %q", field)
+			b.t.Fatalf("got invitation %q", in.field)
 		}
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
@@ -190,7 +199,7 @@ func (b *deviceBrowser) register() {
 		if !b.maySign() {
 			continue
 		}
-		rec := b.ask(m[1], "", sign(b.t, key, m[2], true))
+		rec := b.exchange(asking(m[1], "", sign(b.t, key, m[2], true)), in.elsewhere)
 		b.did = append(b.did, fmt.Sprint("register ", rec.Code))
 		if s := b.instructions(rec, key); s != nil {
 			b.bindings[s.identifier] = s
@@ -230,9 +239,14 @@ func (b *deviceBrowser) refresh(s *boundSession) (why string) {
 	return ""
 }
 
-// ask sends a request to the endpoint, with neither Origin nor Sec-Fetch headers.
+// ask sends a request to the endpoint.
 func (b *deviceBrowser) ask(path, identifier, proof string) *httptest.ResponseRecorder {
 	b.t.Helper()
+	return b.exchange(asking(path, identifier, proof), false)
+}
+
+// asking returns a request to the endpoint, with neither Origin nor Sec-Fetch headers.
+func asking(path, identifier, proof string) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "https://shop.example"+path, nil)
 	if identifier != "" {
 		r.Header.Set("Sec-Secure-Session-Id", identifier)
@@ -240,7 +254,7 @@ func (b *deviceBrowser) ask(path, identifier, proof string) *httptest.ResponseRe
 	if proof != "" {
 		r.Header.Set("Secure-Session-Response", proof)
 	}
-	return b.exchange(r, false)
+	return r
 }
 
 // maySign notes a signature, if there may be one.
@@ -408,16 +422,17 @@ func newShop(t testing.TB, change func(*cookiesession.Config)) shop {
 		}
 	})
 	actions := map[string]func(*cookiesession.Session){
-		"/":           nothing,
-		"/login":      login,
-		"/mallory":    func(s *cookiesession.Session) { s.Put("user", "mallory"); s.Regenerate() },
-		"/change":     func(s *cookiesession.Session) { s.Increment("n", 1) },
-		"/regenerate": func(s *cookiesession.Session) { s.Regenerate() },
-		"/remember":   func(s *cookiesession.Session) { s.Remember(30 * day) },
-		"/persist":    func(s *cookiesession.Session) { s.Persist(true) },
-		"/extend":     func(s *cookiesession.Session) { s.ExpireIn(48 * time.Hour) },
-		"/logout":     destroy,
-		"/start-anew": func(s *cookiesession.Session) { s.Destroy(); s.Put("user", "bob") },
+		"/":               nothing,
+		"/login":          login,
+		"/mallory":        func(s *cookiesession.Session) { s.Put("user", "mallory"); s.Regenerate() },
+		"/change":         func(s *cookiesession.Session) { s.Increment("n", 1) },
+		"/regenerate":     func(s *cookiesession.Session) { s.Regenerate() },
+		"/remember":       func(s *cookiesession.Session) { s.Remember(30 * day) },
+		"/persist":        func(s *cookiesession.Session) { s.Persist(true) },
+		"/extend":         func(s *cookiesession.Session) { s.ExpireIn(48 * time.Hour) },
+		"/login-for-long": func(s *cookiesession.Session) { login(s); s.Remember(400 * day) },
+		"/logout":         destroy,
+		"/start-anew":     func(s *cookiesession.Session) { s.Destroy(); s.Put("user", "bob") },
 		"/log-in-anew": func(s *cookiesession.Session) {
 			s.Destroy()
 			login(s)
@@ -516,6 +531,40 @@ func TestDeviceLife(t *testing.T) {
 			t.Errorf("got Stats.Device %+v, want %+v", got, want)
 		}
 	})
+}
+
+// TestDeviceLoginFromElsewhere is the visitor whose login another site's request completes: an identity provider's redirect
+// or form, or a link in a mail. The browser withholds the cookies from the registration, too, so that the server can't know
+// how long the session lasts.
+func TestDeviceLoginFromElsewhere(t *testing.T) {
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for path, lasts := range map[string]time.Duration{"/login": day, "/login-for-long": 400 * day} {
+			t.Run(method+" "+path, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newDeviceBrowser(t, newShop(t, nil))
+					r := httptest.NewRequest(method, "https://shop.example"+path, nil)
+					r.Header.Set("Sec-Fetch-Mode", "navigate")
+					r.Header.Set("Sec-Fetch-Dest", "document")
+					b.want(b.send(r, otherSite), "new")
+					b.want(b.visit("/", otherSite), "ada proven") // where the login leads
+					if lasts > day {
+						b.jar.Restart()
+					}
+					time.Sleep(lasts - time.Minute)
+					b.want(b.visit("/", typed), "ada proven")
+					thief := b.thief()
+					b.want(b.visit("/regenerate", otherSite), "ada proven")
+					time.Sleep(deviceProof + time.Minute)
+					b.want(b.visit("/", otherSite), "ada proven")
+					thief.wantNobody(thief.visit("/", typed))
+					b.want(b.visit("/logout", ownPage), "ada proven")
+					if got, want := b.names(), "[.ended]"; got != want {
+						t.Errorf("after logout: got cookies %s, want %s", got, want)
+					}
+				})
+			})
+		}
+	}
 }
 
 // TestDeviceUnable is the visitor whose browser can't bind sessions, or may not: nothing changes.

@@ -54,6 +54,8 @@ type deviceRequest struct {
 	hasIdentifier bool
 	proof         string // the JWT; "" without one
 
+	id      sessionID // the session's; zero if its cookies are withheld, until the challenge tells
+	maxAge  int64     // of its cookies
 	binding binding
 }
 
@@ -80,9 +82,14 @@ func (m *Manager) serveDevice(w http.ResponseWriter, r *http.Request) {
 
 func (q *deviceRequest) answer() {
 	st := q.s.state
+	q.id, q.maxAge = st.data.id, q.s.maxAge(q.now)
 	switch p := st.incoming.problems(); {
 	case p.unchecked != nil || p.refused != nil && p.refused.Reason.mayPass():
 		q.tryLater()
+		return
+	case q.isWithheld():
+		q.maxAge = seconds(max(q.m.config.Lifetime, q.m.config.MaxRemember)) // as long as the session may last
+		q.register()
 		return
 	case !st.data.bound: // as every session that isn't valid
 		q.end()
@@ -92,7 +99,7 @@ func (q *deviceRequest) answer() {
 		return
 	}
 	received := receive(q.s.cookies, q.m.name, nil)
-	q.binding = q.m.binding(q.s, q.now, &received, st.data.id)
+	q.binding = q.m.binding(q.s, q.now, &received, q.id)
 	b := &q.binding
 	switch {
 	case !b.hasKey && !b.hasPermit && b.refused.mayPass():
@@ -108,30 +115,41 @@ func (q *deviceRequest) answer() {
 	}
 }
 
+// isWithheld reports whether a browser registers a key without the session's cookies. If another site started the
+// request that logged in, as when a visitor comes back from an identity provider, browsers withhold SameSite=Lax cookies
+// from the registration, too, but store those of its answer. The challenge then stands for session and permit: it was
+// sealed for the response that wrote both, and is in no cookie. Where the session's other cookies came, none is
+// withheld, so the session is over.
+func (q *deviceRequest) isWithheld() bool {
+	in := &q.s.state.incoming
+	return q.m.config.DeviceProof > 0 && !q.hasIdentifier && q.proof != "" && in.session == 0 && !in.facts.has(devices|marked)
+}
+
 // tag returns the session's identifier.
-func (q *deviceRequest) tag() string { return q.s.state.data.id.origin().Tag() }
+func (q *deviceRequest) tag() string { return q.id.origin().Tag() }
 
 // register replaces the permit with the browser's new key. If that fails, the permit stays, and the session stays
 // valid.
 func (q *deviceRequest) register() {
 	key, signed, err := dbscjwt.Register(q.proof)
-	why := ""
+	id, why := q.id, ""
 	switch {
 	case q.binding.hasKey:
 		why = "there is a key already"
-	case !q.binding.hasPermit:
+	case !q.binding.hasPermit && q.id != sessionID{}:
 		why = "the session has no permit"
 	case err != nil:
 		why = err.Error()
 	default:
-		why = q.m.checkChallenge(q.s, q.now, signed, challenge{toRegister, q.s.state.data.id, 0}, registerWithin)
+		id, why = q.m.checkChallenge(q.s, q.now, signed, challenge{toRegister, q.id, 0}, registerWithin)
 	}
 	if why != "" {
 		q.warnOnce(&q.m.logged.registration, "a browser could not register a key for its device, so its session isn't bound", why)
 		q.end()
 		return
 	}
-	d := device{id: q.s.state.data.id, created: q.now.Unix(), key: key}
+	q.id = id
+	d := device{id: id, created: q.now.Unix(), key: key}
 	q.grant(&d, true, &q.m.counters.device.registered)
 }
 
@@ -149,7 +167,7 @@ func (q *deviceRequest) refresh() {
 		return
 	}
 	within := q.m.config.DeviceProof + refreshLate
-	if why := q.m.checkChallenge(q.s, q.now, signed, challenge{toRefresh, q.s.state.data.id, 0}, within); why != "" {
+	if _, why := q.m.checkChallenge(q.s, q.now, signed, challenge{toRefresh, q.id, 0}, within); why != "" {
 		q.warnOnce(&q.m.logged.renewal, what, why)
 		q.retry()
 		return
@@ -165,7 +183,7 @@ func (q *deviceRequest) grant(d *device, writesDevice bool, counter *atomic.Uint
 	defer b.release()
 	if writesDevice {
 		b.device = appendDevice(withHeader(b.device), d)
-		if m.device.writeFor(&b.lines, q.now, b.device, q.s.maxAge(q.now), of) != nil {
+		if m.device.writeFor(&b.lines, q.now, b.device, q.maxAge, of) != nil {
 			q.tryLater()
 			return
 		}
@@ -222,7 +240,7 @@ func (q *deviceRequest) write(answer any) {
 
 // challenge puts a fresh challenge into the answer's header, and returns false if none can be sealed.
 func (q *deviceRequest) challenge() bool {
-	text, err := q.m.sealChallenge(q.now, challenge{toRefresh, q.s.state.data.id, q.now.Unix()})
+	text, err := q.m.sealChallenge(q.now, challenge{toRefresh, q.id, q.now.Unix()})
 	if err != nil {
 		return false
 	}
@@ -323,10 +341,11 @@ func (m *Manager) answerUnproven(w http.ResponseWriter, s *Session) bool {
 
 // The page for a visitor who follows a link from another site, for which the browser renewed no proof. It repeats the
 // request from this site, for which the browser renews one. Navigating to its own URL would be a reload, which still
-// counts as the other site's request, or do nothing if the URL has a fragment: so the page changes its URL first.
-// Without scripts the Refresh header repeats the request, except for URLs with a fragment.
+// counts as the other site's request, or do nothing if the URL has a fragment: so the page changes its URL first, only
+// the query, since a path that begins with // would be read as a host (RFC 3986, 4.2). Without scripts the Refresh
+// header repeats the request, except for URLs with a fragment.
 const (
-	onceMoreScript = `const here = location.href; history.replaceState(null, "", location.pathname + "?renewing=" + Date.now()); location.replace(here)`
+	onceMoreScript = `const here = location.href; history.replaceState(null, "", "?renewing=" + Date.now()); location.replace(here)`
 	onceMorePage   = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>One moment</title>\n<script>" + onceMoreScript + "</script>\n"
 )
 

@@ -68,7 +68,7 @@ func newDeviceKey(t testing.TB) *ecdsa.PrivateKey {
 
 // challenge returns that of the last invitation.
 func (c *caller) challenge() string {
-	return invitation.FindStringSubmatch(c.b.invited[len(c.b.invited)-1])[2]
+	return invitation.FindStringSubmatch(c.b.invited[len(c.b.invited)-1].field)[2]
 }
 
 // tag returns the session's identifier.
@@ -168,7 +168,7 @@ func TestDeviceRegistration(t *testing.T) {
 			other := newDeviceBrowser(c.t, c.b.site)
 			other.busy = true
 			other.visit("/login", typed)
-			return c.askToRegister(invitation.FindStringSubmatch(other.invited[0])[2])
+			return c.askToRegister(invitation.FindStringSubmatch(other.invited[0].field)[2])
 		}, "ended"},
 		{"a challenge to refresh", func(c *caller) *recorder {
 			copied := c.b.clone()
@@ -196,9 +196,13 @@ func TestDeviceRegistration(t *testing.T) {
 			c.b.drop(".device.")
 			return c.askToRegister(c.challenge())
 		}, "ended"},
-		{"without cookies", func(c *caller) *recorder {
-			proof := sign(c.t, c.key, c.challenge(), true)
-			return newDeviceBrowser(c.t, c.b.site).ask(devicePath, "", proof)
+		{"with the permit only", func(c *caller) *recorder {
+			c.b.remove(cookieName)
+			return c.askToRegister(c.challenge())
+		}, "ended"},
+		{"after a logout", func(c *caller) *recorder {
+			c.b.visit("/logout", ownPage)
+			return c.askToRegister(c.challenge())
 		}, "ended"},
 		{"with the permit of an earlier ID only", func(c *caller) *recorder {
 			earlier := c.b.thief() // its permit is for one ID
@@ -227,11 +231,15 @@ func TestDeviceRegistration(t *testing.T) {
 				want := "ada"
 				if strings.Contains(c.b.jar.Header(site), ".proof.") {
 					want = "ada proven"
-				} else if row.name == "without permit" || row.name == "with the permit of an earlier ID only" {
+				}
+				switch row.name {
+				case "without permit", "with the permit of an earlier ID only":
 					want = "unproven"
+				case "with the permit only", "after a logout":
+					want = "new"
 				}
 				identifier := ""
-				if want != "unproven" && row.name != "without cookies" { // which have no device cookie, or no session
+				if strings.HasPrefix(want, "ada") {
 					identifier = c.tag()
 				}
 				if told := `"session_identifier":"` + identifier; !strings.Contains(rec.Body.String(), told) {
@@ -240,6 +248,117 @@ func TestDeviceRegistration(t *testing.T) {
 				c.b.want(c.b.visit("/", ownPage), want)
 			}
 		})
+	}
+}
+
+// TestDeviceRegistrationWithoutCookies has what may happen when a browser registers after a login that another site's
+// request completed, so that it withholds the cookies.
+func TestDeviceRegistrationWithoutCookies(t *testing.T) {
+	const bound, ended = "bound", `{"session_identifier":"","continue":false}`
+	for _, row := range []struct {
+		name string
+		call func(c *caller, anonymous *deviceBrowser) *recorder
+		want string
+	}{
+		{name: "good", want: bound},
+		{name: "beside other cookies", want: bound, call: func(c *caller, anonymous *deviceBrowser) *recorder {
+			anonymous.set("theme", "dark")
+			anonymous.set(cookieName+".here", "1")
+			return anonymous.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}},
+		{name: "five minutes later", want: bound, call: func(c *caller, anonymous *deviceBrowser) *recorder {
+			c.now = c.now.Add(5 * time.Minute)
+			return anonymous.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}},
+		{name: "a second too late", want: ended, call: func(c *caller, anonymous *deviceBrowser) *recorder {
+			c.now = c.now.Add(5*time.Minute + time.Second)
+			return anonymous.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}},
+		{name: "a minute before", want: bound, call: func(c *caller, anonymous *deviceBrowser) *recorder {
+			c.now = c.now.Add(-time.Minute)
+			return anonymous.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}},
+		{name: "more than a minute before", want: ended, call: func(c *caller, anonymous *deviceBrowser) *recorder {
+			c.now = c.now.Add(-61 * time.Second)
+			return anonymous.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}},
+		{name: "nothing at all", want: ended, call: func(_ *caller, anonymous *deviceBrowser) *recorder {
+			return anonymous.ask(devicePath, "", "")
+		}},
+		{name: "no challenge of ours", want: ended, call: func(c *caller, anonymous *deviceBrowser) *recorder {
+			return anonymous.ask(devicePath, "", sign(c.t, c.key, "challenge", true))
+		}},
+		{name: "a challenge to refresh", want: ended, call: func(c *caller, anonymous *deviceBrowser) *recorder {
+			return anonymous.ask(devicePath, "", sign(c.t, c.key, c.register(), true))
+		}},
+		{name: "without its key", want: ended, call: func(c *caller, anonymous *deviceBrowser) *recorder {
+			return anonymous.ask(devicePath, "", sign(c.t, c.key, c.challenge(), false))
+		}},
+		{name: "signed by another key", want: ended, call: func(c *caller, anonymous *deviceBrowser) *recorder {
+			parts := strings.Split(sign(c.t, c.key, c.challenge(), true), ".")
+			other := strings.Split(sign(c.t, newDeviceKey(c.t), c.challenge(), true), ".")
+			return anonymous.ask(devicePath, "", parts[0]+"."+parts[1]+"."+other[2])
+		}},
+		{name: "an identifier", want: `{"session_identifier":"TAG","continue":false}`, call: func(c *caller, anonymous *deviceBrowser) *recorder {
+			return anonymous.ask(devicePath, c.tag(), sign(c.t, c.key, c.challenge(), true))
+		}},
+		{name: "a marker of a logout", want: ended, call: func(c *caller, anonymous *deviceBrowser) *recorder {
+			anonymous.set(cookieName+".ended."+c.tag(), "0")
+			return anonymous.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}},
+		{name: "a session that is junk", want: ended, call: func(c *caller, anonymous *deviceBrowser) *recorder {
+			anonymous.set(cookieName, "junk")
+			return anonymous.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := newCaller(t, nil)
+			anonymous := newDeviceBrowser(t, c.b.site)
+			if row.call == nil {
+				row.call = func(c *caller, anonymous *deviceBrowser) *recorder {
+					return anonymous.ask(devicePath, "", sign(c.t, c.key, c.challenge(), true))
+				}
+			}
+			rec := row.call(c, anonymous)
+			got := answerOf(rec)
+			if got == "ended" {
+				got = strings.ReplaceAll(strings.TrimSpace(rec.Body.String()), c.tag(), "TAG")
+			}
+			if got != row.want {
+				t.Fatalf("got %s, want %s", got, row.want)
+			}
+			if got == bound { // nobody's, without the session
+				for what, text := range map[string]string{
+					"the instructions": rec.Body.String(),
+					"the cookies":      strings.Join(rec.Result().Header["Set-Cookie"], "\n"),
+					"the challenge":    rec.Result().Header.Get("Secure-Session-Challenge"),
+				} {
+					if !strings.Contains(text, c.tag()) {
+						t.Errorf("got %s %s, want the session's tag in it", what, text)
+					}
+				}
+				c.now = time.Now()
+				anonymous.want(anonymous.visit("/", ownPage), "new")
+			}
+		})
+	}
+}
+
+// TestDeviceMaxAgeWithoutCookies has a device cookie that is written without the session's cookies live as long as any
+// session of the Manager.
+func TestDeviceMaxAgeWithoutCookies(t *testing.T) {
+	for _, row := range []struct {
+		lifetime, remember time.Duration
+		want               string
+	}{
+		{2 * time.Hour, time.Hour, "Max-Age=7200"},
+		{2 * time.Hour, 3 * time.Hour, "Max-Age=10800"},
+	} {
+		c := newCaller(t, func(c *cookiesession.Config) { c.Lifetime, c.MaxRemember = row.lifetime, row.remember })
+		rec := newDeviceBrowser(t, c.b.site).ask(devicePath, "", sign(t, c.key, c.challenge(), true))
+		if line := rec.Result().Header["Set-Cookie"][0]; !strings.Contains(line, ".device.") || !strings.Contains(line, row.want+";") {
+			t.Errorf("Lifetime %v, MaxRemember %v: got %s, want %s", row.lifetime, row.remember, line, row.want)
+		}
 	}
 }
 
@@ -560,6 +679,7 @@ func TestDeviceTellsWhich(t *testing.T) {
 		call func(d *madeDevices)
 		want string
 	}{
+		{"a stranger who signs nothing", func(d *madeDevices) { newDeviceBrowser(d.t, d.b.site).ask(devicePath, "", "") }, ""},
 		{"no JWT", func(d *madeDevices) { d.b.ask(devicePath, "", "a.b.c") }, "the header isn't base64url"},
 		{"a key beside the permit", func(d *madeDevices) {
 			_, device, _ := strings.Cut(d.device(0, d.one), "=")
@@ -633,6 +753,14 @@ func TestDeviceOffEndpoint(t *testing.T) {
 	}
 	if rec := b.ask(devicePath, "", ""); rec.Code != http.StatusNotFound {
 		t.Errorf("without identifier: got status %d, want the application's 404", rec.Code)
+	}
+	invited := newDeviceBrowser(t, on)
+	invited.busy = true
+	invited.visit("/login", typed)
+	challenge := invitation.FindStringSubmatch(invited.invited[0].field)[2]
+	stranger := newDeviceBrowser(t, off.m.DeviceHandler())
+	if got := answerOf(stranger.ask(devicePath, "", sign(t, newDeviceKey(t), challenge, true))); got != "ended" {
+		t.Errorf("a registration without cookies: got %s, want ended", got)
 	}
 	b.visit("/start-anew", ownPage)
 	if got := answerOf(b.ask(devicePath, tag, "")); got != "ended" {

@@ -188,7 +188,7 @@ var equivalents = []struct {
 	}},
 	{"(*deviceRequest).grant", "it saves an allocation", []string{"defer b.release() → nothing"}},
 	{"(*deviceRequest).grant", "where one can't be sealed none can", []string{
-		"m.device.writeFor(&b.lines, q.now, b.device, q.s.maxAge(q.now), of) != nil → false",
+		"m.device.writeFor(&b.lines, q.now, b.device, q.maxAge, of) != nil → false",
 		"m.proof.writeFor(&b.lines, q.now, b.device, seconds(m.config.DeviceProof), of) != nil → false",
 		"!q.challenge() → false",
 	}},

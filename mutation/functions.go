@@ -72,7 +72,7 @@ var functions = []string{
 	"(*device).permits", "hashKey", "(*Manager).binding", "(*Manager).openDevices", "(*Manager).openDevice",
 	"(*Manager).hasDevice",
 	"(*Manager).writeDevice", "(*Manager).deleteDevices", "(*Manager).sealChallenge", "(*Manager).checkChallenge",
-	"(*Manager).isForDevice", "(*deviceRequest).answer", "Reason.mayPass", "(*deviceRequest).register",
+	"(*Manager).isForDevice", "(*deviceRequest).answer", "(*deviceRequest).isWithheld", "Reason.mayPass", "(*deviceRequest).register",
 	"(*deviceRequest).refresh", "(*deviceRequest).grant", "(*Manager).answerUnproven", "skippedFor",
 	"dbscjwt.Register", "dbscjwt.Refresh", "dbscjwt.parse", "dbscjwt.(*parsed).signedBy", "dbscjwt.parseKey",
 	"dbscjwt.compress", "dbscjwt.decompress", "dbscjwt.decode", "dbscjwt.members", "dbscjwt.text",

@@ -10,10 +10,10 @@ import { binding, child, cookiesession, end, eventually, freePort, newKeys, scra
 after(end);
 
 class Shop {
-  static async start(keys, { host = 'localhost', deviceHosts = '' } = {}) {
+  static async start(keys, { host = 'localhost', deviceHosts = '', strict = false } = {}) {
     const shop = new Shop();
     shop.ahead = 0; // seconds, of its clock
-    shop.args = ['-keys', keys, '-hosts', deviceHosts];
+    shop.args = ['-keys', keys, '-hosts', deviceHosts, `-strict=${strict}`];
     shop.port = await freePort();
     shop.url = `http://${host}:${shop.port}`;
     shop.elsewhere = `http://127.0.0.1:${shop.port}`; // another site to the browser
@@ -165,6 +165,10 @@ test('Chromium that binds sessions', { skip: !process.env.CHROMIUM150 }, async (
     }
   });
 
+  await t.test('such a link whose path begins like a host', async () => { // the server's mux leads on to the clean path
+    await follow(b, shop, '127.0.0.1', `${shop.url}//?a=b#part`);
+  });
+
   await t.test('restart and rotation', async () => {
     await shop.restart();
     await b.page.goto(shop.url);
@@ -202,6 +206,27 @@ test('Chromium that binds sessions', { skip: !process.env.CHROMIUM150 }, async (
   });
   await b.browser.close();
 });
+
+// An identity provider's redirect or form, or a link in a mail: the browser withholds the cookies from the registration.
+for (const strict of [false, true]) {
+  test(`a login that another site completes, SameSite=Strict ${strict}`, { skip: !process.env.CHROMIUM150 }, async () => {
+    const shop = await Shop.start(await newKeys(`elsewhere-${strict}.json`), { strict });
+    const b = await launch(process.env.CHROMIUM150, [binding]);
+    for (const [i, how] of ['#link', '#post'].entries()) {
+      await b.page.goto(shop.linkAt('127.0.0.1', shop.url + '/login'));
+      await press(b.page, how);
+      await eventually('registration', async () => (await shop.stats()).Device.Registered === i + 1);
+      for (let renewals = 0; renewals < 2; renewals++) {
+        await wait(b.page, shop.url, 'ada proven');
+        await expire(b);
+      }
+      await b.page.goto(shop.url);
+      await press(b.page, '#logout');
+      assert.equal(await state(b.page), 'nobody');
+    }
+    await b.browser.close();
+  });
+}
 
 // Chromium looks for every host under localhost on this machine, binds sessions there without TLS, and takes
 // shop.localhost for a site: www and app are two hosts of it, and other.localhost is another site.

@@ -26,6 +26,7 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "where to listen")
 	keyFile := flag.String("keys", "", "key file")
 	hosts := flag.String("hosts", "", "Config.DeviceHosts, with commas between them")
+	strict := flag.Bool("strict", false, "SameSite=Strict")
 	flag.Parse()
 	keys, err := cookiesession.OpenKeyFile(*keyFile)
 	if err != nil {
@@ -34,6 +35,9 @@ func main() {
 	config := cookiesession.Config{Keys: keys, DeviceProof: 10 * time.Minute}
 	if *hosts != "" {
 		config.DeviceHosts = strings.Split(*hosts, ",")
+	}
+	if *strict {
+		config.SameSite = http.SameSiteStrictMode
 	}
 	m, err := cookiesession.New(config)
 	if err != nil {
@@ -45,7 +49,7 @@ func main() {
 	})
 
 	site := http.NewServeMux()
-	site.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+	site.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
 		s := m.Get(r)
 		user.Put(s, "ada")
 		s.Regenerate()
@@ -108,6 +112,12 @@ func main() {
 			next.ServeHTTP(w, r)
 		})
 	}
-	outside.Handle("/", policy(m.Handler(site)))
-	log.Fatal(http.ListenAndServe(*addr, outside))
+	shop := policy(m.Handler(site))
+	log.Fatal(http.ListenAndServe(*addr, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/test/") {
+			outside.ServeHTTP(w, r)
+		} else { // Handler sees each path as it was sent, before a mux cleans it
+			shop.ServeHTTP(w, r)
+		}
+	})))
 }
