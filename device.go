@@ -186,7 +186,8 @@ func (s *Session) DeviceProven() bool {
 //     ID.
 //
 // Nothing turns a key into a permit: a thief of the cookies could use the session without the device. That is also why
-// only Regenerate writes a permit where there was none. The invitation is for the response's header, "" for none.
+// only Regenerate writes a permit where there was none, and not even that if a key was received that doesn't open any
+// more, since the ring has changed meanwhile. The invitation is for the response's header, "" for none.
 func (m *Manager) writeDevice(b *buffer, s *Session, now time.Time) (invitation string, err error) {
 	on, st := m.config.DeviceProof > 0, s.state
 	var before sessionData // of the received session, unless it was destroyed
@@ -199,13 +200,14 @@ func (m *Manager) writeDevice(b *buffer, s *Session, now time.Time) (invitation 
 		held = m.binding(s, now, &r, before.id)
 	}
 	keyInForce := held.hasKey && (held.proven || !on || !held.hasPermit)
+	hadKey := before.bound && st.incoming.facts.has(keyed)
 	var d device
 	switch {
 	case keyInForce:
 		d = held.key
 	case s.regenerated && held.hasPermit:
 		d = device{id: st.data.id, created: now.Unix(), previous: before.id}
-	case s.regenerated && on:
+	case s.regenerated && on && !hadKey:
 		d = device{id: st.data.id, created: now.Unix()}
 	case held.hasPermit:
 		d = held.permit

@@ -802,6 +802,8 @@ func TestDeviceIsWritten(t *testing.T) {
 	change := put("n", 1)
 	key, permit, newKey, newPermit := d.device(0, d.one), d.device(0, nil), d.device(1, d.one), d.device(1, nil)
 	proof := d.proven(d.one)
+	next := append(d.origin[:8:8], "nextnext"...)
+	forBefore := deviceCookie(playKey(1), "device", d.origin, pack(packArray(4), packBytes(next), packTimes(d.now.Unix()), packBytes(nil), packBytes(d.id)))
 	for _, row := range []struct {
 		name    string
 		m       *cookiesession.Manager
@@ -815,6 +817,7 @@ func TestDeviceIsWritten(t *testing.T) {
 		{"a permit of before", d.m, []string{permit}, change, "permit"},
 		{"a permit of now", d.m, []string{newPermit}, change, ""},
 		{"a permit of now and a new end", d.m, []string{newPermit}, extend, "permit"},
+		{"a permit for the ID before and a new end", d.m, []string{forBefore}, extend, "permit for the ID before"},
 		{"two permits, the first of before", d.m, []string{permit, newPermit}, change, "permit"},
 		{"two permits, the first of now", d.m, []string{newPermit, permit}, change, ""},
 		{"a login by key", d.m, []string{newKey, proof}, login, "key"},
@@ -854,6 +857,43 @@ func TestDeviceIsWritten(t *testing.T) {
 	h := http.Header{}
 	if err := d.m.Save(h, s); err != nil || deviceWritten(d.m, h) != "key" {
 		t.Errorf("after the proof's end: wrote %q, %v; want the key", deviceWritten(d.m, h), err)
+	}
+}
+
+// TestDeviceKeyRetiresMeanwhile has the ring's key that sealed the device cookie go while a request is under way: the
+// response can't write the device's key again, and must not write a permit in its place. Where a permit came, a login
+// writes another.
+func TestDeviceKeyRetiresMeanwhile(t *testing.T) {
+	loginAfterLogout := func(s *cookiesession.Session) { s.Destroy(); login(s) }
+	d := newMadeDevices(t, nil)
+	key, permit := []string{d.session, d.device(0, d.one), d.proven(d.one)}, []string{d.session, d.device(0, nil)}
+	for _, row := range []struct {
+		name    string
+		cookies []string
+		do      func(*cookiesession.Session)
+		want    string
+	}{
+		{"key, a change", key, put("n", 1), ""},
+		{"key, a login", key, login, ""},
+		{"key, a login after logout", key, loginAfterLogout, "permit, invited"},
+		{"permit, a change", permit, put("n", 1), ""},
+		{"permit, a login", permit, login, "permit, invited"},
+	} {
+		s := load(d.m, row.cookies...)
+		if s.Rejected() != nil {
+			t.Fatalf("%s: refused with %v", row.name, s.Rejected())
+		}
+		if err := d.keys.Replace(playKey(1)); err != nil {
+			t.Fatal(err)
+		}
+		row.do(s)
+		h := http.Header{}
+		if err := d.m.Save(h, s); err != nil || deviceWritten(d.m, h) != row.want {
+			t.Errorf("%s: wrote %q, %v; want %q", row.name, deviceWritten(d.m, h), err, row.want)
+		}
+		if err := d.keys.Replace(playKey(0)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

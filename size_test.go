@@ -399,3 +399,23 @@ func TestTooLargeWithManyKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestSizeWithoutWhatIsTooLate flashes and keeps messages after the commit: they are refused, and take no space.
+func TestSizeWithoutWhatIsTooLate(t *testing.T) {
+	m := newManager(t, nil)
+	for name, late := range map[string]func(*cookiesession.Session){
+		"Flash": flash("f", "late"),
+		"Keep":  func(s *cookiesession.Session) { s.FlashNow("f", "late"); s.Keep("f") },
+	} {
+		inHandler(m, requestWith(), func(w http.ResponseWriter, r *http.Request) {
+			s := m.Get(r)
+			s.Put("n", 1)
+			w.WriteHeader(http.StatusOK)
+			before := s.Size()
+			late(s)
+			if got := s.Size(); got != before || !errors.Is(s.Err(), cookiesession.ErrCommitted) {
+				t.Errorf("%s: got Size %d and error %v, want %d and ErrCommitted", name, got, s.Err(), before)
+			}
+		})
+	}
+}

@@ -174,9 +174,6 @@ var equivalents = []struct {
 		"o != nil && o.kind == c.kind && o.text == text && c.current().named(o.key.id) == o.key && !o.key.retired(now) → false",
 	}},
 	{"(*Manager).openDevice", "no token is nil, and so malformed", []string{"reason != 0 → false"}},
-	{"(*Manager).writeDevice", "a valid session of which a device is asked has a permit or a key", []string{
-		"s.regenerated → true #2",
-	}},
 	{"(*Manager).writeDevice", "the session has just been sealed with the same key", []string{
 		"err != nil → false", "err → zero",
 	}},
@@ -210,8 +207,6 @@ var equivalents = []struct {
 	{"(*Manager).writeValues", "an error counts as nothing saved", []string{"false → true", "false → true #2"}},
 	{"(*Manager).writeValues", "Save has opened them", []string{"f.isOpened → true"}},
 	{"(*Manager).writeValues", "what stays or goes doesn't grow", []string{"saved || action == flashWrite → true"}},
-	{"(*Session).Flash", "what is too late is refused, and nobody writes it", []string{"!s.mayChange(key) → false"}},
-	{"(*Session).keep", "what is too late is refused, and nobody writes it", []string{"!s.mayChange(key) → false"}},
 	{"(*Session).keep", "what has been encoded once has no error", []string{"err == nil → true"}},
 	{"(*Session).Destroy", "only of a valid session it is asked what was received", []string{
 		"s.state.incoming.facts.has(valid) → true",
