@@ -1,0 +1,163 @@
+package cookiesession_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/seed-50e21e88/cookiesession"
+)
+
+// What io.Copy makes of a source: a header is sent with the source's first byte, as without the middleware, so the
+// session can be changed until then.
+
+var errSource = errors.New("source failed")
+
+// A source that has no byte leaves the session open: the handler says why in a message, and redirects.
+func TestCopyOfNothingCommitsNothing(t *testing.T) {
+	for name, source := range map[string]io.Reader{
+		"empty": onlyReader{strings.NewReader("")},
+		"fails": iotest.ErrReader(errSource),
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEachProtocol(t, func(t *testing.T, proto string) {
+				m := newWeb(t, nil)
+				v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					s := m.Get(r)
+					s.IsEmpty()
+					if n, err := io.Copy(w, source); n != 0 || name == "fails" && err != errSource {
+						t.Errorf("got %d, %v from io.Copy", n, err)
+					}
+					s.Flash("notice", "no such file")
+					http.Redirect(w, r, "/files", http.StatusSeeOther)
+				})))
+				a := v.get()
+				if a.StatusCode != http.StatusSeeOther || cookieNames(a.Header) != "__Host-session.flash" {
+					t.Errorf("got %d with cookies %q, want a redirect with the message", a.StatusCode, cookieNames(a.Header))
+				}
+				m.wantStats(1, 0, 0)
+			})
+		})
+	}
+}
+
+// A source that looks at the session when it is read, as a page does that is rendered meanwhile, is in time.
+func TestCopyFromSourceThatChangesTheSession(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(w, sourceFunc(func(b []byte) (int, error) {
+				m.Get(r).Put("n", 1)
+				return copy(b, "page"), io.EOF
+			}))
+		})))
+		if a := v.get(); a.body != "page" {
+			t.Errorf("got %q", a.body)
+		}
+		v.wantValues("n=1")
+		m.wantStats(1, 0, 0)
+	})
+}
+
+type sourceFunc func(b []byte) (int, error)
+
+func (f sourceFunc) Read(b []byte) (int, error) { return f(b) }
+
+// Sources around the 512 bytes that are read before the rest is handed on arrive whole, as does an error after them.
+func TestCopyArrivesWhole(t *testing.T) {
+	for _, size := range []int{1, 511, 512, 513, 1024, 100_000} {
+		for _, end := range []error{io.EOF, errSource} {
+			onEachProtocol(t, func(t *testing.T, proto string) {
+				content := strings.Repeat("0123456789", size/10+1)[:size]
+				m := newWeb(t, nil)
+				v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					m.Get(r).Put("n", 1)
+					n, err := io.Copy(w, io.MultiReader(strings.NewReader(content), iotest.ErrReader(end)))
+					if n != int64(size) || err != end && end != io.EOF || err != nil && end == io.EOF {
+						t.Errorf("got %d, %v from io.Copy of %d bytes that end with %v", n, err, size, end)
+					}
+				})))
+				if a := v.get(); a.body != content {
+					t.Errorf("got %d bytes, want the %d of the source", len(a.body), size)
+				}
+				v.wantValues("n=1")
+			})
+		}
+	}
+}
+
+// The rest of a source is handed to the writer underneath in one call.
+func TestCopyIsHandedOn(t *testing.T) {
+	rec := &countingReaderFrom{ResponseRecorder: httptest.NewRecorder()}
+	through(t, rec, func(w http.ResponseWriter, _ *cookiesession.Session) {
+		if n, err := io.Copy(w, onlyReader{strings.NewReader(strings.Repeat("x", 5000))}); n != 5000 || err != nil {
+			t.Errorf("got %d, %v from io.Copy", n, err)
+		}
+	})
+	if rec.calls != 1 || rec.copied != 5000-512 || rec.Body.Len() != 5000 {
+		t.Errorf("got %d calls of ReadFrom with %d of %d bytes, want one with all but the first 512", rec.calls, rec.copied, rec.Body.Len())
+	}
+}
+
+type countingReaderFrom struct {
+	*httptest.ResponseRecorder
+	calls  int
+	copied int64
+}
+
+func (c *countingReaderFrom) ReadFrom(src io.Reader) (int64, error) {
+	n, err := io.Copy(c.Body, src)
+	c.calls, c.copied = c.calls+1, c.copied+n
+	return n, err
+}
+
+// A handler that writes until a write fails, as one that streams events does, returns when the visitor has gone, although
+// an error page has taken its output's place.
+func TestDiscardingEndsWithTheVisitor(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, proto string) {
+		m := newWeb(t, nil)
+		v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Get(r).Put("new", tooLarge)
+			if n, err := io.WriteString(w, "event"); n != 5 || err != nil {
+				t.Errorf("got %d, %v from a write while the visitor is there", n, err)
+			}
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+			for name, write := range map[string]func() (int64, error){
+				"Write":       func() (int64, error) { n, err := w.Write([]byte("event")); return int64(n), err },
+				"WriteString": func() (int64, error) { n, err := io.WriteString(w, "event"); return int64(n), err },
+				"ReadFrom":    func() (int64, error) { return io.Copy(w, endless(100)) },
+			} {
+				if n, err := write(); n != 0 || !errors.Is(err, context.Canceled) {
+					t.Errorf("got %d, %v from %s after the visitor has gone", n, err, name)
+				}
+			}
+		})))
+		ctx, leave := context.WithCancel(t.Context())
+		resp, err := v.Client().Do(v.request(http.MethodGet, "").WithContext(ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != http.StatusInternalServerError {
+			t.Errorf("got %d, want an error page", resp.StatusCode)
+		}
+		leave()
+		resp.Body.Close()
+		<-m.returned
+	})
+}
+
+// endless is a source that never ends; it fails after so many reads, so that a copy of all of it does.
+func endless(reads int) io.Reader {
+	return sourceFunc(func(b []byte) (int, error) {
+		if reads--; reads < 0 {
+			return 0, errSource
+		}
+		return len(b), nil
+	})
+}
