@@ -306,9 +306,9 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 	if st.special != nil {
 		earlier = st.special.written
 	}
-	if b.lines.empty() {
+	if b.lines.empty() && err == nil && !notes.withheld {
 		defaultToPrivate(h, &fields.caching)
-	} else {
+	} else { // also if cookies should have been written: then the page is of no use to others
 		keepPrivate(h, &fields.caching) // before fields are added, since it looks at each
 	}
 	own = b.lines.putInto(h, &m.attributes, earlier, &fields.lines)
