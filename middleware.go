@@ -277,17 +277,18 @@ func (x *exchange) discard(n int) (int, error) {
 	return n, nil
 }
 
-// ReadFrom lets io.Copy hand a file to the writer underneath, which may leave the copying to the kernel.
+// ReadFrom lets io.Copy hand a file to the writer underneath, which may leave the copying to the kernel. As in net/http,
+// no header is sent before src has a byte: reading it may fail, or change the session.
 func (x *exchange) ReadFrom(src io.Reader) (n int64, err error) {
-	if x.session.commit == commitPending {
-		// As in net/http, no header is sent before src has a byte: reading it may fail, or change the session.
+	w, ok := x.w.(io.ReaderFrom)
+	if ok && x.session.commit == commitPending {
 		n, err = io.Copy(onlyWriter{x}, io.LimitReader(src, firstRead))
 		if n < firstRead || err != nil {
 			return n, err
 		}
 	}
 	var rest int64
-	if w, ok := x.w.(io.ReaderFrom); ok && x.session.commit != commitFailed {
+	if ok && x.session.commit == commitDone {
 		rest, err = w.ReadFrom(src) // io.Copy would prefer src's WriteTo
 	} else {
 		rest, err = io.Copy(onlyWriter{x}, src)
