@@ -71,48 +71,77 @@ func (f sourceFunc) Read(b []byte) (int, error) { return f(b) }
 // Sources around the 512 bytes that are read before the rest is handed on arrive whole, as does an error after them.
 func TestCopyArrivesWhole(t *testing.T) {
 	for _, size := range []int{1, 511, 512, 513, 1024, 100_000} {
-		for _, end := range []error{io.EOF, errSource} {
-			onEachProtocol(t, func(t *testing.T, proto string) {
-				content := strings.Repeat("0123456789", size/10+1)[:size]
-				m := newWeb(t, nil)
-				v := m.serve(t, proto, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					m.Get(r).Put("n", 1)
-					n, err := io.Copy(w, io.MultiReader(strings.NewReader(content), iotest.ErrReader(end)))
-					if n != int64(size) || err != end && end != io.EOF || err != nil && end == io.EOF {
-						t.Errorf("got %d, %v from io.Copy of %d bytes that end with %v", n, err, size, end)
-					}
-				})))
-				if a := v.get(); a.body != content {
-					t.Errorf("got %d bytes, want the %d of the source", len(a.body), size)
+		content := strings.Repeat("0123456789", size/10+1)[:size]
+		for name, test := range map[string]struct {
+			source io.Reader
+			err    error
+		}{
+			"ends":            {strings.NewReader(content), nil},
+			"fails":           {io.MultiReader(strings.NewReader(content), iotest.ErrReader(errSource)), errSource},
+			"fails with data": {iotest.DataErrReader(io.MultiReader(strings.NewReader(content), iotest.ErrReader(errSource))), errSource},
+		} {
+			m := newWeb(t, nil)
+			v := m.serve(t, "HTTP/1.1", m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				m.Get(r).Put("n", 1)
+				if n, err := io.Copy(w, onlyReader{test.source}); n != int64(size) || err != test.err {
+					t.Errorf("%d bytes, %s: got %d, %v from io.Copy", size, name, n, err)
 				}
-				v.wantValues("n=1")
-			})
+			})))
+			if a := v.get(); a.body != content {
+				t.Errorf("%d bytes, %s: got %d bytes", size, name, len(a.body))
+			}
+			v.wantValues("n=1")
 		}
 	}
 }
 
-// The rest of a source is handed to the writer underneath in one call.
+// Of a source of more than 512 bytes, the rest is handed to the writer underneath in one call, if that can read. If not,
+// nothing is split.
 func TestCopyIsHandedOn(t *testing.T) {
-	rec := &countingReaderFrom{ResponseRecorder: httptest.NewRecorder()}
-	through(t, rec, func(w http.ResponseWriter, _ *cookiesession.Session) {
-		if n, err := io.Copy(w, onlyReader{strings.NewReader(strings.Repeat("x", 5000))}); n != 5000 || err != nil {
-			t.Errorf("got %d, %v from io.Copy", n, err)
+	for _, test := range []struct {
+		size           int
+		reads          bool
+		writes, copied int
+	}{
+		{511, true, 1, 0},
+		{512, true, 1, 0},
+		{513, true, 1, 1},
+		{5000, true, 1, 5000 - 512},
+		{5000, false, 1, 0},
+	} {
+		rec := &copyRecorder{ResponseRecorder: httptest.NewRecorder()}
+		var under http.ResponseWriter = plainWriter{rec}
+		if test.reads {
+			under = rec
 		}
-	})
-	if rec.calls != 1 || rec.copied != 5000-512 || rec.Body.Len() != 5000 {
-		t.Errorf("got %d calls of ReadFrom with %d of %d bytes, want one with all but the first 512", rec.calls, rec.copied, rec.Body.Len())
+		through(t, under, func(w http.ResponseWriter, _ *cookiesession.Session) {
+			if n, err := io.Copy(w, onlyReader{strings.NewReader(strings.Repeat("x", test.size))}); int(n) != test.size || err != nil {
+				t.Errorf("got %d, %v from io.Copy of %d bytes", n, err, test.size)
+			}
+		})
+		calls := 0
+		if test.reads && test.size >= 512 {
+			calls = 1
+		}
+		if rec.writes != test.writes || rec.calls != calls || rec.copied != test.copied || rec.Body.Len() != test.size {
+			t.Errorf("%d bytes: got %d writes and %d bytes by %d calls of ReadFrom, want %d, %d by %d", test.size, rec.writes, rec.copied, rec.calls, test.writes, test.copied, calls)
+		}
 	}
 }
 
-type countingReaderFrom struct {
+type copyRecorder struct {
 	*httptest.ResponseRecorder
-	calls  int
-	copied int64
+	writes, calls, copied int
 }
 
-func (c *countingReaderFrom) ReadFrom(src io.Reader) (int64, error) {
+func (c *copyRecorder) Write(b []byte) (int, error) {
+	c.writes++
+	return c.ResponseRecorder.Write(b)
+}
+
+func (c *copyRecorder) ReadFrom(src io.Reader) (int64, error) {
 	n, err := io.Copy(c.Body, src)
-	c.calls, c.copied = c.calls+1, c.copied+n
+	c.calls, c.copied = c.calls+1, c.copied+int(n)
 	return n, err
 }
 
