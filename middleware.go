@@ -271,7 +271,7 @@ func (x *exchange) WriteString(s string) (int, error) {
 // discard stands in for writing n bytes below an error page. Once the visitor has gone it fails, as writing would: a
 // handler may write until then, and would never return.
 func (x *exchange) discard(n int) (int, error) {
-	if err := x.Err(); err != nil {
+	if err := x.Context.Err(); err != nil {
 		return 0, err
 	}
 	return n, nil
