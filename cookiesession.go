@@ -306,9 +306,9 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 	if st.special != nil {
 		earlier = st.special.written
 	}
-	if b.lines.empty() {
+	if b.lines.empty() && err == nil && !notes.withheld && !st.flash.isSpared() {
 		defaultToPrivate(h, &fields.caching)
-	} else {
+	} else { // also if another request would have had cookies written: what the page shows is this visitor's alone
 		keepPrivate(h, &fields.caching) // before fields are added, since it looks at each
 	}
 	own = b.lines.putInto(h, &m.attributes, earlier, &fields.lines)
@@ -325,7 +325,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 // only reads.
 func (s *Session) nothingToWrite() bool {
 	st := s.state
-	if sp := st.special; sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.incoming.facts.has(marked|imported) || st.flash.action() != flashKeep {
+	if sp := st.special; sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.incoming.facts.has(marked|imported) || st.flash.action() != flashKeep || st.flash.isSpared() {
 		return false
 	}
 	if s.isNew() {

@@ -74,6 +74,8 @@ func (s *Session) RegenerateCSRFToken() {
 // Import has failed, the session can't be checked, and so neither can a token: then Config.ErrorHandler answers, with
 // status 503.
 //
+// The handshake of a WebSocket is a GET request and passes: check its Origin, as WebSocket libraries do.
+//
 // Without the header the form is parsed, as [http.Request.ParseMultipartForm] does with 32 MB in memory; with it the
 // body isn't read. Handlers that other servers call, such as webhooks, belong outside.
 func (m *Manager) ProtectCSRF(next http.Handler) http.Handler {

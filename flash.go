@@ -22,6 +22,7 @@ type flash struct {
 	isOpened bool      // opening is done; guarded by the session's lock, as is what follows
 
 	consumed bool   // what was received has been shown
+	spared   bool   // it has been shown in a prefetch, which consumes nothing
 	now      values // FlashNow's
 	next     values // Flash's and Keep's, for the next request
 }
@@ -106,6 +107,9 @@ func (f *flash) action() flashAction {
 	return flashKeep
 }
 
+// isSpared reports whether messages are shown that the response doesn't delete.
+func (f *flash) isSpared() bool { return f != nil && f.spared }
+
 // outcome returns what the next request can read.
 func (f *flash) outcome() values {
 	switch {
@@ -170,7 +174,11 @@ func (s *Session) isPrefetch() bool {
 func (s *Session) consumeFlash(method string) *flash {
 	f := s.openFlash()
 	s.mu.Lock()
-	if f.isValid && !f.consumed && !s.isPrefetch() && s.mayCall(method) {
+	switch {
+	case !f.isValid || f.consumed:
+	case s.isPrefetch():
+		f.spared = true
+	case s.mayCall(method):
 		f.consumed = true
 	}
 	return f

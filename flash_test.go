@@ -625,6 +625,33 @@ func TestPrefetchedPageIsShown(t *testing.T) {
 	})
 }
 
+// A message that a prefetched page shows is its visitor's alone, as one that is consumed. A page that shows none is for
+// whom its handler says.
+func TestPrefetchedMessageIsNotForOthers(t *testing.T) {
+	for _, purpose := range []string{"prefetch", ""} {
+		for name, test := range map[string]struct {
+			received, page func(*cookiesession.Session)
+			want           string
+		}{
+			"shows a message":     {both(1, 1), asked, "max-age=60, private"},
+			"keeps a message":     {both(1, 1), func(s *cookiesession.Session) { s.Reflash() }, "max-age=60, private"},
+			"doesn't ask":         {both(1, 1), touched, "public, max-age=60"},
+			"there is no message": {put("n", 1), asked, "public, max-age=60"},
+		} {
+			for _, form := range publicForms {
+				v := newVisitor(t, newManager(t, nil))
+				v.visit(test.received)
+				r := requestWith(v.header())
+				r.Header.Set("Sec-Purpose", purpose)
+				h, err := form.answer(v.m, r, test.page)
+				if got := h.Get("Cache-Control"); err != nil || got != test.want {
+					t.Errorf("purpose %q, %s, %s: got Cache-Control %q, %v; want %q", purpose, name, form.name, got, err, test.want)
+				}
+			}
+		}
+	}
+}
+
 // An expired message of another Path or Domain is no rival of a good one, in either order.
 func TestExpiredFlashIsNoRival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -261,28 +261,52 @@ func (x *exchange) WriteHeader(status int) {
 
 func (x *exchange) Write(b []byte) (int, error) {
 	if !x.commit() {
-		return len(b), nil
+		return x.discard(len(b))
 	}
 	return x.w.Write(b)
 }
 
 func (x *exchange) WriteString(s string) (int, error) {
 	if !x.commit() {
-		return len(s), nil
+		return x.discard(len(s))
 	}
 	return io.WriteString(x.w, s)
 }
 
-// ReadFrom lets io.Copy hand a file to the writer underneath, which may leave the copying to the kernel.
-func (x *exchange) ReadFrom(src io.Reader) (int64, error) {
-	if !x.commit() {
-		return io.Copy(io.Discard, src)
+// discard stands in for writing n bytes below an error page. Once the visitor has gone it fails, as writing would: a
+// handler may write until then, and would never return.
+func (x *exchange) discard(n int) (int, error) {
+	if err := x.Context.Err(); err != nil {
+		return 0, err
 	}
-	if w, ok := x.w.(io.ReaderFrom); ok {
-		return w.ReadFrom(src) // io.Copy would prefer src's WriteTo
-	}
-	return io.Copy(x.w, src)
+	return n, nil
 }
+
+// ReadFrom lets io.Copy hand a file to the writer underneath, which may leave the copying to the kernel. As in net/http,
+// no header is sent before src has a byte: reading it may fail, or change the session.
+func (x *exchange) ReadFrom(src io.Reader) (n int64, err error) {
+	w, ok := x.w.(io.ReaderFrom)
+	if ok && x.session.commit == commitPending {
+		n, err = io.Copy(onlyWriter{x}, io.LimitReader(src, firstRead))
+		if n < firstRead || err != nil {
+			return n, err
+		}
+	}
+	var rest int64
+	if ok && x.session.commit == commitDone {
+		rest, err = w.ReadFrom(src) // io.Copy would prefer src's WriteTo
+	} else {
+		rest, err = io.Copy(onlyWriter{x}, src)
+	}
+	return n + rest, err
+}
+
+// firstRead is how many bytes of a source are written before its rest is handed on: as many as net/http looks at to
+// find the Content-Type.
+const firstRead = 512
+
+// onlyWriter hides all methods but Write.
+type onlyWriter struct{ io.Writer }
 
 // FlushError is called by http.ResponseController.
 func (x *exchange) FlushError() error {

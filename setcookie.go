@@ -132,18 +132,16 @@ func defaultToPrivate(h http.Header, storage *[1]string) bool {
 	return true
 }
 
-// cdnCaching are header fields that shared caches prefer to Cache-Control (RFC 9213; Surrogate-Control is its
-// forerunner).
-var cdnCaching = [...]string{"Cdn-Cache-Control", "Cloudflare-Cdn-Cache-Control", "Surrogate-Control"}
+const cdnCaching = "CDN-Cache-Control"
 
-// dropCDNCaching removes them in any spelling: if a handler writes "CDN-Cache-Control", as RFC 9213 spells it, into the
-// map, net/http sends it like that.
+// dropCDNCaching removes header fields that shared caches prefer to Cache-Control: CDN-Cache-Control (RFC 9213), those
+// that caches have called after it (Cloudflare-CDN-Cache-Control, Netlify-, Vercel-), and Surrogate-Control, their
+// forerunner. It does so in any spelling: if a handler writes "CDN-Cache-Control" into the map, net/http sends it like
+// that.
 func dropCDNCaching(h http.Header) {
 	for name := range h {
-		for _, cdn := range cdnCaching {
-			if strings.EqualFold(name, cdn) {
-				delete(h, name)
-			}
+		if start := len(name) - len(cdnCaching); start >= 0 && strings.EqualFold(name[start:], cdnCaching) || strings.EqualFold(name, "Surrogate-Control") {
+			delete(h, name)
 		}
 	}
 }
@@ -155,7 +153,7 @@ func forbidStoring(h http.Header) {
 }
 
 // keepPrivate makes a response that writes cookies uncacheable for shared caches (RFC 9111, 5.2.2): it adds private
-// unless private or no-store is there, and removes public, s-maxage, and the fields in cdnCaching. storage is as in
+// unless private or no-store is there, and removes public, s-maxage, and what dropCDNCaching does. storage is as in
 // defaultToPrivate.
 func keepPrivate(h http.Header, storage *[1]string) {
 	dropCDNCaching(h)

@@ -481,6 +481,22 @@ func TestCacheControl(t *testing.T) {
 	}
 }
 
+// After an error of Save, what the application sends under the header that it has prepared isn't for others either.
+func TestCacheControlAfterError(t *testing.T) {
+	m := newManager(t, nil)
+	for name, value := range map[string]any{"too large": tooLarge, "can't be encoded": func() {}} {
+		s, _ := m.Load(requestWith())
+		s.Put("n", value)
+		h := http.Header{"Cache-Control": {"public, max-age=60"}, "Surrogate-Control": {"max-age=60"}}
+		if err := m.Save(h, s); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if got := fmt.Sprint(h); got != "map[Cache-Control:[max-age=60, private] Vary:[Cookie]]" {
+			t.Errorf("%s: got %s", name, got)
+		}
+	}
+}
+
 // TestHeadersShareNothing writes one session into two headers, of which the first is changed in place.
 func TestHeadersShareNothing(t *testing.T) {
 	m := newManager(t, nil)
@@ -740,7 +756,9 @@ func TestUsedSessionMakesResponsePrivate(t *testing.T) {
 
 // cdnSpellings are the ways in which a handler may come to a header that shared caches put above Cache-Control.
 var cdnSpellings = func() (spellings []func(h http.Header, value string)) {
-	for _, name := range []string{"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control"} {
+	for _, name := range []string{
+		"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Netlify-CDN-Cache-Control", "Vercel-CDN-Cache-Control", "Surrogate-Control",
+	} {
 		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name), http.CanonicalHeaderKey(name)} {
 			spellings = append(spellings,
 				func(h http.Header, value string) { h.Set(spelled, value) },
@@ -750,6 +768,9 @@ var cdnSpellings = func() (spellings []func(h http.Header, value string)) {
 	}
 	return spellings
 }()
+
+// neighboursOfCDN are header fields with similar names, in which an application may keep what it likes.
+var neighboursOfCDN = []string{"Dn-Cache-Control", "X-Cache-Control", "CDN-Cache-Control-Info", "X-Surrogate-Control", "Surrogate-Key"}
 
 // A shared cache goes by what is meant for it alone rather than by Cache-Control (RFC 9213). So that goes where cookies
 // are written, however it is spelled, and from an error page; what only reads leaves it to the handler.
@@ -782,7 +803,9 @@ func TestCDNCachingGoesWithCookies(t *testing.T) {
 	} {
 		for i, set := range cdnSpellings {
 			rec := httptest.NewRecorder()
-			rec.Header().Set("X-Cdn-Cache-Control", "stays")
+			for _, name := range neighboursOfCDN {
+				rec.Header().Set(name, "stays")
+			}
 			set(rec.Header(), "max-age=4711") // outside
 			m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				set(w.Header(), "max-age=4712")
@@ -791,7 +814,12 @@ func TestCDNCachingGoesWithCookies(t *testing.T) {
 			h := rec.Result().Header
 			text := strings.ToLower(fmt.Sprint(h))
 			there := strings.Contains(text, "max-age=4712") || strings.Contains(text, "max-age=4711")
-			if there != test.stays || rec.Code != test.status || h.Get("X-Cdn-Cache-Control") != "stays" {
+			for _, name := range neighboursOfCDN {
+				if h.Get(name) != "stays" {
+					t.Errorf("%s, spelling %d: got %s %q, want it left alone", name, i, name, h.Get(name))
+				}
+			}
+			if there != test.stays || rec.Code != test.status {
 				t.Errorf("%s, spelling %d: got %d, caching for shared caches stays %v, want %d, %v: %s", name, i, rec.Code, there, test.status, test.stays, text)
 			}
 			if wantsPrivate := name != "unused"; test.status == 200 && (h.Get("Cache-Control") == "private") != wantsPrivate {

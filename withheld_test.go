@@ -204,6 +204,54 @@ func TestWithheldRequestStartsNoSession(t *testing.T) {
 	})
 }
 
+// Nor may a shared cache keep such a response for visitors of this site: its form has a token that is in no session. It
+// varies by Sec-Fetch-Site as well, which no handler thinks of, so it is as private as if the session had been saved. A
+// page that only reads is the same for all who have no session, wherever they come from.
+func TestWithheldPageIsNotForOthers(t *testing.T) {
+	for _, f := range slices.Concat(fromElsewhere, []fetch{{"a visitor of this site", "GET", "same-origin", "navigate", "document"}}) {
+		for name, test := range map[string]struct {
+			page func(s *cookiesession.Session)
+			want string
+		}{
+			"draws a token": {func(s *cookiesession.Session) { s.CSRFToken() }, "max-age=60, private"},
+			"only reads":    {touched, "public, max-age=60"},
+		} {
+			for _, form := range publicForms {
+				h, err := form.answer(newManager(t, nil), f.request(""), test.page)
+				if err != nil {
+					t.Fatalf("%s, %s, %s: %v", f.name, name, form.name, err)
+				}
+				cdn := h.Get("CDN-Cache-Control")
+				if got := h.Get("Cache-Control"); got != test.want || (cdn != "") != (name == "only reads") {
+					t.Errorf("%s, %s, %s: got Cache-Control %q and for a CDN %q, want %q", f.name, name, form.name, got, cdn, test.want)
+				}
+			}
+		}
+	}
+}
+
+// publicForms are the forms in a handler that says that its page is public.
+var publicForms = []form{
+	{"Handler", func(m *cookiesession.Manager, r *http.Request, fn func(*cookiesession.Session)) (http.Header, error) {
+		return inHandler(m, r, func(w http.ResponseWriter, r *http.Request) {
+			sayPublic(w.Header())
+			fn(m.Get(r))
+		}), nil
+	}},
+	{"Load and Save", func(m *cookiesession.Manager, r *http.Request, fn func(*cookiesession.Session)) (http.Header, error) {
+		s, _ := m.Load(r)
+		fn(s)
+		h := http.Header{}
+		sayPublic(h)
+		return h, m.Save(h, s)
+	}},
+}
+
+func sayPublic(h http.Header) {
+	h.Set("Cache-Control", "public, max-age=60")
+	h.Set("CDN-Cache-Control", "max-age=60")
+}
+
 // A session that wouldn't be saved can't be too large.
 func TestWithheldSessionMayBeTooLarge(t *testing.T) {
 	for _, form := range forms {

@@ -48,7 +48,7 @@ var functions = []string{
 	"(*Session).expireIn", "(*Session).Persist", "(*Session).setMode", "(*Session).Destroy", "(*Session).maxAge",
 	"seconds", "(*Session).endedOrigins", "(*Manager).writeMarkers", "(*Manager).marker", "(*Manager).pruneMarkers",
 	"(*Manager).writeLease", "(*Session).IdleAt", "(*Session).Passive",
-	"(*Session).openFlash", "(*flash).action", "(*flash).outcome", "(*Session).keptSize", "(*Session).isPrefetch",
+	"(*Session).openFlash", "(*flash).action", "(*flash).isSpared", "(*flash).outcome", "(*Session).keptSize", "(*Session).isPrefetch",
 	"(*Session).consumeFlash", "(*Session).Flash", "(*Session).keep",
 
 	// The response.
@@ -57,14 +57,14 @@ var functions = []string{
 	"(*Session).needsFlash", "(*Manager).Load", "(*Manager).newCompartment",
 	"(*Manager).checkTotal", "(*Session).receivedSize", "(*Manager).checkImport", "(*Manager).checkSize",
 	"(*lines).end", "(*lines).add", "(*lines).putInto", "(*lines).sets", "cookieNameOf", "attributeOf", "varyCookie",
-	"defaultToPrivate", "keepPrivate", "splitDirectives", "(*attributes).isFor", "newAttributes", "sameSiteAttribute",
+	"defaultToPrivate", "dropCDNCaching", "keepPrivate", "splitDirectives", "(*attributes).isFor", "newAttributes", "sameSiteAttribute",
 	"(*attributes).append",
 	"(*Config).checkCookie", "hasDots", "(*Config).checkImportCookies", "(*Config).checkTimes", "(*Config).cookieName",
 	"(*Manager).Handler", "(*Session).end", "(*exchange).Value", "(*exchange).Format", "(*exchange).commit",
 	"(*exchange).save", "(*exchange).saveOnce", "(*exchange).fail", "(*Manager).answerUnsaved", "describesEntity",
 	"entityHeadersIn", "(*errorPage).WriteHeader",
 	"(*errorPage).Write", "(*errorPage).begin", "(*exchange).WriteHeader", "(*exchange).Write",
-	"(*exchange).WriteString", "(*exchange).ReadFrom", "(*exchange).FlushError", "(*unwrapped).Hijack",
+	"(*exchange).WriteString", "(*exchange).discard", "(*exchange).ReadFrom", "(*exchange).FlushError", "(*unwrapped).Hijack",
 	"(*exchange).hijack", "(*exchange).hasUnsent", "remarks.status", "clearsCookies", "(*Manager).report",
 	"(*Manager).reportAll",
 
