@@ -49,7 +49,6 @@ var equivalents = []struct {
 	{"(*Session).setState", "it saves an allocation", []string{"st.values.changes == nil → false"}},
 	{"(*Session).set", "storing what is there changes nothing", []string{"s.committed → true"}},
 	{"(*flash).outcome", "nothing is unread before it is opened", []string{"!f.isOpened → false"}},
-	{"keepPrivate", "it comes to the same header", []string{"defaultToPrivate(h, storage) → false"}},
 	{"(*Manager).saveByHand", "it saves an allocation", []string{"own != nil || s.state.special != nil → true"}},
 	{"dbscjwt.text", "what the decoder has passed as a string is one", []string{"ok → true"}},
 	{"(*received).holds", "it saves a search", []string{"r.firsts[first.kind] > 0 → true"}},
