@@ -775,6 +775,8 @@ func TestDeviceBesideJunk(t *testing.T) {
 		{"a permit that is too long", []string{deviceCookie(playKey(0), "device", d.origin, tooLong(packDevice(d.id, nil)))}, "unproven", "ended"},
 		{"a device without its last field", []string{deviceCookie(playKey(0), "device", d.origin, withoutField(packDevice(d.id, d.one), 2+33)), proof}, "unproven", "ended"},
 		{"a device whose key is no point", []string{deviceCookie(playKey(0), "device", d.origin, pack(packArray(3), packBytes(d.id), packTimes(1), packBytes(append([]byte{4}, compressed(d.one)[1:]...)))), proof}, "unproven", "ended"},
+		{"a key of zeros, which doesn't make it a permit", []string{deviceCookie(playKey(0), "device", d.origin, pack(packArray(3), packBytes(d.id), packTimes(1), packBytes(make([]byte, 33)))), proof}, "unproven", "ended"},
+		{"a key of zeros and a second ID", []string{deviceCookie(playKey(0), "device", d.origin, pack(packArray(4), packBytes(d.id), packTimes(1), packBytes(make([]byte, 33)), packBytes(earlierID)))}, "unproven", "ended"},
 		{"a permit for a second ID of zeros", []string{deviceCookie(playKey(0), "device", d.origin, pack(packArray(4), packBytes(d.id), packTimes(1), packBytes(nil), packBytes(make([]byte, 16))))}, "unproven", "ended"},
 		{"a proof without its last field", []string{one, deviceCookie(playKey(0), "proof", d.origin, withoutField(packProof(d.origin, d.one, d.now.Add(time.Minute)), 5))}, "unproven", "bound"},
 		{"a proof that is too long", []string{one, deviceCookie(playKey(0), "proof", d.origin, tooLong(packProof(d.origin, d.one, d.now.Add(time.Minute))))}, "unproven", "bound"},
