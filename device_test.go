@@ -822,6 +822,8 @@ func TestDeviceIsWritten(t *testing.T) {
 		{"a permit for the ID before and a new end", d.m, []string{forBefore}, extend, "permit for the ID before"},
 		{"two permits, the first of before", d.m, []string{permit, newPermit}, change, "permit"},
 		{"two permits, the first of now", d.m, []string{newPermit, permit}, change, ""},
+		{"a permit of before, beside a key of now", d.m, []string{permit, newKey}, change, "permit"},
+		{"a permit of now, beside a key of before", d.m, []string{newPermit, key}, change, ""},
 		{"a login by key", d.m, []string{newKey, proof}, login, "key"},
 		{"a login by key, beside a permit", d.m, []string{newPermit, newKey, proof}, login, "key"},
 		{"a login by permit", d.m, []string{newPermit}, login, "permit for the ID before, invited"},
