@@ -208,17 +208,17 @@ func decodeDevice(payload []byte, d *device) bool {
 	fields := r.arrayOf(deviceFields, permitFields)
 	r.bin(d.id[:])
 	d.created = r.time()
-	r.optionalBin(d.key[:])
+	hasKey := r.optionalBin(d.key[:])
 	if fields == permitFields {
 		r.bin(d.previous[:])
 	}
 	if r.failed || len(r.rest) != 0 {
 		return false
 	}
-	if d.key == (dbscjwt.Key{}) {
-		return fields == deviceFields || d.previous != sessionID{}
+	if hasKey { // 33 zeros are none, and must not become a permit
+		return fields == deviceFields && (d.key[0] == 2 || d.key[0] == 3)
 	}
-	return fields == deviceFields && (d.key[0] == 2 || d.key[0] == 3)
+	return fields == deviceFields || d.previous != sessionID{}
 }
 
 // appendProof encodes a proof's payload.
@@ -277,12 +277,14 @@ func (r *reader) bin(dst []byte) {
 	}
 }
 
-// optionalBin leaves dst as it is if the field is empty.
-func (r *reader) optionalBin(dst []byte) {
+// optionalBin leaves dst as it is if the field is empty, and reports whether it isn't.
+func (r *reader) optionalBin(dst []byte) (present bool) {
 	data, n, ok := value.ReadBin(r.rest)
-	if r.advance(n, ok && (len(data) == len(dst) || len(data) == 0)) {
-		copy(dst, data)
+	if !r.advance(n, ok && (len(data) == len(dst) || len(data) == 0)) || len(data) == 0 {
+		return false
 	}
+	copy(dst, data)
+	return true
 }
 
 func (r *reader) uint(most uint64) uint64 {

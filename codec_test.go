@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"net/http"
 	"reflect"
 	"runtime"
 	"strings"
@@ -124,6 +125,30 @@ func TestCreatedAtTheEpoch(t *testing.T) {
 	header := m.SealPayload("session", pack(packArray(7), packID(1), packTimes(0, 0, time.Now().Unix()+9), 0, packBytes(nil), 0x80))
 	if got, want := load(m, header).CreatedAt(), time.Unix(0, 0).UTC(); got != want {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// Nobody draws an ID of zeros, but an implementation that forgets to draw one may write it. It is an ID like others: the
+// same in every request, and one that Destroy ends.
+func TestIDOfZeros(t *testing.T) {
+	m := newManager(t, nil)
+	now := time.Now().Unix()
+	header := m.SealPayload("session", pack(packArray(7), packID(0), packTimes(now, now, now+9), 0, packBytes(nil), 0x80))
+	s := load(m, header)
+	if got, want := s.ID(), strings.Repeat("0", 32); got != want {
+		t.Errorf("ID is %s, want %s", got, want)
+	}
+	s.Destroy()
+	h := http.Header{}
+	if err := m.Save(h, s); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := cookieNames(h), "-"+cookieName+" "+cookieName+".ended.AAAAAAAAAAA"; got != want {
+		t.Errorf("Destroy set %s, want %s", got, want)
+	}
+	s.Put("n", 1)
+	if got := s.ID(); got == strings.Repeat("0", 32) {
+		t.Error("the session after Destroy has the same ID")
 	}
 }
 

@@ -49,7 +49,8 @@ type binding struct {
 	permit, key       device // key is the one with a valid proof, or else the first
 	hasPermit, hasKey bool   // a permit for the session's very ID was received; a key was received
 	proven            bool   // a proof by key was received that hasn't expired
-	label             string // of the ring's key that sealed the device cookie in use: key's, or else permit's
+	permitLabel       string // of the ring's key that sealed the permit's cookie
+	keyLabel          string // of the one that sealed the key's
 	refused           Reason // why one of the device cookies isn't accepted, preferably one that may be later; 0 if all are
 }
 
@@ -63,16 +64,13 @@ func (m *Manager) binding(s *Session, now time.Time, r *received, id sessionID) 
 		switch {
 		case d.id.origin() != id.origin() || b.proven:
 		case d.permits(id) && !b.hasPermit:
-			b.permit, b.hasPermit = *d, true
-			if !b.hasKey {
-				b.label = o.key.Label
-			}
+			b.permit, b.hasPermit, b.permitLabel = *d, true, o.key.Label
 		case !d.isPermit():
 			b.proven = slices.ContainsFunc(proofs[:proven], func(p *openedDevice) bool {
 				return p.proof.origin == id.origin() && p.proof.key == o.hash && now.Unix() < p.proof.expires
 			})
 			if b.proven || !b.hasKey {
-				b.key, b.hasKey, b.label = *d, true, o.key.Label
+				b.key, b.hasKey, b.keyLabel = *d, true, o.key.Label
 			}
 		}
 	}
@@ -202,19 +200,20 @@ func (m *Manager) writeDevice(b *buffer, s *Session, now time.Time) (invitation 
 	keyInForce := held.hasKey && (held.proven || !on || !held.hasPermit)
 	hadKey := before.bound && st.incoming.facts.has(keyed)
 	var d device
+	sealedBy := ""
 	switch {
 	case keyInForce:
-		d = held.key
+		d, sealedBy = held.key, held.keyLabel
 	case s.regenerated && held.hasPermit:
 		d = device{id: st.data.id, created: now.Unix(), previous: before.id}
 	case s.regenerated && on && !hadKey:
 		d = device{id: st.data.id, created: now.Unix()}
 	case held.hasPermit:
-		d = held.permit
+		d, sealedBy = held.permit, held.permitLabel
 	default:
 		return "", nil
 	}
-	if s.regenerated || before.expires != st.data.expires || before.mode != st.data.mode || held.label != m.device.sealing(now) {
+	if s.regenerated || before.expires != st.data.expires || before.mode != st.data.mode || sealedBy != m.device.sealing(now) {
 		b.device = appendDevice(withHeader(b.device), &d)
 		if err := m.device.writeFor(&b.lines, now, b.device, s.maxAge(now), st.data.id.origin()); err != nil {
 			return "", err

@@ -172,7 +172,7 @@ func (q *deviceRequest) refresh() {
 		q.retry()
 		return
 	}
-	reseal := q.m.device.retiresBy(q.binding.label, q.s.state.data.expires) && q.binding.label != q.m.device.sealing(q.now)
+	reseal := q.m.device.retiresBy(q.binding.keyLabel, q.s.state.data.expires) && q.binding.keyLabel != q.m.device.sealing(q.now)
 	q.grant(&q.binding.key, reseal, &q.m.counters.device.refreshed)
 }
 

@@ -423,9 +423,9 @@ func (s *Session) encode(dst []byte, now int64) []byte {
 	return appendSession(dst, &d, &s.state.values)
 }
 
-// drawID draws a new session's ID.
+// drawID draws a new session's ID, unless it has one. The ID of a session that was received stays, even if it is zero.
 func (s *Session) drawID() {
-	if id := &s.state.data.id; *id == (sessionID{}) {
+	if id := &s.state.data.id; *id == (sessionID{}) && s.isNew() {
 		rand.Read(id[:])
 	}
 }

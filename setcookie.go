@@ -211,12 +211,14 @@ type attributes struct {
 
 // isFor reports whether a Set-Cookie line is for the same cookie as one with these attributes, if their names are
 // equal: browsers distinguish cookies by name, Domain, Path and Partitioned (RFC 6265bis, 5.7; CHIPS). A line without
-// Path counts as having the same one, since the path then depends on the request.
+// Path counts as having the same one, since the path then depends on the request. So does one whose Path doesn't begin
+// with /: browsers ignore that (RFC 6265, 5.2.4).
 func (a *attributes) isFor(line string) bool {
 	path, _ := attributeOf(line, "Path")
 	domain, _ := attributeOf(line, "Domain")
 	_, partitioned := attributeOf(line, "Partitioned")
-	return (path == "" || path == a.path) && strings.EqualFold(strings.TrimPrefix(domain, "."), a.domain) && partitioned == a.partitioned
+	samePath := path == a.path || !strings.HasPrefix(path, "/")
+	return samePath && strings.EqualFold(strings.TrimPrefix(domain, "."), a.domain) && partitioned == a.partitioned
 }
 
 // Values of Max-Age that aren't seconds.

@@ -348,6 +348,8 @@ func TestSameCookie(t *testing.T) {
 		{func(*config) {}, "=; Path=/; Domain=; Max-Age=0", true},
 		{func(*config) {}, "=; Path=/; Domain=shop.example", false},
 		{func(*config) {}, "=; Path=/x", false},
+		{func(*config) {}, "=; Path=x", true}, // no path for a browser, which takes that of the request
+		{func(*config) {}, `=; Path="/x"`, true},
 		{func(*config) {}, "=; Path=/; Partitioned", false},
 		{func(c *config) { c.Domain = "shop.example" }, "=; Path=/; Max-Age=0", false},
 		{func(c *config) { c.Domain = "shop.example" }, "=; Path=/; Domain=.Shop.Example; Max-Age=0", true},

@@ -50,6 +50,11 @@ func cookieCases() []vectorCase {
 			m.v.Cookie = []string{c[2] + ";a=b;\t" + c[0] + " ; ", "x;;" + strings.Replace(c[1], "=", " =", 1) + "\t"}
 			m.opens(example(), oneDecoded)
 		}},
+		{"cookie-white-space", "Tabs and spaces around pairs and behind names.", func(m *vectorMaker) {
+			c := m.cookies(example(oneValue).encode(), 28)
+			m.v.Cookie = []string{" \t" + strings.Replace(c[0], "=", "\t=", 1) + "\t ;\t \t" + strings.Replace(c[1], "=", " \t =", 1)}
+			m.opens(example(), oneDecoded)
+		}},
 		{"cookie-stale-parts", "Cookies beyond the count in cookie 0 are left over from a larger session.", func(m *vectorMaker) {
 			stale := m.cookies(example(oneValue).encode(), 28, 40)
 			m.session(example("80").encode())
@@ -222,6 +227,14 @@ func cookieCases() []vectorCase {
 		malformedText("character", "A character of base64's other alphabet.", func(c []string) []string { return []string{c[0][:60] + "+" + c[0][61:]} }),
 		malformedText("padding", "The text is padded.", func(c []string) []string { return []string{c[0] + "=="} }),
 		malformedText("length", "The text has 4n+1 characters.", func(c []string) []string { return []string{c[0][:len(c[0])-1]} }),
+		{"malformed-text-length-zeros", "A character too many, which stands for zeros.", func(m *vectorMaker) {
+			c := m.cookies(example("81 a161 cc80").encode())[0]
+			if (len(c)-len(m.v.Name+"=1"))%4 != 0 {
+				m.t.Fatal("the text doesn't have 4n characters")
+			}
+			m.add(c + "A")
+			m.refused("malformed")
+		}},
 		malformedText("unused-bits", "Bits of the last character that stand for nothing aren't 0.", func(c []string) []string {
 			last := c[0][len(c[0])-1]
 			return []string{c[0][:len(c[0])-1] + string(last+1)}
@@ -241,6 +254,11 @@ func cookieCases() []vectorCase {
 		{"malformed-part-empty", "Cookie 1 of two holds nothing but the tag.", func(m *vectorMaker) {
 			c := m.cookies(example(oneValue, "").encode(), 28)
 			m.add(c[0], c[1][:len(m.v.Name)+len(".1=")+4])
+			m.refused("malformed")
+		}},
+		{"malformed-part-empty-last", "Cookie 0 of two holds the whole text, cookie 1 nothing but the tag.", func(m *vectorMaker) {
+			payload := example("81 a161 cc80").encode()
+			m.add(m.cookies(payload, textEncoding.EncodedLen(57+len(payload)))...)
 			m.refused("malformed")
 		}},
 		{"malformed-reason-is-the-first", "Of candidates that don't open, the first gives the reason.", func(m *vectorMaker) {
@@ -611,6 +629,41 @@ func validityCases() []vectorCase {
 			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload), 28)[0])
 			m.v.Expect.Lease = "malformed"
 		}),
+		opensAt("lease-older", "A lease from before the session was sealed doesn't make it older.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+idle, idle
+			m.lease(exampleID, p.sealed-1)
+		}),
+		opensAt("lease-fourth", "The fourth of six cookies 0 is the lease. Too many refuse nothing.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle
+			for _, value := range []string{"", "1", "1AAAA"} {
+				m.add(m.v.Name + ".lease=" + value)
+			}
+			m.lease(exampleID, m.v.Now)
+			m.add(m.v.Name+".lease=x", m.v.Name+".lease=y")
+		}),
+		opensAt("lease-32-numbered", "The 32nd of 34 numbered cookies is the lease's.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle
+			c := leaseCookies(m, m.v.Now, 28)
+			m.add(slices.Repeat([]string{m.v.Name + ".lease.8=x"}, 31)...)
+			m.add(c[1], m.v.Name+".lease.8=x", m.v.Name+".lease.8=x", c[0])
+		}),
+		opensAt("lease-combinations", "Two cookies 1 and three cookies 2 with the tag: part 1 changes first, so the fourth of six candidates is the lease.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle
+			c := leaseCookies(m, m.v.Now, 28, 8)
+			m.add(c[0], c[1]+"AAAA", c[1], c[2]+"AAAA", c[2], c[2]+"BBBB")
+		}),
+		opensAt("lease-malformed-time", "A lease seen at 2^61.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.IdleTimeout = idle
+			payload := slices.Concat([]byte{0x92}, packBin(exampleID), unhex("cf2000000000000000"))
+			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)
+			m.v.Expect.Lease = "malformed"
+		}),
+		opensAt("lease-malformed-three", "A lease of three elements.", func(m *vectorMaker, p *sessionPayload) {
+			m.v.IdleTimeout = idle
+			payload := slices.Concat([]byte{0x93}, packBin(exampleID), packTime(m.v.Now), []byte{0})
+			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)
+			m.v.Expect.Lease = "malformed"
+		}),
 		opensAt("csrf", "A token of the session's CSRF secret, and the token with another last bit.", func(m *vectorMaker, p *sessionPayload) {
 			p.csrf = exampleSecret
 			m.v.Expect.CSRFToken = csrfToken(exampleSecret)
@@ -636,6 +689,12 @@ func validityCases() []vectorCase {
 			m.v.Expect.CSRFRefused = token[:42] + string(token[42]+1)
 		}),
 	}
+}
+
+// leaseCookies seals a lease of the example's session, and splits it. The cookies aren't added.
+func leaseCookies(m *vectorMaker, seen int64, cuts ...int) []string {
+	payload := slices.Concat([]byte{0x92}, packBin(exampleID), packTime(seen))
+	return splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload), cuts...)
 }
 
 // dotsOrigin is an origin whose tag is "..........8".
@@ -704,6 +763,7 @@ func flashCases() []vectorCase {
 			p[0]++
 			m.flash(append(p, 0))
 		}),
+		refused("malformed-trailing", "A byte after the end.", "malformed", func(m *vectorMaker) { m.flash(append(payload(exampleNow+1), 0xc0)) }),
 		refused("torn", "The second flash cookie is missing.", "torn", func(m *vectorMaker) {
 			m.add(splitToken(m.v.Name+".flash", m.token(currentKey, "flash", payload(exampleNow+1)), 28)[0])
 		}),
@@ -762,6 +822,7 @@ func payloadCases() []vectorCase {
 		{"nanoseconds", "A timestamp with 10^9 nanoseconds.", 7, "81 a161 c7 0c ff 3b9aca00 0000000000000000"},
 		{"nanoseconds-34", "A timestamp of 8 bytes with 10^9 nanoseconds.", 7, "81 a161 d7 ff ee6b280000000000"},
 		{"depth", "33 levels, the map of values included.", 7, "81 a161" + lists(32)},
+		{"depth-maps", "33 levels, all of them maps.", 7, strings.Repeat("81 a161", 32) + "80"},
 		{"string-length", "A string that is longer than what is left.", 7, "81 a161 dbffffffff 61"},
 		{"bytes-length", "A byte string that is longer than what is left.", 7, "81 a161 c6ffffffff 61"},
 		{"list-count", "A list of 2^32 - 1 elements in few bytes.", 7, "81 a161 ddffffffff 00"},
@@ -780,6 +841,10 @@ func payloadCases() []vectorCase {
 		vectorCase{"payload-long-forms", "Every field in a longer encoding than needed.", func(m *vectorMaker) {
 			m.session(unhex("dd 00000007 c6 00000010 a0a1a2a3a4a5a6a7a8a9aaabacadaeaf cf 000000006955b900 cf 000000006955b93c cf 0000000069570a80" +
 				"cd 0000 c5 0000 df 00000001 db 00000001 61 cf 0000000000000001"))
+			m.opens(example(), oneDecoded)
+		}},
+		vectorCase{"payload-long-array", "An array whose count has 16 bits.", func(m *vectorMaker) {
+			m.session(replaceField(0, "dc 0007"))
 			m.opens(example(), oneDecoded)
 		}},
 		vectorCase{"payload-largest-time", "It expires at 2^61 - 1.", func(m *vectorMaker) {
@@ -897,6 +962,10 @@ func valueCases() []vectorCase {
 			"😀": 1, "～": 2, "é": 3, "z": 4, "Z": 5, "a": 6, "aa": 7, "": 8, "10": 9, "9": 10,
 		}),
 		written("depth-32", "32 levels, the map of values included.", map[string]any{"a": nested(31)}),
+		read("depth-32-maps", "32 levels, all of them maps.", strings.Repeat("81 a161", 31)+"80", map[string]any{"a": nestedMaps(31)}),
+		read("times-long-forms", "Times of 8 bytes whose length is told in 1, 2 and 4 bytes, and one of 12 in 4.",
+			"84 a161 c708ff0000000400000001 a162 c80008ff0000000400000001 a163 c900000008ff0000000400000001 a164 c90000000cff00000001 0000000000000001",
+			map[string]any{"a": time.Unix(1, 1).UTC(), "b": time.Unix(1, 1).UTC(), "c": time.Unix(1, 1).UTC(), "d": time.Unix(1, 1).UTC()}),
 		read("long-forms", "Values in longer encodings than needed.", "8e"+
 			"a161 cc05 a162 cf0000000000000005 a163 d0ff a164 d3ffffffffffffffff"+
 			"a165 d90178 a166 db0000000178 a167 c6 00000001 78 a168 dd 00000001 c0 a169 df 00000001 da0001 6b c3"+

@@ -127,6 +127,7 @@ const decode = {
     const previous = count === 4 ? d.bin(16) : undefined;
     d.end();
     if (key.length > 0 && (previous || ![2, 3].includes(key[0]))) throw new Malformed();
+    if (previous?.every((byte) => byte === 0)) throw new Malformed();
     return { id, created, key, previous };
   },
   proof(d) {

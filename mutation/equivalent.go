@@ -133,7 +133,7 @@ var equivalents = []struct {
 	{"(*lines).sets", "a line has more than a name", []string{"len(line) > len(name) → len(line) >= len(name)"}},
 	{"value.Entries", "it saves an allocation", []string{"cap(storage) < 2*count → true"}},
 	{"(*reader).optionalBin", "what failed refuses the payload, whatever has been read", []string{
-		"r.advance(n, ok && (len(data) == len(dst) || len(data) == 0)) → true",
+		"!r.advance(n, ok && (len(data) == len(dst) || len(data) == 0)) → false",
 	}},
 	{"(*reader).bin", "nothing has the length of nothing", []string{"ok → true"}},
 	{"(*Session).needsFlash", "it is opened once", []string{"!f.isOpened → true"}},
