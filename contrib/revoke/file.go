@@ -232,6 +232,9 @@ func (f *file) compact(at *os.File) error {
 		return err
 	}
 	path := f.place()
+	if there, err := os.Stat(path); err != nil || !os.SameFile(info, there) {
+		return fmt.Errorf("revoke: %s has been replaced by another file", path) // which others may have locked, to write to it
+	}
 	es, _ := parseRecords(nil, content)
 	es = byPos(compact(es, time.Now().Unix()))
 	var kept records

@@ -294,3 +294,34 @@ func TestFileOrders(t *testing.T) {
 	try(nil)
 	t.Logf("%d orders, %d revocations that nobody promised", n, excused)
 }
+
+// A link may lead elsewhere before a compaction is done. The file there has a lock of its own, which nobody holds, and
+// entries that the replacement lacks.
+func TestFileCompactionWhileLinkChanges(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.Symlink("one", link))
+	f := &file{path: link}
+	at, err := f.openLocked(t.Context())
+	must(err)
+	defer at.Close()
+	must(os.Remove(link))
+	must(os.Symlink("two", link))
+	theirs := Entry{Key: Key{2}, Pos: 1, Expires: uint32(time.Now().Unix() + 3600)}
+	must(f.PutBack(t.Context(), []Entry{theirs}))
+	must(f.append(at, func(Entry) []Entry { return make([]Entry, 2*compactFrom/recordSize) }))
+	var got []Entry
+	_, _, err = f.Read(t.Context(), "", func(es []Entry) { got = append(got, es...) })
+	if must(err); !slices.Contains(got, theirs) {
+		t.Errorf("got %d entries without the one that the link's new file had", len(got))
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*.new")); err != nil || left != nil {
+		t.Errorf("left %q, %v", left, err)
+	}
+}
