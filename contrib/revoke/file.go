@@ -19,7 +19,8 @@ import (
 // if it isn't there; its directory must be, and be writable. It must be on a local file system, where flock works: Unix
 // only, and neither AIX nor Solaris. Other processes hear of a revocation within about a tenth of a second. It is on the
 // disk when it is acknowledged. Now and then the file is replaced by one without what may be forgotten, with the same
-// owner and mode: by root or that owner. Symbolic links to it are followed; hard links would lead to the old one.
+// owner and mode, and on Linux access control list: by root or that owner. Symbolic links to it are followed; hard links
+// would lead to the old one.
 func File(path string) Engine { return &file{path: path} }
 
 type file struct {
@@ -248,6 +249,9 @@ func (f *file) compact(at *os.File) error {
 		return err
 	}
 	_, err = next.Write(kept.encoded)
+	if err == nil {
+		err = keepAccessList(next, path) // before the mode, whose group bits may be this list's
+	}
 	if err == nil {
 		err = giveTo(next, info)
 	}
