@@ -80,7 +80,7 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 		if now, err := filepath.EvalSymlinks(path); err != nil || now != target { // while this waited for the lock
 			return fmt.Errorf("key file %s: it has been replaced by another file; try again", path)
 		}
-		old, err := readFile(path)
+		old, err := readFile(target)
 		if err != nil {
 			return err
 		}
@@ -96,11 +96,12 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 			return fmt.Errorf("the owner of %s can't be kept (%w); do this as its owner or as root", path, cause(err))
 		}
 		if info.Mode().Perm()&0o077 == 0o040 { // a group was let in on purpose, or somebody by an access control list
-			if err := replacement.Chmod(0o640); err != nil {
-				return fileError(path, err)
-			}
+			// Before the mode, or the group could open the file in between, and read it later.
 			if err := keepAccessList(replacement, target); err != nil {
 				return fmt.Errorf("the access control list of %s can't be kept: %w", path, err)
+			}
+			if err := replacement.Chmod(0o640); err != nil {
+				return fileError(path, err)
 			}
 		} else if info.Mode().Perm()&0o077 != 0 {
 			notes = append(notes, fmt.Sprintf("the mode was %04o and is 0600 now: only its owner can read the file", info.Mode().Perm()))
