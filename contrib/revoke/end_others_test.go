@@ -184,6 +184,12 @@ func TestEndOthersSparesWhatBegins(t *testing.T) {
 				t.Cleanup(cancel)
 				contexts[s] = ctx
 			}
+			// As for a double click. What fails spares nothing any more, but the first call does.
+			canceled, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := r.here.EndOthers(canceled, r.own, "user"); !errors.Is(err, context.Canceled) {
+				t.Errorf("a second call: got %v, want %v", err, context.Canceled)
+			}
 		}
 		engine.happen.Store(&begin)
 		must(t, r.here.EndOthers(t.Context(), r.own, "user"))
