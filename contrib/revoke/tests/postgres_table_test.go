@@ -85,19 +85,24 @@ func TestPostgresConnectionsAfterClose(t *testing.T) {
 			return nil
 		})
 	}
-	if _, _, err := engine.Read(t.Context(), "", func([]revoke.Entry) {}); err != nil {
-		t.Fatal(err)
+	read := func(from string) (cursor string) {
+		t.Helper()
+		cursor, _, err := engine.Read(t.Context(), from, func([]revoke.Entry) {})
+		must(t, err)
+		return cursor
 	}
+	read("")
 	inUse("read while nobody follows", 0)
 
 	other := open(t, engine)
-	l := open(t, engine)
-	must(t, l.Close())
-	inUse("the other List of two follows", 1)
-	must(t, other.Sync(t.Context()))
-	if got := other.Stats(); got.Reconnects > 0 {
-		t.Errorf("got %+v, want a connection that lasts", got)
+	cursor := read("")
+	ended := errors.New("ended")
+	if err := engine.Follow(t.Context(), func(context.Context) (string, error) { return "", ended }); err != ended {
+		t.Error(err)
 	}
+	read(cursor) // ErrLost if the other List had lost its connection
+	must(t, open(t, engine).Close())
+	inUse("one of two Lists is closed", 1)
 	must(t, other.Close())
 	inUse("both are closed", 0)
 }
