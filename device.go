@@ -294,31 +294,28 @@ func (m *Manager) sealChallenge(now time.Time, c challenge) (string, error) {
 	return string(base64dot.AppendEncode(nil, token)), nil
 }
 
-// checkChallenge returns the ID in a challenge if text is one of the kind that is wanted, sealed for the session that is
-// wanted, and no older than within; otherwise it says why not. To renew, the origin is enough: the session may have
-// regenerated since. If no ID is wanted, any is right.
-func (m *Manager) checkChallenge(s *Session, now time.Time, text string, want challenge, within time.Duration) (_ sessionID, why string) {
+// openChallenge returns the ID of the session that a challenge was sealed for, or why it isn't one of that kind, and no
+// older than within.
+func (m *Manager) openChallenge(s *Session, now time.Time, text string, kind challengeKind, within time.Duration) (id sessionID, why string) {
 	if len(text) > maxChallengeText {
-		return sessionID{}, "the challenge isn't one"
+		return id, "the challenge isn't one"
 	}
 	token, ok := base64dot.AppendDecode(nil, text)
 	if !ok {
-		return sessionID{}, "the challenge isn't one"
+		return id, "the challenge isn't one"
 	}
 	opened, refused := m.challenge.openToken(s.request.Context(), now, token)
 	if refused != nil {
-		return sessionID{}, "the challenge is refused: " + refused.Reason.String()
+		return id, "the challenge is refused: " + refused.Reason.String()
 	}
 	var c challenge
 	if !decodeChallenge(opened.payload, &c) {
-		return sessionID{}, "the challenge isn't one"
+		return id, "the challenge isn't one"
 	}
 	age := now.Unix() - c.time
 	switch {
-	case c.kind != want.kind:
+	case c.kind != kind:
 		why = "the challenge is of another kind"
-	case want.id != sessionID{} && (c.id.origin() != want.id.origin() || want.kind == toRegister && c.id != want.id):
-		why = "the challenge is another session's"
 	case age > seconds(within):
 		why = "the challenge is too old"
 	case age < -clockSkew:

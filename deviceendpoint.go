@@ -131,26 +131,43 @@ func (q *deviceRequest) tag() string { return q.id.origin().Tag() }
 // register replaces the permit with the browser's new key. If that fails, the permit stays, and the session stays
 // valid.
 func (q *deviceRequest) register() {
-	key, signed, err := dbscjwt.Register(q.proof)
-	id, why := q.id, ""
-	switch {
-	case q.binding.hasKey:
-		why = "there is a key already"
-	case !q.binding.hasPermit && q.id != sessionID{}:
-		why = "the session has no permit"
-	case err != nil:
-		why = err.Error()
-	default:
-		id, why = q.m.checkChallenge(q.s, q.now, signed, challenge{toRegister, q.id, 0}, registerWithin)
-	}
+	key, why := q.acceptKey()
 	if why != "" {
 		q.warnOnce(&q.m.logged.registration, "a browser could not register a key for its device, so its session isn't bound", why)
 		q.end()
 		return
 	}
-	q.id = id
-	d := device{id: id, created: q.now.Unix(), key: key}
+	d := device{id: q.id, created: q.now.Unix(), key: key}
 	q.grant(&d, true, &q.m.counters.device.registered)
+}
+
+// acceptKey returns the browser's new key, or why it isn't accepted. The signature is verified last, since that takes
+// the longest, and anybody can send one.
+func (q *deviceRequest) acceptKey() (key dbscjwt.Key, why string) {
+	withheld := q.isWithheld()
+	switch {
+	case q.binding.hasKey:
+		return key, "there is a key already"
+	case !q.binding.hasPermit && !withheld:
+		return key, "the session has no permit"
+	}
+	p, err := dbscjwt.Parse(q.proof)
+	if err != nil {
+		return key, err.Error()
+	}
+	id, why := q.m.openChallenge(q.s, q.now, p.Challenge, toRegister, registerWithin)
+	switch {
+	case why != "":
+		return key, why
+	case withheld:
+		q.id = id
+	case id != q.id:
+		return key, "the challenge is another session's"
+	}
+	if key, err = p.Register(); err != nil {
+		return key, err.Error()
+	}
+	return key, ""
 }
 
 // refresh renews the proof.
@@ -160,16 +177,24 @@ func (q *deviceRequest) refresh() {
 		return
 	}
 	const what = "a browser could not renew the proof of its device"
-	signed, err := dbscjwt.Refresh(q.proof, q.binding.key.key)
+	p, err := dbscjwt.Parse(q.proof)
 	if err != nil {
 		q.warnOnce(&q.m.logged.renewal, what, err.Error())
 		q.end()
 		return
 	}
-	within := q.m.config.DeviceProof + refreshLate
-	if _, why := q.m.checkChallenge(q.s, q.now, signed, challenge{toRefresh, q.id, 0}, within); why != "" {
+	id, why := q.m.openChallenge(q.s, q.now, p.Challenge, toRefresh, q.m.config.DeviceProof+refreshLate)
+	if why == "" && id.origin() != q.id.origin() { // the session may have regenerated since
+		why = "the challenge is another session's"
+	}
+	if why != "" {
 		q.warnOnce(&q.m.logged.renewal, what, why)
 		q.retry()
+		return
+	}
+	if err := p.Refresh(q.binding.key.key); err != nil {
+		q.warnOnce(&q.m.logged.renewal, what, err.Error())
+		q.end()
 		return
 	}
 	reseal := q.m.device.retiresBy(q.binding.keyLabel, q.s.state.data.expires) && q.binding.keyLabel != q.m.device.sealing(q.now)

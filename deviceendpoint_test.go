@@ -344,6 +344,34 @@ func TestDeviceRegistrationWithoutCookies(t *testing.T) {
 	}
 }
 
+// TestDeviceIDOfZeros has a session whose ID is zero, which only another implementation can have written, register with
+// another session's challenge: it came, so nothing is withheld, and the challenge must be its own.
+func TestDeviceIDOfZeros(t *testing.T) {
+	d := newMadeDevices(t, nil)
+	id, now := make([]byte, 16), d.now.Unix()
+	session := cookieName + "=1" + textEncoding.EncodeToString(sealFor(playKey(0), "bound",
+		pack(packArray(7), packBytes(id), packTimes(now, now, now+9), 0, packBytes(nil), 0x80)))
+	permit := deviceCookie(playKey(0), "device", id[:8], packDevice(id, nil))
+	challenge := textEncoding.EncodeToString(sealFor(playKey(0), "challenge", pack(packArray(3), []byte{1}, packBytes(id), packTimes(now))))
+	for _, row := range []struct {
+		name, challenge string
+		cookies         []string
+		want            string
+	}{
+		{"with a permit and its own challenge", challenge, []string{session, permit}, "bound"},
+		{"with a permit and another's challenge", d.challenge(), []string{session, permit}, "ended"},
+		{"without a permit", d.challenge(), []string{session}, "ended"},
+	} {
+		r := asking(devicePath, "", sign(t, d.key, row.challenge, true))
+		r.Header.Set("Cookie", strings.Join(row.cookies, "; "))
+		rec := httptest.NewRecorder()
+		d.b.site.ServeHTTP(rec, r)
+		if got := answerOf(rec); got != row.want {
+			t.Errorf("%s: got %s, want %s", row.name, got, row.want)
+		}
+	}
+}
+
 // TestDeviceMaxAgeWithoutCookies has a device cookie that is written without the session's cookies live as long as any
 // session of the Manager.
 func TestDeviceMaxAgeWithoutCookies(t *testing.T) {
@@ -697,6 +725,24 @@ func TestDeviceTellsWhich(t *testing.T) {
 			register(textEncoding.EncodeToString(sealFor(playKey(0), "challenge", payload)))(d)
 		}, ""},
 		{"another ring's", register(stranger), "the challenge is refused: unknown-key"},
+		{"another session's", func(d *madeDevices) {
+			another := newDeviceBrowser(d.t, d.b.site)
+			another.busy = true
+			another.visit("/login", typed)
+			register(invitation.FindStringSubmatch(another.invited[0].field)[2])(d)
+		}, "the challenge is another session's"},
+		{"a signature that isn't one", func(d *madeDevices) {
+			d.b.ask(devicePath, "", unsigned(sign(d.t, d.key, d.challenge(), true)))
+		}, "the signature isn't one by the key"},
+		{"neither a challenge nor a signature", func(d *madeDevices) { // which isn't verified, since that takes the longest
+			newDeviceBrowser(d.t, d.b.site).ask(devicePath, "", unsigned(sign(d.t, d.key, "A", true)))
+		}, "the challenge isn't one"},
+		{"neither, to renew", func(d *madeDevices) {
+			d.register()
+			if got := answerOf(d.b.ask(devicePath, d.tag(), unsigned(sign(d.t, d.key, "A", false)))); got != "retry" {
+				d.t.Errorf("neither, to renew: got %s, want retry", got)
+			}
+		}, "the challenge isn't one"},
 		{"too old", renewAfter(deviceProof + 5*time.Minute + time.Second), "the challenge is too old"},
 		{"from a clock a minute ahead", renewAfter(-time.Minute), ""},
 		{"from a clock further ahead", renewAfter(-time.Minute - time.Second), "the challenge is ahead of this server's clock"},
@@ -713,6 +759,9 @@ func TestDeviceTellsWhich(t *testing.T) {
 		}
 	}
 }
+
+// unsigned replaces a proof's signature by zeros.
+func unsigned(proof string) string { return proof[:len(proof)-86] + strings.Repeat("A", 86) }
 
 // withCookie adds a cookie to each request, behind the others.
 func withCookie(next http.Handler, cookie string) http.Handler {

@@ -53,7 +53,11 @@ func (s signer) sign(header, payload string) string {
 // agrees checks one proof and returns whether it is accepted.
 func agrees(t *testing.T, proof string) bool {
 	t.Helper()
-	key, challenge, err := dbscjwt.Register(proof)
+	ours, err := dbscjwt.Parse(proof)
+	if err != nil {
+		return false
+	}
+	key, err := ours.Register()
 	if err != nil {
 		return false
 	}
@@ -76,8 +80,8 @@ func agrees(t *testing.T, proof string) bool {
 	var claims struct {
 		ID string `json:"jti"`
 	}
-	if err := json.Unmarshal(payload, &claims); err != nil || claims.ID != challenge {
-		t.Fatalf("got challenge %q, go-jose's payload has %q (%v)\n%s", challenge, claims.ID, err, proof)
+	if err := json.Unmarshal(payload, &claims); err != nil || claims.ID != ours.Challenge {
+		t.Fatalf("got challenge %q, go-jose's payload has %q (%v)\n%s", ours.Challenge, claims.ID, err, proof)
 	}
 	return true
 }

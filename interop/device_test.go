@@ -28,7 +28,11 @@ func TestDevice(t *testing.T) {
 	}
 	s := newSigner(t)
 	proof := s.sign(`{"alg":"ES256","typ":"dbsc+jwt","jwk":`+s.jwk+`}`, `{"jti":"any"}`)
-	point, _, err := dbscjwt.Register(proof)
+	parsed, err := dbscjwt.Parse(proof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := parsed.Register()
 	if err != nil {
 		t.Fatal(err)
 	}

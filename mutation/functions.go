@@ -71,10 +71,10 @@ var functions = []string{
 	// Sessions bound to a device.
 	"(*device).permits", "hashKey", "(*Manager).binding", "(*Manager).openDevices", "(*Manager).openDevice",
 	"(*Manager).hasDevice",
-	"(*Manager).writeDevice", "(*Manager).deleteDevices", "(*Manager).sealChallenge", "(*Manager).checkChallenge",
-	"(*Manager).isForDevice", "(*deviceRequest).answer", "(*deviceRequest).isWithheld", "Reason.mayPass", "(*deviceRequest).register",
+	"(*Manager).writeDevice", "(*Manager).deleteDevices", "(*Manager).sealChallenge", "(*Manager).openChallenge",
+	"(*Manager).isForDevice", "(*deviceRequest).answer", "(*deviceRequest).isWithheld", "Reason.mayPass", "(*deviceRequest).register", "(*deviceRequest).acceptKey",
 	"(*deviceRequest).refresh", "(*deviceRequest).grant", "(*Manager).answerUnproven", "skippedFor",
-	"dbscjwt.Register", "dbscjwt.Refresh", "dbscjwt.parse", "dbscjwt.(*parsed).signedBy", "dbscjwt.parseKey",
+	"dbscjwt.Parse", "dbscjwt.(*Proof).Register", "dbscjwt.(*Proof).Refresh", "dbscjwt.(*Proof).signedBy", "dbscjwt.parseKey",
 	"dbscjwt.compress", "dbscjwt.decompress", "dbscjwt.decode", "dbscjwt.members", "dbscjwt.text",
 
 	// Requests that another site makes.

@@ -39,98 +39,93 @@ var (
 	errKey       = errors.New("the key isn't a public one on P-256")
 )
 
-// Register verifies a proof that contains its key. It returns the key and the challenge that was signed, which the
-// caller must check.
-func Register(proof string) (key Key, challenge string, err error) {
-	p, err := parse(proof)
-	if err != nil {
-		return key, "", err
-	}
-	jwk, ok := p.header["jwk"]
-	if !ok {
-		return key, "", errors.New("the header lacks jwk")
-	}
-	public, err := parseKey(jwk)
-	if err != nil {
-		return key, "", err
-	}
-	if !p.signedBy(public) {
-		return key, "", errSignature
-	}
-	return compress(public), p.challenge, nil
-}
+// A Proof is well-formed. Whether its signature is right, Register or Refresh tells: verifying it costs more than all the
+// rest, so a caller may look at the challenge first.
+type Proof struct {
+	Challenge string // what is said to have been signed; the caller must check it
 
-// Refresh verifies a proof by a known key, and returns the challenge that was signed, which the caller must check.
-func Refresh(proof string, key Key) (challenge string, err error) {
-	p, err := parse(proof)
-	if err != nil {
-		return "", err
-	}
-	if _, ok := p.header["jwk"]; ok {
-		return "", errors.New("the header has jwk, though the key is known")
-	}
-	public, err := decompress(key)
-	if err != nil {
-		return "", err
-	}
-	if !p.signedBy(public) {
-		return "", errSignature
-	}
-	return p.challenge, nil
-}
-
-// A parsed proof is well-formed. Its signature has not been verified.
-type parsed struct {
 	header    map[string]json.RawMessage
-	challenge string
 	signed    string // the text that is signed
 	signature []byte
 }
 
-func parse(proof string) (p parsed, err error) {
+// Register verifies a proof that contains its key, and returns the key.
+func (p *Proof) Register() (key Key, err error) {
+	jwk, ok := p.header["jwk"]
+	if !ok {
+		return key, errors.New("the header lacks jwk")
+	}
+	public, err := parseKey(jwk)
+	if err != nil {
+		return key, err
+	}
+	if !p.signedBy(public) {
+		return key, errSignature
+	}
+	return compress(public), nil
+}
+
+// Refresh verifies a proof by a known key.
+func (p *Proof) Refresh(key Key) error {
+	if _, ok := p.header["jwk"]; ok {
+		return errors.New("the header has jwk, though the key is known")
+	}
+	public, err := decompress(key)
+	if err != nil {
+		return err
+	}
+	if !p.signedBy(public) {
+		return errSignature
+	}
+	return nil
+}
+
+// Parse reads a proof. Its signature has not been verified.
+func Parse(proof string) (*Proof, error) {
 	if len(proof) > MaxLength {
-		return p, errLength
+		return nil, errLength
 	}
 	parts := strings.Split(proof, ".")
 	if len(parts) != 3 {
-		return p, errParts
+		return nil, errParts
 	}
+	var p Proof
 	p.signed = proof[:len(parts[0])+len(".")+len(parts[1])]
 	header, ok := decode(parts[0])
 	if !ok {
-		return p, errors.New("the header isn't base64url")
+		return nil, errors.New("the header isn't base64url")
 	}
 	payload, ok := decode(parts[1])
 	if !ok {
-		return p, errors.New("the payload isn't base64url")
+		return nil, errors.New("the payload isn't base64url")
 	}
 	if p.signature, ok = decode(parts[2]); !ok || len(p.signature) != signatureLength {
-		return p, fmt.Errorf("the signature isn't %d bytes in base64url", signatureLength)
+		return nil, fmt.Errorf("the signature isn't %d bytes in base64url", signatureLength)
 	}
 	if p.header, ok = members(header); !ok {
-		return p, errors.New("the header isn't one JSON object whose members differ")
+		return nil, errors.New("the header isn't one JSON object whose members differ")
 	}
 	for _, name := range []string{"crit", "b64"} { // unsupported, so refused (RFC 7515, 4.1.11; RFC 7797, 3)
 		if _, ok := p.header[name]; ok {
-			return p, fmt.Errorf("the header has %s", name)
+			return nil, fmt.Errorf("the header has %s", name)
 		}
 	}
 	for name, want := range map[string]string{"alg": "ES256", "typ": "dbsc+jwt"} {
 		if got, ok := text(p.header[name]); !ok || got != want {
-			return p, fmt.Errorf("the header's %s isn't %s", name, want)
+			return nil, fmt.Errorf("the header's %s isn't %s", name, want)
 		}
 	}
 	claims, ok := members(payload)
 	if !ok {
-		return p, errors.New("the payload isn't one JSON object whose members differ")
+		return nil, errors.New("the payload isn't one JSON object whose members differ")
 	}
-	if p.challenge, ok = text(claims["jti"]); !ok {
-		return p, errors.New("the payload's jti isn't a string")
+	if p.Challenge, ok = text(claims["jti"]); !ok {
+		return nil, errors.New("the payload's jti isn't a string")
 	}
-	return p, nil
+	return &p, nil
 }
 
-func (p *parsed) signedBy(key *ecdsa.PublicKey) bool {
+func (p *Proof) signedBy(key *ecdsa.PublicKey) bool {
 	hash := sha256.Sum256([]byte(p.signed))
 	r, s := new(big.Int).SetBytes(p.signature[:signatureLength/2]), new(big.Int).SetBytes(p.signature[signatureLength/2:])
 	return ecdsa.Verify(key, hash[:], r, s)

@@ -36,13 +36,37 @@ func vectors(t testing.TB) (all []vector) {
 	return all
 }
 
-// verify is Register or Refresh.
+// verify is register or refresh.
 func verify(v vector) (challenge string, err error) {
 	if len(v.Key) == 0 {
-		_, challenge, err = dbscjwt.Register(v.Proof)
+		_, challenge, err = register(v.Proof)
 		return challenge, err
 	}
-	return dbscjwt.Refresh(v.Proof, dbscjwt.Key(v.Key))
+	return refresh(v.Proof, dbscjwt.Key(v.Key))
+}
+
+// register returns what a registration that is accepted says.
+func register(proof string) (key dbscjwt.Key, challenge string, err error) {
+	p, err := dbscjwt.Parse(proof)
+	if err != nil {
+		return key, "", err
+	}
+	if key, err = p.Register(); err != nil {
+		return key, "", err
+	}
+	return key, p.Challenge, nil
+}
+
+// refresh returns the challenge in a refresh that is accepted.
+func refresh(proof string, key dbscjwt.Key) (challenge string, err error) {
+	p, err := dbscjwt.Parse(proof)
+	if err != nil {
+		return "", err
+	}
+	if err := p.Refresh(key); err != nil {
+		return "", err
+	}
+	return p.Challenge, nil
 }
 
 func TestVectors(t *testing.T) {
@@ -199,7 +223,7 @@ func TestRegister(t *testing.T) {
 		{"x beyond the field", with(x, encode(elliptic.P256().Params().P.Bytes())), "isn't a public one"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, challenge, err := dbscjwt.Register(c.proof)
+			got, challenge, err := register(c.proof)
 			switch {
 			case c.want != "":
 				if err == nil || !strings.Contains(err.Error(), c.want) || challenge != "" || got != (dbscjwt.Key{}) {
@@ -214,14 +238,14 @@ func TestRegister(t *testing.T) {
 
 func TestRefresh(t *testing.T) {
 	key, other := newKey(t, 1), newKey(t, 2)
-	register := func(key *ecdsa.PrivateKey) dbscjwt.Key {
-		k, _, err := dbscjwt.Register(sign(t, key, registerHeader(t, key), payload))
+	keyOf := func(key *ecdsa.PrivateKey) dbscjwt.Key {
+		k, _, err := register(sign(t, key, registerHeader(t, key), payload))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return k
 	}
-	good := register(key)
+	good := keyOf(key)
 	off := good
 	for off[0] = 4; ; off[32]++ { // as a broken cookie would have it
 		if x, _ := elliptic.UnmarshalCompressed(elliptic.P256(), append([]byte{2}, off[1:]...)); x == nil {
@@ -241,13 +265,13 @@ func TestRefresh(t *testing.T) {
 		{"with a key", sign(t, key, registerHeader(t, key), payload), good, "has jwk"},
 		{"jwk null", sign(t, key, `{"alg":"ES256","typ":"dbsc+jwt","jwk":null}`, payload), good, "has jwk"},
 		{"another key", sign(t, other, refreshHeader, payload), good, "signature isn't one"},
-		{"another known key", sign(t, key, refreshHeader, payload), register(other), "signature isn't one"},
+		{"another known key", sign(t, key, refreshHeader, payload), keyOf(other), "signature isn't one"},
 		{"the other y", sign(t, key, refreshHeader, payload), flipped, "signature isn't one"},
 		{"known key not on the curve", sign(t, key, refreshHeader, payload), off, "isn't a public one"},
 		{"no key", sign(t, key, refreshHeader, payload), dbscjwt.Key{}, "isn't a public one"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			challenge, err := dbscjwt.Refresh(c.proof, c.key)
+			challenge, err := refresh(c.proof, c.key)
 			if c.want != "" {
 				if err == nil || !strings.Contains(err.Error(), c.want) || challenge != "" {
 					t.Errorf("got challenge %q, error %v, want an error with %q", challenge, err, c.want)
@@ -309,11 +333,11 @@ func FuzzRegister(f *testing.F) {
 		f.Add(v.Proof)
 	}
 	f.Fuzz(func(t *testing.T, proof string) {
-		got, challenge, err := dbscjwt.Register(proof)
+		got, challenge, err := register(proof)
 		if err != nil && (challenge != "" || got != (dbscjwt.Key{})) {
 			t.Errorf("got challenge %q and key %x with error %v", challenge, got, err)
 		}
-		if _, refreshErr := dbscjwt.Refresh(proof, got); refreshErr == nil {
+		if _, refreshErr := refresh(proof, got); refreshErr == nil {
 			t.Errorf("a proof is one of both kinds: %q", proof)
 		}
 	})
