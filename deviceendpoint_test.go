@@ -737,6 +737,10 @@ func TestDeviceTellsWhich(t *testing.T) {
 		{"neither a challenge nor a signature", func(d *madeDevices) { // which isn't verified, since that takes the longest
 			newDeviceBrowser(d.t, d.b.site).ask(devicePath, "", unsigned(sign(d.t, d.key, "A", true)))
 		}, "the challenge isn't one"},
+		{"no JWT, to renew", func(d *madeDevices) {
+			d.register()
+			d.b.ask(devicePath, d.tag(), "a.b.c")
+		}, "the header isn't base64url"},
 		{"neither, to renew", func(d *madeDevices) {
 			d.register()
 			if got := answerOf(d.b.ask(devicePath, d.tag(), unsigned(sign(d.t, d.key, "A", false)))); got != "retry" {

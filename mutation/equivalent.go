@@ -179,6 +179,7 @@ var equivalents = []struct {
 	{"(*Manager).deleteDevices", "it saves a pass that finds nothing to delete", []string{
 		"!s.state.incoming.facts.has(devices) → false",
 	}},
+	{"(*Manager).openChallenge", "it is zero there", []string{"id → zero", "id → zero #2", "id → zero #3", "id → zero #4"}},
 	{"(*Manager).openChallenge", "no text has that length", []string{
 		"len(text) > maxChallengeText → len(text) > maxChallengeText+1",
 	}},

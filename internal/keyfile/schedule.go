@@ -113,12 +113,17 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 	return plan, nil
 }
 
-// prolong moves the RetireAt of each key that seals for longer than sealed says on to end, and returns their labels.
+// prolong moves the RetireAt of each key that seals for longer than sealed says on to end, and returns their labels. A
+// key that nothing takes over from any more has no RetireAt yet, as one that was just added.
 func (f *File) prolong(sealed map[string]time.Time, end time.Time) (labels []string) {
 	until := f.sealUntil()
 	for i := range f.Keys {
 		k := &f.Keys[i]
-		if until[k.Label].After(sealed[k.Label]) && !k.RetireAt.IsZero() && k.RetireAt.Before(end) {
+		switch {
+		case !until[k.Label].After(sealed[k.Label]) || k.RetireAt.IsZero():
+		case until[k.Label].Equal(k.RetireAt):
+			k.RetireAt = time.Time{}
+		case k.RetireAt.Before(end):
 			k.RetireAt = end
 			labels = append(labels, k.Label)
 		}

@@ -166,6 +166,14 @@ func TestRotate(t *testing.T) {
 			[]string{"c"},
 		},
 		{
+			"a pending key has no end if the leaked one was to take over from it",
+			[]string{"c +5h", "b +3h +30h", "a . +27h"},
+			func(r *Rotation) { r.Drop = []string{"c"} },
+			[]string{"2026-11 +2h .", "b +3h .", "a . +27h"},
+			"a", nil,
+			[]string{"c"},
+		},
+		{
 			"an end that is late enough stays if the key seals again",
 			[]string{"b -3h", "a . +28h"},
 			func(r *Rotation) { r.Drop = []string{"b"} },
