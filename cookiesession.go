@@ -205,6 +205,9 @@ func (m *Manager) noteFacts(s *Session, r *received, in *incoming) {
 	if r.names[cookiename.Device]|r.names[cookiename.Proof] != 0 {
 		in.facts |= devices
 	}
+	if r.firsts[cookiename.Device] > 1+maxOtherDevices {
+		in.facts |= crowded
+	}
 	if in.session == 0 && m.withholds(s.request, in.facts.has(hinted)) {
 		in.facts |= withheld
 	}
@@ -283,7 +286,8 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 	if s.destroyed || err == nil {
 		ended = s.endedOrigins()
 		m.writeMarkers(&b.lines, now, ended)
-		m.deleteDevices(&b.lines, s, ended, saved && s.regenerated && st.data.bound)
+		logsIn := saved && s.regenerated && st.data.bound
+		m.deleteDevices(&b.lines, s, ended, logsIn || st.incoming.facts.has(valid) && st.incoming.facts.has(crowded))
 	}
 	if s.destroyed || st.incoming.facts.has(imported) && err == nil { // even if no values are left, which would return
 		for _, name := range p.imports {
@@ -325,7 +329,7 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 // only reads.
 func (s *Session) nothingToWrite() bool {
 	st := s.state
-	if sp := st.special; sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.incoming.facts.has(marked|imported) || st.flash.action() != flashKeep || st.flash.isSpared() {
+	if sp := st.special; sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.incoming.facts.has(marked|imported|crowded) || st.flash.action() != flashKeep || st.flash.isSpared() {
 		return false
 	}
 	if s.isNew() {

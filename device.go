@@ -27,7 +27,7 @@ const (
 	proofSlack       = time.Minute     // a proof outlives its cookie, for requests under way and clocks that differ
 	registerWithin   = 5 * time.Minute // after the invitation
 	refreshLate      = 5 * time.Minute // how long after DeviceProof a challenge can still be signed
-	maxOtherDevices  = 4               // other origins whose device cookies one login deletes
+	maxOtherDevices  = 4               // other origins whose device cookies one response deletes
 	invitationHeader = "Secure-Session-Registration"
 	maxChallengeText = 256 // characters; ours take about 120
 )
@@ -258,13 +258,14 @@ func (m *Manager) invite(h http.Header, s *Session, invitation string) {
 	}
 }
 
-// deleteDevices deletes the device cookies of the sessions that the response ends, and, if it is a login, those of some
-// other origins, so that they don't pile up.
-func (m *Manager) deleteDevices(l *lines, s *Session, ended []origin, logsIn bool) {
-	if !s.state.incoming.facts.has(devices) || len(ended) == 0 && !logsIn {
+// deleteDevices deletes the device cookies of the sessions that the response ends, and, if others, those of some other
+// origins, so that they don't pile up: a login does so, and, since a login that another site's form makes sees no
+// cookies, so does any response to a valid session with which many came. Those that came first are the oldest.
+func (m *Manager) deleteDevices(l *lines, s *Session, ended []origin, others bool) {
+	if !s.state.incoming.facts.has(devices) || len(ended) == 0 && !others {
 		return
 	}
-	others := 0
+	deleted := 0
 	var origins []origin
 	r := receive(s.cookies, m.name, nil)
 	for _, c := range r.cookies {
@@ -272,10 +273,10 @@ func (m *Manager) deleteDevices(l *lines, s *Session, ended []origin, logsIn boo
 			continue
 		}
 		if !slices.Contains(ended, c.origin) {
-			if !logsIn || others == maxOtherDevices || c.origin == s.state.data.id.origin() {
+			if !others || deleted == maxOtherDevices || c.origin == s.state.data.id.origin() {
 				continue
 			}
-			others++
+			deleted++
 		}
 		origins = append(origins, c.origin)
 	}

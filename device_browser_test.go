@@ -567,6 +567,30 @@ func TestDeviceLoginFromElsewhere(t *testing.T) {
 	}
 }
 
+// TestDeviceCookiesOfManyLogins is the visitor whom another site's form logs in each time the browser is started, so that
+// no login sees the device cookies that earlier ones have left. They must not pile up until the latest isn't read.
+func TestDeviceCookiesOfManyLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newDeviceBrowser(t, newShop(t, nil))
+		for i := range 40 {
+			r := httptest.NewRequest(http.MethodPost, "https://shop.example/login", nil)
+			r.Header.Set("Sec-Fetch-Mode", "navigate")
+			r.Header.Set("Sec-Fetch-Dest", "document")
+			b.want(b.send(r, otherSite), "new")
+			b.want(b.visit("/", otherSite), "ada proven")
+			want := i + 1
+			if i >= 5 {
+				want = 2 + (i-5)%4 // of 6 a page deletes the 4 that are the oldest
+			}
+			if got := strings.Count(b.names(), ".device"); got != want {
+				t.Fatalf("after %d logins: got %d device cookies, want %d", i+1, got, want)
+			}
+			time.Sleep(day)
+			b.jar.Restart()
+		}
+	})
+}
+
 // TestDeviceUnable is the visitor whose browser can't bind sessions, or may not: nothing changes.
 func TestDeviceUnable(t *testing.T) {
 	for _, c := range []struct {

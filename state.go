@@ -37,6 +37,7 @@ const (
 	devices                    // device cookies or proofs were received
 	keyed                      // the session that was received has a device's key,
 	proven                     // and a proof by it that hasn't expired
+	crowded                    // so many device cookies were received that some must go
 )
 
 func (f facts) has(fact facts) bool { return f&fact != 0 }

@@ -59,7 +59,7 @@ var equivalents = []struct {
 		"now.Unix() → zero #2",
 	}},
 	{"(*Manager).deleteDevices", "it saves a pass that finds nothing to delete", []string{
-		"len(ended) == 0 && !logsIn → false",
+		"len(ended) == 0 && !others → false",
 	}},
 	{"(*lines).putInto", "it saves an allocation", []string{"n > len(storage) → true"}},
 	{"decodeText", "no token is nil, and so malformed", []string{"false → true"}},
@@ -196,7 +196,7 @@ var equivalents = []struct {
 	{"(*Manager).save", "no device is written for a session that isn't bound", []string{"st.data.bound → true"}},
 	{"(*Manager).save", "without markers there are none to prune", []string{"st.incoming.facts.has(marked) → true"}},
 	{"(*Session).nothingToWrite", "the long way writes nothing, too", []string{
-		"sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.incoming.facts.has(marked|imported) || st.flash.action() != flashKeep || st.flash.isSpared() → true",
+		"sp != nil && (sp.failure.err != nil || sp.written != nil) || s.destroyed || st.incoming.facts.has(marked|imported|crowded) || st.flash.action() != flashKeep || st.flash.isSpared() → true",
 		"(sp.failure.err != nil || sp.written != nil) → true",
 		"!s.hasContent() && !s.regenerated → false",
 		"!s.dirty() && s.manager.config.IdleTimeout == 0 → false",
