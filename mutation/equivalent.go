@@ -52,7 +52,6 @@ var equivalents = []struct {
 	{"(*Manager).saveByHand", "it saves an allocation", []string{"own != nil || s.state.special != nil → true"}},
 	{"dbscjwt.text", "what the decoder has passed as a string is one", []string{"ok → true"}},
 	{"(*received).holds", "it saves a search", []string{"r.firsts[first.kind] > 0 → true"}},
-	{"(*Manager).noteFacts", "it saves an allocation", []string{"present != nil → true"}},
 	{"(*deviceRequest).register", "nothing depends on when a device was registered", []string{"q.now.Unix() → zero"}},
 	{"(*Manager).writeDevice", "nothing depends on when a device was registered", []string{
 		"now.Unix() → zero",
@@ -77,9 +76,6 @@ var equivalents = []struct {
 	{"(*compartment).open", "no token is none that opens, either", []string{"continue → nothing #2"}},
 	{"(*Manager).open", "without a session's cookies none is refused", []string{"refused == nil → true"}},
 	{"(*Manager).open", "it saves an allocation", []string{"in.flash != 0 → true"}},
-	{"(*Manager).noteFacts", "it saves a pass that finds nothing", []string{
-		"r.names[cookiename.Device]|r.names[cookiename.Proof] != 0 → true",
-	}},
 	{"(*Manager).importValues", "setState drops what isn't imported", []string{"st.values.changes = nil → nothing"}},
 	{"(*Manager).openLeases", "without its cookies no lease opens", []string{
 		"r.names[cookiename.Lease] == 0 → false", "leases → zero",
