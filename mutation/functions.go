@@ -72,10 +72,11 @@ var functions = []string{
 	"(*device).permits", "hashKey", "(*Manager).binding", "(*Manager).openDevices", "(*Manager).openDevice",
 	"(*Manager).hasDevice",
 	"(*Manager).writeDevice", "(*Manager).deleteDevices", "(*Manager).sealChallenge", "(*Manager).openChallenge",
-	"(*Manager).isForDevice", "(*deviceRequest).answer", "(*deviceRequest).isWithheld", "Reason.mayPass", "(*deviceRequest).register", "(*deviceRequest).acceptKey",
-	"(*deviceRequest).refresh", "(*deviceRequest).grant", "(*Manager).answerUnproven", "skippedFor",
-	"dbscjwt.Parse", "dbscjwt.(*Proof).Register", "dbscjwt.(*Proof).Refresh", "dbscjwt.(*Proof).signedBy", "dbscjwt.parseKey",
-	"dbscjwt.compress", "dbscjwt.decompress", "dbscjwt.decode", "dbscjwt.members", "dbscjwt.text",
+	"(*Manager).isForDevice", "(*deviceRequest).answer", "(*deviceRequest).isWithheld", "Reason.mayPass",
+	"(*deviceRequest).register", "(*deviceRequest).acceptKey", "(*deviceRequest).refresh", "(*deviceRequest).grant",
+	"(*Manager).answerUnproven", "skippedFor",
+	"dbscjwt.Parse", "dbscjwt.(*Proof).Register", "dbscjwt.(*Proof).Refresh", "dbscjwt.(*Proof).signedBy",
+	"dbscjwt.parseKey", "dbscjwt.compress", "dbscjwt.decompress", "dbscjwt.decode", "dbscjwt.members", "dbscjwt.text",
 
 	// Requests that another site makes.
 	"(*Session).CSRFToken", "(*Session).VerifyCSRFToken", "(*Session).RegenerateCSRFToken", "(*Manager).ProtectCSRF",
