@@ -901,6 +901,32 @@ func TestDeviceKeyRetiresMeanwhile(t *testing.T) {
 	}
 }
 
+// TestDeviceCookiesOfOthers sends device cookies of other origins with a page that only reads. Whoever has no valid
+// session may get one again by a response under way, so nothing is deleted then.
+func TestDeviceCookiesOfOthers(t *testing.T) {
+	d := newMadeDevices(t, nil)
+	var others []string
+	for i := range byte(6) {
+		others = append(others, deviceCookie(playKey(0), "device", packID(i)[2:10], packDevice(packID(i)[2:], nil)))
+	}
+	for _, row := range []struct {
+		name    string
+		cookies []string
+		want    int // deletions
+	}{
+		{"a valid session and 4 of others", append([]string{d.session, d.device(0, nil)}, others[:4]...), 0},
+		{"a valid session and 5 of others", append([]string{d.session, d.device(0, nil)}, others[:5]...), 2 * 4},
+		{"no session", others, 0},
+		{"a session that isn't proven", append([]string{d.session}, others...), 0},
+	} {
+		s := load(d.m, row.cookies...)
+		h := http.Header{}
+		if err := d.m.Save(h, s); err != nil || len(h["Set-Cookie"]) != row.want {
+			t.Errorf("%s: got %q, %v; want %d deletions", row.name, cookieNames(h), err, row.want)
+		}
+	}
+}
+
 // deviceWritten says what a response writes of a device.
 func deviceWritten(m *cookiesession.Manager, h http.Header) (what string) {
 	for _, is := range m.Inspect(cookieHeader(h["Set-Cookie"])) {
