@@ -30,10 +30,10 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 	default:
 		return malformed, nil
 	}
-	var storage [maxCandidates]lease
-	leases := storage[:0]
+	var leases []lease
 	if m.config.IdleTimeout > 0 {
-		leases, leaseRefused = m.openLeases(s, now, r, leases)
+		var storage [maxCandidates]lease
+		leases, leaseRefused = m.openLeases(s, now, r, storage[:0])
 	}
 	var chosen, unproven *candidate
 	var unchecked *RejectError
@@ -96,32 +96,31 @@ func (m *Manager) choose(s *Session, now time.Time, r *received, found *candidat
 func (m *Manager) decodeCandidates(now int64, found *candidates, st *state, sessions []candidate) (_ []candidate, malformed *RejectError) {
 	for i := range found.n {
 		token := &found.tokens[i]
-		c := candidate{data: &st.data, values: &st.values, key: token.key}
-		if len(sessions) > 0 {
+		sessions = append(sessions, candidate{})
+		others, c := sessions[:len(sessions)-1], &sessions[len(sessions)-1]
+		c.data, c.values, c.key = &st.data, &st.values, token.key
+		if len(others) > 0 {
 			c.data, c.values = new(sessionData), new(values)
 		}
 		if !decodeSession(token.payload, c.data, c.values) {
 			*c.data, *c.values = sessionData{}, values{}
+			sessions = others
 			if malformed == nil {
 				malformed = m.session.refusal(ReasonMalformed, token.key.Label)
 			}
 			continue
 		}
-		c.data.bound = token.bound
+		c.data.bound = token.key.purpose == purposeBound
 		c.isLive = now < c.data.expires
-		isNew := true
-		for k := range sessions {
-			if known := &sessions[k]; known.data.id == c.data.id {
-				isNew = false
+		for k := range others {
+			if known := &others[k]; known.data.id == c.data.id {
 				c.isLive = c.isLive || known.isLive
 				if c.data.sealed > known.data.sealed {
-					*known = c
+					*known = *c
 				}
 				known.isLive = c.isLive
+				sessions = others
 			}
-		}
-		if isNew {
-			sessions = append(sessions, c)
 		}
 	}
 	return sessions, malformed

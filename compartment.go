@@ -14,7 +14,6 @@ import (
 type compartment struct {
 	*sealer
 	splitter
-	purpose    string
 	kind       cookiename.Kind
 	attributes *attributes
 

@@ -67,7 +67,6 @@ func (m *Manager) newCompartment(purpose string, kind cookiename.Kind) *compartm
 	return &compartment{
 		sealer:     newSealer(c.Keys, purpose, c.Scope, m.name, &m.counters.keys),
 		splitter:   newSplitter(m.name+kind.Suffix(), m.attributes.maxLen()),
-		purpose:    purpose,
 		kind:       kind,
 		attributes: &m.attributes,
 	}
@@ -115,20 +114,21 @@ func (m *Manager) Save(h http.Header, s *Session) error {
 	}
 	s.open()
 	s.lockToSave()
-	notes, err := m.saveByHand(h, s)
-	m.logRemarks(s, notes)
+	var notes remarks
+	err := m.saveByHand(h, s, &notes)
+	m.logRemarks(s, &notes)
 	return err
 }
 
 // saveByHand is Save under the lock, which it releases, also if it panics because h is nil.
-func (m *Manager) saveByHand(h http.Header, s *Session) (remarks, error) {
+func (m *Manager) saveByHand(h http.Header, s *Session, notes *remarks) error {
 	defer s.mu.Unlock()
-	own, notes, err := m.save(h, s, new(headerFields))
+	own, err := m.save(h, s, new(headerFields), notes)
 	if own != nil || s.state.special != nil {
 		s.special().written = own
 	}
 	s.delivered = err == nil
-	return notes, err
+	return err
 }
 
 // lockToSave locks the session, if it is open with the flash cookies opened that saving it must look at.
@@ -245,12 +245,12 @@ func (m *Manager) importValues(s *Session, now time.Time, st *state) {
 }
 
 // save writes s into h: encode, seal, split. h may keep slices of fields. The caller holds s.mu, so what is to be
-// logged is returned, to be logged without it. own are the Set-Cookie lines of s that h now has.
-func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []string, notes remarks, err error) {
+// logged is noted, to be logged without it. own are the Set-Cookie lines of s that h now has.
+func (m *Manager) save(h http.Header, s *Session, fields *headerFields, notes *remarks) (own []string, err error) {
 	if s.nothingToWrite() {
 		varyCookie(h, &fields.vary)
 		defaultToPrivate(h, &fields.caching)
-		return nil, notes, nil
+		return nil, nil
 	}
 	b := buffers.Get().(*buffer)
 	defer b.release()
@@ -318,11 +318,11 @@ func (m *Manager) save(h http.Header, s *Session, fields *headerFields) (own []s
 	own = b.lines.putInto(h, &m.attributes, earlier, &fields.lines)
 	varyCookie(h, &fields.vary)
 	if b.lines.empty() {
-		return nil, notes, err
+		return nil, err
 	}
 	m.counters.saved.Add(1)
 	notes.bytes = len(b.lines.buf)
-	return own, notes, err
+	return own, err
 }
 
 // nothingToWrite reports whether it is clear at once that no cookie must be written: the usual case of a request that

@@ -86,7 +86,7 @@ func (is *Inspection) decode(kind cookiename.Kind, o *opened) (ok bool) {
 			is.Created, is.Sealed, is.Expires = time.Unix(d.created, 0), time.Unix(d.sealed, 0), time.Unix(d.expires, 0)
 			is.Mode = d.mode.String()
 			is.HasCSRF = d.csrf != csrfSecret{}
-			is.DeviceAware = o.bound
+			is.DeviceAware = o.key.purpose == purposeBound
 			is.Values = decodeAll(&v)
 		}
 	case cookiename.Flash:

@@ -142,22 +142,23 @@ func (x *exchange) commit() bool {
 func (x *exchange) save() (status int, err error) {
 	s := &x.session
 	s.lockToSave()
-	notes, err := x.saveOnce()
-	s.manager.logRemarks(s, notes)
+	var notes remarks
+	err = x.saveOnce(&notes)
+	s.manager.logRemarks(s, &notes)
 	return notes.status(), err
 }
 
 // saveOnce is save under the session's lock, which it releases, also if it panics because the header is nil.
-func (x *exchange) saveOnce() (notes remarks, err error) {
+func (x *exchange) saveOnce(notes *remarks) (err error) {
 	s := &x.session
 	defer s.mu.Unlock()
 	if !s.committed {
 		s.committed, s.commit = true, commitDone
 		if s.state != nil {
-			_, notes, err = s.manager.save(x.w.Header(), s, &s.state.fields)
+			_, err = s.manager.save(x.w.Header(), s, &s.state.fields, notes)
 		}
 	}
-	return notes, err
+	return err
 }
 
 // fail answers in the handler's place.

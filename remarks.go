@@ -21,7 +21,7 @@ type remarks struct {
 }
 
 // status returns the response status for a request whose session could not be saved.
-func (r remarks) status() int {
+func (r *remarks) status() int {
 	if r.unchecked {
 		return http.StatusServiceUnavailable // the hook may succeed in a moment
 	}
@@ -45,7 +45,7 @@ func (l *logged) mayLogHook(now time.Time) bool {
 func first(done *atomic.Bool) bool { return !done.Load() && done.CompareAndSwap(false, true) }
 
 // logRemarks logs a Save's remarks.
-func (m *Manager) logRemarks(s *Session, notes remarks) {
+func (m *Manager) logRemarks(s *Session, notes *remarks) {
 	log := m.config.Logger
 	if notes.leaseErr != nil {
 		log.Error("cookiesession: lease not written", "error", notes.leaseErr)

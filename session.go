@@ -110,20 +110,20 @@ func (s *Session) lock() {
 }
 
 func (s *Session) unlock() {
-	var late failure
-	if sp := s.state.special; sp != nil {
-		late = sp.failure
-		sp.failure.unlogged = false
+	sp := s.state.special
+	if sp == nil || !sp.failure.unlogged {
+		s.mu.Unlock()
+		return
 	}
+	sp.failure.unlogged = false
+	late := sp.failure
 	s.mu.Unlock()
-	if late.unlogged {
-		kind := "key"
-		if late.keyless {
-			kind = "change"
-		}
-		s.manager.config.Logger.Warn("cookiesession: session changed after the response header was sent; the change is lost. Change it before the first byte of the response",
-			slog.String("method", s.request.Method), slog.String("path", pathOf(s.request)), slog.String(kind, late.name))
+	kind := "key"
+	if late.keyless {
+		kind = "change"
 	}
+	s.manager.config.Logger.Warn("cookiesession: session changed after the response header was sent; the change is lost. Change it before the first byte of the response",
+		slog.String("method", s.request.Method), slog.String("path", pathOf(s.request)), slog.String(kind, late.name))
 }
 
 // mayChange must be called, with the lock held, before the value of a key is changed. After the commit it returns false,

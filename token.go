@@ -27,6 +27,7 @@ type keyID [keyIDLen]byte
 
 // A sealer seals and opens the tokens of one purpose of one Manager.
 type sealer struct {
+	purpose  string
 	ring     *Keyring
 	info     []byte // of the derivation: purpose, scope and cookie name
 	counters *keyCounters
@@ -55,6 +56,7 @@ func (d *derivedRing) named(id keyID) *derivedKey {
 type derivedKey struct {
 	*ringKey
 	id      keyID
+	purpose string
 	aead    cipher.AEAD
 	counter *keyCounter
 }
@@ -65,7 +67,7 @@ func newSealer(k *Keyring, purpose, scope, name string, counters *keyCounters) *
 		info = binary.BigEndian.AppendUint16(info, uint16(len(part)))
 		info = append(info, part...)
 	}
-	s := &sealer{ring: k, info: info, counters: counters}
+	s := &sealer{purpose: purpose, ring: k, info: info, counters: counters}
 	s.current()
 	return s
 }
@@ -99,7 +101,7 @@ func (s *sealer) derive(key *ringKey) *derivedKey {
 	if err != nil {
 		panic("cookiesession: internal error: " + err.Error())
 	}
-	d := &derivedKey{ringKey: key, aead: aead, counter: s.counters.of(key.Label)}
+	d := &derivedKey{ringKey: key, purpose: s.purpose, aead: aead, counter: s.counters.of(key.Label)}
 	copy(d.id[:], okm[chacha20poly1305.KeySize:])
 	clear(okm)
 	return d
@@ -126,12 +128,13 @@ func (s *sealer) seal(now time.Time, buf []byte) (token []byte, err error) {
 	return token, nil
 }
 
-// named returns the key with an ID, or nil, and whether it is one of s.bound.
-func (s *sealer) named(id keyID) (key *derivedKey, bound bool) {
-	if key = s.current().named(id); key == nil && s.bound != nil {
-		return s.bound.current().named(id), true
+// named returns the key with an ID, which may be one of s.bound, or nil.
+func (s *sealer) named(id keyID) *derivedKey {
+	key := s.current().named(id)
+	if key == nil && s.bound != nil {
+		return s.bound.current().named(id)
 	}
-	return key, false
+	return key
 }
 
 // openToken returns what token holds, overwriting its bytes. It tries only the key that the token names. If the ring
@@ -142,10 +145,10 @@ func (s *sealer) openToken(ctx context.Context, now time.Time, token []byte) (op
 		return opened{}, &RejectError{Reason: ReasonMalformed}
 	}
 	id := keyID(token[1:])
-	key, bound := s.named(id)
+	key := s.named(id)
 	if key == nil || key.retired(now) {
 		rereadErr := s.ring.rereadForUnknownKey(ctx)
-		key, bound = s.named(id)
+		key = s.named(id)
 		if key == nil || key.retired(now) {
 			refused := &RejectError{Reason: ReasonUnknownKey, Err: rereadErr}
 			if key != nil {
@@ -160,7 +163,7 @@ func (s *sealer) openToken(ctx context.Context, now time.Time, token []byte) (op
 		return opened{}, &RejectError{Reason: ReasonForged, KeyLabel: key.Label}
 	}
 	key.counter.opened(now)
-	return opened{payload, key, bound}, nil
+	return opened{payload, key}, nil
 }
 
 // sealing returns the label of the key that seals now, or "".
@@ -187,7 +190,6 @@ func (s *sealer) retiresBy(label string, at int64) bool {
 type opened struct {
 	payload []byte
 	key     *derivedKey
-	bound   bool // sealed by sealer.bound
 }
 
 // withHeader returns buf with space for a token's header, behind which a payload is encoded and then sealed in place.

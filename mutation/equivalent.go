@@ -135,7 +135,6 @@ var equivalents = []struct {
 	{"(*Session).needsFlash", "it is opened once", []string{"!f.isOpened → true"}},
 	{"(*Session).setState", "it saves an allocation", []string{"st.values.changes = st.changes[:0] → nothing"}},
 	{"(*values).all", "nobody stops before the end", []string{"!yield(v.entry(i)) → false"}},
-	{"(*Manager).choose", "a valid session takes back what was refused before", []string{"reason != 0 → true"}},
 	{"(*Manager).choose", "only the first refusal is looked at, and it says for whom it is", []string{
 		"reason == ReasonUnproven → true",
 	}},
@@ -186,7 +185,6 @@ var equivalents = []struct {
 		"!q.challenge() → false",
 	}},
 	{"(*Manager).pruneMarkers", "only the position counts", []string{"1 → zero"}},
-	{"(*Manager).save", "what has no remark is zero", []string{"notes → zero"}},
 	{"(*Manager).save", "the long way writes nothing, too", []string{"s.nothingToWrite() → false"}},
 	{"(*Manager).save", "who has sealed the session has a key for the flash message", []string{"err == nil → true #3"}},
 	{"(*Manager).save", "no device is written for a session that isn't bound", []string{"st.data.bound → true"}},

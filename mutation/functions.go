@@ -5,7 +5,7 @@ package main
 // initializes is named like a function.
 var functions = []string{
 	// The token and its keys.
-	"(*derivedRing).named", "newSealer", "(*sealer).current", "(*sealer).derive", "(*sealer).seal", "(*sealer).openToken",
+	"(*derivedRing).named", "newSealer", "(*sealer).current", "(*sealer).derive", "(*sealer).seal", "(*sealer).named", "(*sealer).openToken",
 	"newRing", "(*ring).sealing", "(*Keyring).Replace", "(*Keyring).notBefore", "unixCeil", "(*Keyring).Fingerprint", "(*Keyring).Format",
 	"GenerateKey", "ParseSecret", "decodeHex", "decodeBase64", "checkSecret", "checkLabel", "Key.check", "Key.shownLabel",
 	"Key.fingerprint", "expand", "Key.Format", "Key.MarshalText",
@@ -65,7 +65,7 @@ var functions = []string{
 	"entityHeadersIn", "(*errorPage).WriteHeader",
 	"(*errorPage).Write", "(*errorPage).begin", "(*exchange).WriteHeader", "(*exchange).Write",
 	"(*exchange).WriteString", "(*exchange).discard", "(*exchange).ReadFrom", "(*exchange).FlushError", "(*unwrapped).Hijack",
-	"(*exchange).hijack", "(*exchange).hasUnsent", "remarks.status", "clearsCookies", "(*Manager).report",
+	"(*exchange).hijack", "(*exchange).hasUnsent", "(*remarks).status", "clearsCookies", "(*Manager).report",
 	"(*Manager).reportAll",
 
 	// Sessions bound to a device.
