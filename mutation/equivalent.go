@@ -127,7 +127,6 @@ var equivalents = []struct {
 		"b.session, b.flash, b.lease, b.device = b.session[:0], b.flash[:0], b.lease[:0], b.device[:0] → nothing",
 	}},
 	{"(*lines).sets", "a line has more than a name", []string{"len(line) > len(name) → len(line) >= len(name)"}},
-	{"value.Entries", "it saves an allocation", []string{"cap(storage) < 2*count → true"}},
 	{"(*reader).optionalBin", "what failed refuses the payload, whatever has been read", []string{
 		"!r.advance(n, ok && (len(data) == len(dst) || len(data) == 0)) → false",
 	}},
@@ -139,7 +138,6 @@ var equivalents = []struct {
 		"reason == ReasonUnproven → true",
 	}},
 	{"(*Manager).choose", "what is refused as unproven is kept", []string{"unproven != nil → true"}},
-	{"(*Manager).choose", "it saves work for one session: there is nothing else to note", []string{"found.n == 1 → false"}},
 	{"(*Manager).choose", "to copy it onto itself changes nothing", []string{"chosen.data != &st.data → true"}},
 	{"(*Session).view", "Revoked's copy isn't saved", []string{"s.cookies → zero"}},
 	{"(*Session).view", "where none came, none is found", []string{"r.names[cookiename.Flash] != 0 → true"}},
