@@ -166,6 +166,6 @@ func (s *Session) view(now time.Time, found *candidate, r *received) *Session {
 	if r.names[cookiename.Flash] != 0 {
 		st.flash = &flash{cookies: r.only(cookiename.Flash), isView: true}
 	}
-	c.opening.Do(func() { c.setState(now, st) })
+	c.setState(now, st)
 	return c
 }

@@ -131,30 +131,41 @@ func (m *Manager) saveByHand(h http.Header, s *Session, notes *remarks) error {
 	return err
 }
 
-// lockToSave locks the session, if it is open with the flash cookies opened that saving it must look at.
-func (s *Session) lockToSave() {
+// lockToSave locks the session, and reports whether it is open: then with the flash cookies opened that saving it must
+// look at.
+func (s *Session) lockToSave() (isOpen bool) {
 	s.mu.Lock()
-	if s.state != nil && s.needsFlash() {
+	isOpen = s.isOpen.Load()
+	if isOpen && s.needsFlash() {
 		s.mu.Unlock()
 		s.openFlash() // a hook that it calls may panic, or write to the response
 		s.mu.Lock()
 	}
+	return isOpen
 }
 
 // open opens the session unless that has been done. Refusals and Import's error are reported after the opening, since
 // the logger and OnReject are the application's code and may use the session.
 func (s *Session) open() {
-	var refusals []*RejectError
-	opened := false
-	s.opening.Do(func() { refusals, opened = s.manager.open(s), true })
-	if opened {
-		s.manager.reportAll(s, refusals)
+	if s.isOpen.Load() {
+		return
 	}
+	refusals, importErr := s.openOnce()
+	s.manager.reportAll(s, refusals, importErr)
+}
+
+func (s *Session) openOnce() (refusals []*RejectError, importErr error) {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if s.isOpen.Load() {
+		return nil, nil // opened by another goroutine, which reports
+	}
+	return s.manager.open(s)
 }
 
 // open turns the received cookies into s's state: receive, join, open, decode, and choose the session that is valid. It
-// returns the refusals, to be reported once the session is open.
-func (m *Manager) open(s *Session) (refusals []*RejectError) {
+// returns the refusals and Import's error, to be reported once the session is open.
+func (m *Manager) open(s *Session) (refusals []*RejectError, importErr error) {
 	now := m.now()
 	var storage [6]receivedCookie // as many as browsers usually send
 	r := receive(s.cookies, m.name, storage[:])
@@ -191,7 +202,7 @@ func (m *Manager) open(s *Session) (refusals []*RejectError) {
 		refusals = append(refusals, refused)
 	}
 	returned = true
-	return refusals
+	return refusals, in.problems().importErr
 }
 
 // noteFacts notes which cookies were received beside session, flash and lease, and whether the session's were withheld.

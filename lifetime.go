@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// setState makes st the session's state: what was received if that is valid, else a new session.
+// setState makes st the session's state: what was received if that is valid, else a new session. The session is open
+// from then on.
 func (s *Session) setState(now time.Time, st *state) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.state = st
 	if facts := st.incoming.facts; !facts.has(valid) {
 		st.data = s.newData(now)
@@ -21,6 +20,7 @@ func (s *Session) setState(now time.Time, st *state) {
 	if st.values.changes == nil {
 		st.values.changes = st.changes[:0]
 	}
+	s.isOpen.Store(true)
 }
 
 // newData returns the data of a session that starts now, with the lifetime that this request has asked for, or else

@@ -141,20 +141,20 @@ func (x *exchange) commit() bool {
 // save saves the session if it has been used. On an error, status is the one to answer with.
 func (x *exchange) save() (status int, err error) {
 	s := &x.session
-	s.lockToSave()
+	isOpen := s.lockToSave()
 	var notes remarks
-	err = x.saveOnce(&notes)
+	err = x.saveOnce(isOpen, &notes)
 	s.manager.logRemarks(s, &notes)
 	return notes.status(), err
 }
 
 // saveOnce is save under the session's lock, which it releases, also if it panics because the header is nil.
-func (x *exchange) saveOnce(notes *remarks) (err error) {
+func (x *exchange) saveOnce(isOpen bool, notes *remarks) (err error) {
 	s := &x.session
 	defer s.mu.Unlock()
 	if !s.committed {
 		s.committed, s.commit = true, commitDone
-		if s.state != nil {
+		if isOpen {
 			_, err = s.manager.save(x.w.Header(), s, &s.state.fields, notes)
 		}
 	}
@@ -379,7 +379,7 @@ func (x *exchange) hasUnsent() bool {
 	s := &x.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state != nil && !s.committed && !s.delivered && (s.dirty() || s.destroyed || s.state.flash.action() != flashKeep)
+	return s.isOpen.Load() && !s.committed && !s.delivered && (s.dirty() || s.destroyed || s.state.flash.action() != flashKeep)
 }
 
 // supports reports whether w, or a writer that it unwraps to, has T's methods.

@@ -89,9 +89,9 @@ func clearsCookies(h http.Header) bool {
 
 // reportAll reports what happened while s was opened. It runs after the opening and without a lock: the logger and
 // OnReject are the application's code, and may use the session.
-func (m *Manager) reportAll(s *Session, refusals []*RejectError) {
-	if err := s.state.incoming.problems().importErr; err != nil && m.logged.mayLogHook(m.now()) {
-		m.config.Logger.Error("cookiesession: Import failed, so the visitor is anonymous for this request", "error", err)
+func (m *Manager) reportAll(s *Session, refusals []*RejectError, importErr error) {
+	if importErr != nil && m.logged.mayLogHook(m.now()) {
+		m.config.Logger.Error("cookiesession: Import failed, so the visitor is anonymous for this request", "error", importErr)
 	}
 	for _, refused := range refusals {
 		m.report(s, refused)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed-50e21e88/cookiesession/internal/value"
 )
@@ -29,8 +30,9 @@ type Session struct {
 	request *http.Request // as Handler or Load received it
 	cookies string        // the Cookie header that it had then
 
-	opening sync.Once
-	state   *state // set once by opening
+	opening sync.Mutex  // held while the session is opened
+	isOpen  atomic.Bool // state is set, for good. A commit asks this, since it opens nothing
+	state   *state
 
 	mu          sync.Mutex // guards the fields down to passive, and state but for state.incoming
 	committed   bool       // the commit has begun, or the handler has panicked, so changes are too late

@@ -46,7 +46,6 @@ var equivalents = []struct {
 	{"(*reader).uint", "what failed refuses the payload, whatever has been read", []string{
 		"!r.advance(n, ok && v <= most) → false",
 	}},
-	{"(*Session).setState", "it saves an allocation", []string{"st.values.changes == nil → false"}},
 	{"(*Session).set", "storing what is there changes nothing", []string{"s.committed → true"}},
 	{"(*flash).outcome", "nothing is unread before it is opened", []string{"!f.isOpened → false"}},
 	{"(*Manager).saveByHand", "it saves an allocation", []string{"own != nil || s.state.special != nil → true"}},
@@ -74,8 +73,8 @@ var equivalents = []struct {
 	}},
 	{"(*splitter).count", "the division rounds toward zero", []string{"text > s.first → true"}},
 	{"(*compartment).open", "no token is none that opens, either", []string{"continue → nothing #2"}},
+	{"(*Session).open", "openOnce asks again, with the lock", []string{"s.isOpen.Load() → false"}},
 	{"(*Manager).open", "without a session's cookies none is refused", []string{"refused == nil → true"}},
-	{"(*Manager).open", "it saves an allocation", []string{"in.flash != 0 → true"}},
 	{"(*Manager).importValues", "setState drops what isn't imported", []string{"st.values.changes = nil → nothing"}},
 	{"(*Manager).openLeases", "without its cookies no lease opens", []string{
 		"r.names[cookiename.Lease] == 0 → false", "leases → zero",

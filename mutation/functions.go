@@ -32,7 +32,7 @@ var functions = []string{
 	"value.readTime", "value.sized", "value.decodeScalar",
 
 	// What makes a session valid.
-	"(*Manager).open", "(*Session).open", "(*Session).setState", "(*Session).view", "(*Manager).noteFacts",
+	"(*Manager).open", "(*Session).open", "(*Session).openOnce", "(*Session).setState", "(*Session).view", "(*Manager).noteFacts",
 	"(*Manager).choose", "(*Manager).decodeCandidates", "(*Manager).validate", "(*Manager).importValues",
 	"(*Manager).withholds",
 	"(*Session).isWithheld", "newState", "(*state).received", "(*Session).bind", "(*Session).originalRequest",
