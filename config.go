@@ -117,8 +117,8 @@ type Config struct {
 	// most once a second, the visitor is anonymous and nothing is saved, as after an error of Revoked: for a cookie
 	// that will never be valid return nil values and no error. If one value can't be encoded, or all are larger than
 	// MaxSize, none is imported, and the reason is logged. There is no session yet, so neither Load nor Get works with
-	// the request. Revoked isn't asked before the session's own cookie comes back, so whoever sends the old cookie only
-	// never gets there: return nil values for a visitor whom it would refuse.
+	// the request. Revoked isn't asked before the session's own cookie comes back, so never about somebody who only
+	// sends the old one: return nil values for a visitor whom it would refuse.
 	Import func(r *http.Request) (map[string]any, error)
 
 	// ImportCookies are the names of the other library's cookies. They are deleted, with Domain, Path and Partitioned of
@@ -127,18 +127,18 @@ type Config struct {
 	// has those cookies.
 	ImportCookies []string
 
-	// OnReject, if set, is called for every session, lease or flash cookie that is refused: for session and lease when
-	// the session is first used, for flash messages when one is asked for, unless by Revoked, or a response saves or
-	// destroys the session. Neither Load nor Get works with the request.
+	// OnReject, if set, is called for every session, lease or flash cookie that is refused. Session and lease are opened
+	// when the session is first used; flash messages when one is asked for, unless by Revoked, or when the session is
+	// saved or destroyed. Neither Load nor Get works with the request.
 	OnReject func(r *http.Request, err *RejectError)
 
-	// ErrorHandler, if set, answers a request whose session could not be saved, and logs that: the library doesn't then.
-	// The default, also if it writes no header, is status 500, or 503 if Revoked or Import had failed. Whatever the
-	// application's handler writes from then on is discarded.
+	// ErrorHandler, if set, answers a request whose session could not be saved, and has to log that, since the library
+	// doesn't then. The status, unless it writes another, is 500, or 503 if Revoked or Import had failed; so it is
+	// without an ErrorHandler. Whatever the application's handler writes from then on is discarded.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
-	// CSRF is the check that ProtectCSRF makes first; nil means the zero value, which trusts no other origin, nor
-	// another host of this site: name one from whose pages requests come by AddTrustedOrigin.
+	// CSRF is the check that ProtectCSRF makes first; nil means the zero value, which trusts no other origin, not even
+	// another host of this site: AddTrustedOrigin names one whose pages send requests here.
 	CSRF *http.CrossOriginProtection
 
 	// CSRFFailure answers requests that ProtectCSRF refuses; nil means status 403, or 413 for a body over a limit. The

@@ -13,6 +13,7 @@ import (
 // Import returns a function for Config.Import that takes the session called name over from the first of the stores that
 // has it, for applications that use package cookiesession itself from now on. ImportCookies should have the name, too.
 // Keys must be strings, values what [cookiesession.Session.Put] takes: a struct is found again as a Field of its type.
+// Keep calling gob.Register for types that the old values have: gorilla's stores refuse cookies with any other.
 //
 // A cookie that the stores refuse counts as none, and so does a session with a key that isn't a string: no later try
 // would find more in it. It isn't taken over in part, since what is missing could be what limits its visitor. Any other

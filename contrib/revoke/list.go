@@ -36,13 +36,13 @@ type Config struct {
 	// NeverReused, and for MaxStale and two minutes for clocks; then they go by themselves.
 	MaxLifetime time.Duration
 
-	// MaxStale is how long a server goes on with what it last knew: 30 s if zero, at least 3 s, since in good weather
-	// an idle list can be two seconds old.
+	// MaxStale is how long a server goes on with what it last knew: 30 s if zero, at least 3 s, since even if all is
+	// well an idle list can be two seconds old.
 	MaxStale time.Duration
 
 	// ServeStale lets sessions in after that. The default refuses: Revoked returns ErrStale, Guard answers 503. With it,
 	// MaxLifetime must be longer by the longest outage: a session that has ended, but gets a new lifetime meanwhile
-	// (Regenerate, Remember), would else live longer than what ends it.
+	// (Regenerate, Remember), would otherwise outlive the entry that ends it.
 	ServeStale bool
 
 	// Logger is slog.Default() if nil. It gets at most a line a second, from a goroutine of the List's own.

@@ -16,7 +16,7 @@ import (
 	"github.com/seed-50e21e88/cookiesession/contrib/revoke"
 )
 
-// Schema creates the table, which must be there: run it in a migration. An entry takes about 150 bytes.
+// Schema creates the table, which must be there: run it in a migration.
 const Schema = `CREATE TABLE IF NOT EXISTS cookiesession_revocations (
 	key     bytea  PRIMARY KEY,
 	pos     bigint NOT NULL,
