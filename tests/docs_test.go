@@ -219,6 +219,48 @@ func TestNamedTestsExist(t *testing.T) {
 	}
 }
 
+// Every example of the package documentation that a document or a comment names exists, under the name that pkg.go.dev
+// shows: "Reading", "Keyring.Watch", "Config (Revoked)".
+func TestNamedExamplesExist(t *testing.T) {
+	files, err := fs.Glob(os.DirFS(root), "*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	declaration := regexp.MustCompile(`(?m)^func Example(?:([A-Z]\w*?)(?:_([A-Z]\w*?))?)?(?:_([a-z]\w*))?\(`)
+	named := regexp.MustCompile("\\b[Ee]xample(?: |\n(?:// )?)[`\"]([^`\"]+)")
+	for _, file := range files {
+		for _, match := range declaration.FindAllStringSubmatch(readFile(t, file), -1) {
+			name, suffix := match[1], match[3]
+			if match[2] != "" {
+				name += "." + match[2]
+			}
+			if suffix != "" {
+				suffix = strings.ToUpper(suffix[:1]) + suffix[1:]
+			}
+			switch {
+			case name == "":
+				name = suffix
+			case suffix != "":
+				name += " (" + suffix + ")"
+			}
+			shown[name] = true
+		}
+	}
+	found := 0
+	for _, name := range append(files, docs(t)...) {
+		for _, match := range named.FindAllStringSubmatch(readFile(t, name), -1) {
+			found++
+			if !shown[match[1]] {
+				t.Errorf("%s names the example %q, which doesn't exist", name, match[1])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("nothing names an example")
+	}
+}
+
 // Every link from one file of the project to another, or to a heading, leads somewhere.
 func TestLinks(t *testing.T) {
 	code := regexp.MustCompile("(?s)```.*?```")
