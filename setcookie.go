@@ -134,14 +134,21 @@ func defaultToPrivate(h http.Header, storage *[1]string) bool {
 
 const cdnCaching = "CDN-Cache-Control"
 
-// dropCDNCaching removes header fields that shared caches prefer to Cache-Control: CDN-Cache-Control (RFC 9213), those
-// that caches have called after it (Cloudflare-CDN-Cache-Control, Netlify-, Vercel-), and Surrogate-Control, their
-// forerunner. It does so in any spelling: if a handler writes "CDN-Cache-Control" into the map, net/http sends it like
-// that.
-func dropCDNCaching(h http.Header) {
+// stopSharedCaching disarms header fields that shared caches prefer to Cache-Control. It removes CDN-Cache-Control (RFC
+// 9213), those that caches have called after it (Cloudflare-CDN-Cache-Control, Netlify-, Vercel-), and
+// Surrogate-Control, their forerunner. nginx's and LiteSpeed's own fields it makes forbid caching, where they are: who
+// uses them may have told the server to ignore Cache-Control. It does so in any spelling: if a handler writes
+// "CDN-Cache-Control" into the map, net/http sends it like that.
+func stopSharedCaching(h http.Header) {
 	for name := range h {
-		if start := len(name) - len(cdnCaching); start >= 0 && strings.EqualFold(name[start:], cdnCaching) || strings.EqualFold(name, "Surrogate-Control") {
+		start := len(name) - len(cdnCaching)
+		switch {
+		case start >= 0 && strings.EqualFold(name[start:], cdnCaching), strings.EqualFold(name, "Surrogate-Control"):
 			delete(h, name)
+		case strings.EqualFold(name, "X-Accel-Expires"):
+			h[name] = []string{"0"}
+		case strings.EqualFold(name, "X-LiteSpeed-Cache-Control"):
+			h[name] = []string{"no-cache"}
 		}
 	}
 }
@@ -149,14 +156,14 @@ func dropCDNCaching(h http.Header) {
 // forbidStoring keeps a response of the library's own out of every cache, whatever was set for the one it replaces.
 func forbidStoring(h http.Header) {
 	h.Set("Cache-Control", "no-store")
-	dropCDNCaching(h)
+	stopSharedCaching(h)
 }
 
 // keepPrivate makes a response that writes cookies uncacheable for shared caches (RFC 9111, 5.2.2): it adds private
-// unless private or no-store is there, and removes public, s-maxage, and what dropCDNCaching does. storage is as in
+// unless private or no-store is there, removes public and s-maxage, and does as stopSharedCaching. storage is as in
 // defaultToPrivate.
 func keepPrivate(h http.Header, storage *[1]string) {
-	dropCDNCaching(h)
+	stopSharedCaching(h)
 	if defaultToPrivate(h, storage) {
 		return
 	}

@@ -760,6 +760,7 @@ func TestUsedSessionMakesResponsePrivate(t *testing.T) {
 var cdnSpellings = func() (spellings []func(h http.Header, value string)) {
 	for _, name := range []string{
 		"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Netlify-CDN-Cache-Control", "Vercel-CDN-Cache-Control", "Surrogate-Control",
+		"X-Accel-Expires", "X-LiteSpeed-Cache-Control",
 	} {
 		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name), http.CanonicalHeaderKey(name)} {
 			spellings = append(spellings,
@@ -829,6 +830,35 @@ func TestCDNCachingGoesWithCookies(t *testing.T) {
 			}
 			if test.status == 500 && h.Get("Cache-Control") != "no-store" {
 				t.Errorf("%s: got Cache-Control %q, want no-store", name, h.Get("Cache-Control"))
+			}
+		}
+	}
+}
+
+// nginx and LiteSpeed go by fields of their own, and may have been told to ignore Cache-Control: so these aren't removed,
+// which could turn "0" into the time that nginx's file says, but forbid caching.
+func TestServersOwnCachingIsForbidden(t *testing.T) {
+	m := newManager(t, nil)
+	for name, forbids := range map[string]string{"X-Accel-Expires": "0", "X-LiteSpeed-Cache-Control": "no-cache"} {
+		for _, spelled := range []string{http.CanonicalHeaderKey(name), strings.ToLower(name)} {
+			for do, want := range map[string]string{"written": forbids, "can't be saved": forbids, "read": "60", "absent": ""} {
+				rec := httptest.NewRecorder()
+				m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if do != "absent" {
+						w.Header()[spelled] = []string{"60"}
+					}
+					switch s := m.Get(r); do {
+					case "can't be saved":
+						s.Put("n", tooLarge)
+					case "read":
+						s.Get("n")
+					default:
+						s.Put("n", 1)
+					}
+				})).ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
+				if got := strings.Join(rec.Header()[spelled], ", "); got != want {
+					t.Errorf("%s, %s: got %q, want %q", spelled, do, got, want)
+				}
 			}
 		}
 	}

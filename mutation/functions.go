@@ -57,7 +57,7 @@ var functions = []string{
 	"(*Session).needsFlash", "(*Manager).Load", "(*Manager).newCompartment",
 	"(*Manager).checkTotal", "(*Session).receivedSize", "(*Manager).checkImport", "(*Manager).checkSize",
 	"(*lines).end", "(*lines).add", "(*lines).putInto", "(*lines).sets", "cookieNameOf", "attributeOf", "varyCookie",
-	"defaultToPrivate", "dropCDNCaching", "keepPrivate", "splitDirectives", "(*attributes).isFor", "newAttributes", "sameSiteAttribute",
+	"defaultToPrivate", "stopSharedCaching", "keepPrivate", "splitDirectives", "(*attributes).isFor", "newAttributes", "sameSiteAttribute",
 	"(*attributes).append",
 	"(*Config).checkCookie", "hasDots", "(*Config).checkImportCookies", "(*Config).checkTimes", "(*Config).cookieName",
 	"(*Manager).Handler", "(*Session).end", "(*exchange).Value", "(*exchange).Format", "(*exchange).commit",
