@@ -120,6 +120,59 @@ func TestAuthRequest(t *testing.T) {
 	v.must(t, "GET", address+"/")
 }
 
+// TestNoFileInPlaceOfErrorPage: nginx sends the file that a handler names, but not if the session couldn't be saved.
+func TestNoFileInPlaceOfErrorPage(t *testing.T) {
+	ring, err := cookiesession.NewKeyring(cookiesession.GenerateKey("files"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions, err := cookiesession.New(cookiesession.Config{Keys: ring, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Accel-Redirect", "/files/file")
+		if r.URL.Path == "/unsaved" {
+			sessions.Get(r).Put("large", strings.Repeat("x", 20_000))
+		}
+	}))
+	dir, port := t.TempDir(), freePort(t)
+	file := filepath.Join(dir, "nginx-files.conf")
+	config := strings.NewReplacer("PORT", port, "APP", serve(t, app), "DIR", dir).Replace(`server {
+	listen 127.0.0.1:PORT;
+	location / { proxy_pass http://127.0.0.1:APP; }
+	location /files/ { internal; alias DIR/; }
+}
+`)
+	for name, text := range map[string]string{file: config, filepath.Join(dir, "file"): "for members"} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // nginx's workers may be another user's
+		t.Fatal(err)
+	}
+	program, args := nginx(t, file, port)
+	p := start(t, "nginx", program, args...)
+	v := newVisitor()
+	for range 200 { // until nginx listens
+		if _, err = v.ask("GET", "http://127.0.0.1:"+port+"/saved"); err == nil {
+			break
+		}
+		select {
+		case <-p.ended:
+			t.Fatalf("nginx ended: %v", p.cmd.ProcessState)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	for path, want := range map[string]string{"/saved": "200 for members", "/unsaved": "500 Internal Server Error\n"} {
+		a, err := v.ask("GET", "http://127.0.0.1:"+port+path)
+		if got := fmt.Sprint(a.Status, " ", a.Body); err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %q", path, got, err, want)
+		}
+	}
+}
+
 // serve starts a server on a port of its own, and returns that.
 func serve(t *testing.T, handler http.Handler) string {
 	t.Helper()
