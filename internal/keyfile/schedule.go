@@ -102,7 +102,7 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 		f.Keys[sealing].ActivateAt = time.Time{} // it has activated here already
 	}
 	f.Keys = slices.Insert(f.Keys, 0, key) // the first listed of equals seals
-	plan.Retiring = append(plan.Retiring, f.prolong(sealed, end)...)
+	plan.Retiring = append(plan.Retiring, f.prolong(sealed, plan.ActivateAt, end)...)
 	if before := f.Sealing(plan.ActivateAt.Add(-1)); before > 0 {
 		plan.Before = f.Keys[before].Label
 	}
@@ -114,14 +114,15 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 }
 
 // prolong moves the RetireAt of each key that seals for longer than sealed says on to end, and returns their labels. A
-// key that nothing takes over from any more has no RetireAt yet, as one that was just added.
-func (f *File) prolong(sealed map[string]time.Time, end time.Time) (labels []string) {
+// key that activates after the new one does, at activation, and that nothing takes over from any more, has no RetireAt
+// yet, as one that was just added.
+func (f *File) prolong(sealed map[string]time.Time, activation, end time.Time) (labels []string) {
 	until := f.sealUntil()
 	for i := range f.Keys {
 		k := &f.Keys[i]
 		switch {
 		case !until[k.Label].After(sealed[k.Label]) || k.RetireAt.IsZero():
-		case until[k.Label].Equal(k.RetireAt):
+		case until[k.Label].Equal(k.RetireAt) && k.ActivateAt.After(activation):
 			k.RetireAt = time.Time{}
 		case k.RetireAt.Before(end):
 			k.RetireAt = end

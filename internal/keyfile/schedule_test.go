@@ -174,6 +174,15 @@ func TestRotate(t *testing.T) {
 			[]string{"c"},
 		},
 		{
+			"a key that seals again has an end, too, if it was to retire before the new one takes over",
+			[]string{"b -3h", "a . +1h"},
+			func(r *Rotation) { r.Drop = []string{"b"} },
+			[]string{"2026-11 +2h .", "a . +27h"},
+			"a",
+			[]string{"a"},
+			[]string{"b"},
+		},
+		{
 			"an end that is late enough stays if the key seals again",
 			[]string{"b -3h", "a . +28h"},
 			func(r *Rotation) { r.Drop = []string{"b"} },
@@ -333,8 +342,8 @@ func TestRotateLongLifetime(t *testing.T) {
 	}
 }
 
-// However often and closely keys are rotated and dropped, the file has no warnings, and each key outlives what it
-// sealed.
+// However often and closely keys are rotated and dropped, the file has no warnings, each key outlives what it sealed,
+// and each that the new one takes over from has an end.
 func TestRotateLeavesNoWarnings(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 300 {
@@ -349,10 +358,17 @@ func TestRotateLeavesNoWarnings(t *testing.T) {
 				if i != f.Sealing(now) || r.In == 0 {
 					r.Drop = []string{f.Keys[i].Label}
 					delete(sealedUntil, r.Drop[0])
+					r.In *= 1 + 400*time.Duration(random.IntN(2)) // up to days, in which scheduled ends come
 				}
 			}
-			if _, err := f.Rotate(r); err != nil {
+			plan, err := f.Rotate(r)
+			if err != nil {
 				t.Fatal(err)
+			}
+			for _, k := range f.Keys[1:] {
+				if k.RetireAt.IsZero() && !k.ActivateAt.After(plan.ActivateAt) {
+					t.Fatalf("%s has no end: %q", k.Label, list(f))
+				}
 			}
 			for _, warning := range f.Warnings(now, lifetime) {
 				if !strings.Contains(warning, "never seals") {
