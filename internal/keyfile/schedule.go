@@ -113,19 +113,20 @@ func (f *File) Rotate(r Rotation) (Plan, error) {
 	return plan, nil
 }
 
-// prolong moves the RetireAt of each key that seals for longer than sealed says on to end, and returns their labels. A
-// key that activates after the new one does, at activation, and that nothing takes over from any more, has no RetireAt
-// yet, as one that was just added.
+// prolong moves the RetireAt of each key that seals for longer than sealed says, and returns their labels: to end if it
+// seals until the new key's activation at most, otherwise as much later as it seals longer. A pending key that activates
+// after the new one, and that nothing takes over from any more, has no RetireAt yet, as one that was just added.
 func (f *File) prolong(sealed map[string]time.Time, activation, end time.Time) (labels []string) {
 	until := f.sealUntil()
 	for i := range f.Keys {
 		k := &f.Keys[i]
+		needed := end.Add(max(until[k.Label].Sub(activation), 0))
 		switch {
 		case !until[k.Label].After(sealed[k.Label]) || k.RetireAt.IsZero():
 		case until[k.Label].Equal(k.RetireAt) && k.ActivateAt.After(activation):
 			k.RetireAt = time.Time{}
-		case k.RetireAt.Before(end):
-			k.RetireAt = end
+		case k.RetireAt.Before(needed):
+			k.RetireAt = needed
 			labels = append(labels, k.Label)
 		}
 	}

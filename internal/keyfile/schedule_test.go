@@ -183,6 +183,15 @@ func TestRotate(t *testing.T) {
 			[]string{"b"},
 		},
 		{
+			"a pending key that seals for longer in place of a dropped one retires later",
+			[]string{"d +10h", "c +5h +35h", "b +3h +30h", "a . +28h"},
+			func(r *Rotation) { r.Drop = []string{"c"} },
+			[]string{"2026-11 +2h .", "d +10h .", "b +3h +35h", "a . +28h"},
+			"a",
+			[]string{"b"},
+			[]string{"c"},
+		},
+		{
 			"an end that is late enough stays if the key seals again",
 			[]string{"b -3h", "a . +28h"},
 			func(r *Rotation) { r.Drop = []string{"b"} },
