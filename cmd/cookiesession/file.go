@@ -93,7 +93,7 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 			return fileError(path, err)
 		}
 		if err := keepOwner(replacement, info); err != nil {
-			return fmt.Errorf("the owner of %s can't be kept (%w); do this as its owner or as root", path, cause(err))
+			return fmt.Errorf("owner and group of %s can't be kept (%w); do this as root, or as its owner if that is in its group", path, cause(err))
 		}
 		if info.Mode().Perm()&0o077 == 0o040 { // a group was let in on purpose, or somebody by an access control list
 			// Before the mode, or the group could open the file in between, and read it later.
@@ -103,15 +103,29 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 			if err := replacement.Chmod(0o640); err != nil {
 				return fileError(path, err)
 			}
-		} else if info.Mode().Perm()&0o077 != 0 {
-			notes = append(notes, fmt.Sprintf("the mode was %04o and is 0600 now: only its owner can read the file", info.Mode().Perm()))
 		}
 		if _, err := replacement.Write(content); err != nil {
 			return fileError(path, err)
 		}
+		now, err := replacement.Stat()
+		if err != nil {
+			return fileError(path, err)
+		}
+		if before, mode := info.Mode().Perm(), now.Mode().Perm(); modesCount && before&0o077 != 0 && mode&0o077 == 0 {
+			notes = append(notes, fmt.Sprintf("the mode was %04o and is %04o now: only its owner can read the file", before, mode))
+		}
+		notes = append(notes, openToAll(path, now)...)
 		return nil
 	})
 	return notes, err
+}
+
+// openToAll returns a note if everybody may read the file at path, as in file systems that give all files one mode.
+func openToAll(path string, info os.FileInfo) (notes []string) {
+	if mode := info.Mode().Perm(); modesCount && mode&0o007 != 0 {
+		notes = append(notes, fmt.Sprintf("%s has mode %04o: everybody on this machine can read the secrets", path, mode))
+	}
+	return notes
 }
 
 // withReplacement lets fill write a new file, which then takes the place of path. The new file's name is also the lock:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -133,6 +134,34 @@ func TestFailedChange(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A file system may give all files one mode. What is said of it is what it is.
+func TestReplacementKeepsNoMode(t *testing.T) {
+	for _, test := range []struct {
+		before, given os.FileMode
+		want          []string
+	}{
+		{0o755, 0o755, []string{"file has mode 0755: everybody on this machine can read the secrets"}},
+		{0o600, 0o644, []string{"file has mode 0644: everybody on this machine can read the secrets"}},
+		{0o770, 0o770, nil},
+		{0o755, 0o700, []string{"the mode was 0755 and is 0700 now: only its owner can read the file"}},
+	} {
+		inWorld(t, func(w world) {
+			w.write("file", "old")
+			if err := os.Chmod("file", test.before); err != nil {
+				w.Fatal(err)
+			}
+			notes, err := changeFile("file", func([]byte) ([]byte, error) { return []byte("new"), os.Chmod("file.new", test.given) })
+			if err != nil {
+				w.Fatal(err)
+			}
+			w.mode("file", test.given)
+			if !slices.Equal(notes, test.want) {
+				w.Errorf("mode %04o, then %04o: got notes %q, want %q", test.before, test.given, notes, test.want)
+			}
+		})
+	}
 }
 
 // Through a symbolic link the target is replaced, beside itself. Mode and owner are kept, except that others lose

@@ -7,6 +7,9 @@ import (
 	"syscall"
 )
 
+// modesCount says whether a file's mode tells who may read it.
+const modesCount = true
+
 // keepOwner gives file the owner that old has.
 func keepOwner(file *os.File, old os.FileInfo) error {
 	if owner, ok := old.Sys().(*syscall.Stat_t); ok {

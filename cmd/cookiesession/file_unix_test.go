@@ -3,7 +3,11 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +33,33 @@ func TestOwnerStays(t *testing.T) {
 			w.Errorf("owner %d, want %d", got, want)
 		}
 	})
+}
+
+// Only root can show this: the owner alone can't keep a group that the owner isn't in, and is told so.
+func TestGroupOfOthers(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give a file to others")
+	}
+	binary := buildProgram(t)
+	file := filepath.Join(filepath.Dir(binary), "keys.json")
+	if output, err := exec.Command(binary, "keys", "new", "-file", file).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	const owner, group = 1, 2
+	err := errors.Join(os.Chown(file, owner, group), os.Chmod(filepath.Dir(file), 0o777), os.Chmod(filepath.Dir(filepath.Dir(file)), 0o755))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotate := exec.Command(binary, "keys", "rotate", "-file", file)
+	rotate.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: owner, Gid: owner}}
+	output, err := rotate.CombinedOutput()
+	if errors.Is(err, fs.ErrPermission) {
+		t.Skip("others can't reach the directory for temporary files")
+	}
+	want := "cookiesession: owner and group of " + file + " can't be kept (operation not permitted); do this as root, or as its owner if that is in its group\n"
+	if string(output) != want {
+		t.Errorf("got %s, want %s", output, want)
+	}
 }
 
 // A file may be writable while nothing can be made beside it: then it isn't the file's own mode that is to blame.

@@ -70,6 +70,11 @@ Whoever has the secret can make and read every session.
 		name = "the key file"
 	}
 	fmt.Fprintf(p.stdout, "%s is written: key %s seals and opens from now on\nring %s\n", name, key.Label, ring.Fingerprint())
+	if info, err := os.Stat(*path); err == nil {
+		for _, note := range openToAll(name, info) {
+			fmt.Fprintf(p.stdout, "note: %s\n", note)
+		}
+	}
 	return nil
 }
 
@@ -457,8 +462,8 @@ a pipeline stops; notes don't count.
 		result.OK = len(result.Warnings) == 0
 	}
 	if *from.file != "" {
-		if info, err := os.Stat(*from.file); err == nil && info.Mode().Perm()&0o007 != 0 {
-			result.Notes = append(result.Notes, fmt.Sprintf("%s has mode %04o: everybody on this machine can read the secrets", *from.file, info.Mode().Perm()))
+		if info, err := os.Stat(*from.file); err == nil {
+			result.Notes = append(result.Notes, openToAll(*from.file, info)...)
 		}
 	}
 	if *asJSON {
