@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -27,6 +28,25 @@ func (c *cookie) deleted() bool {
 		}
 	}
 	return false
+}
+
+// attribute matches the attributes that browsers know (RFC 6265bis, 4.1.2; Chromium's Priority), with values like theirs.
+var attribute = regexp.MustCompile(`(?i)^(secure|httponly|partitioned|max-age=-?\d+|samesite=[a-z]+|priority=[a-z]+|` +
+	`domain=[a-z\d.-]+|path=[^\s,=]*|expires=[a-z\d :,-]{1,40})$`)
+
+// shownAttributes returns the attributes of a Set-Cookie line, and of what isn't one only that it is there: it may hold
+// another cookie's token, if something joined lines or a Cookie header was taken for a Set-Cookie line.
+func (c *cookie) shownAttributes() string {
+	if c.attributes == "" {
+		return ""
+	}
+	shown := strings.Split(c.attributes, ";")
+	for i, text := range shown {
+		if shown[i] = strings.TrimSpace(text); !attribute.MatchString(shown[i]) && shown[i] != "" {
+			shown[i] = "(no attribute, not shown)"
+		}
+	}
+	return strings.Join(shown, "; ")
 }
 
 // readMessages finds the cookies in what was copied from a browser, a log or a terminal: curl commands, calls of fetch

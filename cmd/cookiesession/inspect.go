@@ -206,7 +206,7 @@ func (in *inspector) session(from, name string, cookies []cookie) (*session, err
 		}
 		found := compartments[purpose]
 		found.Cookies = append(found.Cookies, part{
-			Name: c.name, Bytes: len(c.name) + len(c.value), Line: c.line, Attributes: c.attributes,
+			Name: c.name, Bytes: len(c.name) + len(c.value), Line: c.line, Attributes: c.shownAttributes(),
 			Deleted: c.attributes != "" && c.deleted(), number: number,
 		})
 	}

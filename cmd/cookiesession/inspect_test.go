@@ -490,6 +490,76 @@ func TestInspectEscapes(t *testing.T) {
 	})
 }
 
+// Whatever became of Set-Cookie lines on their way, no token is taken for an attribute and printed.
+func TestInspectShowsNoToken(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.env["KEYS"] = keysA
+		b := w.browser(keysA, nil)
+		lines := b.visit(func(s *cookiesession.Session) {
+			s.Put("text", strings.Repeat("x", 3000))
+			s.Flash("text", "x")
+		})
+		if len(lines) != 3 {
+			w.Fatalf("%d lines, want two of the session and one of the flash messages", len(lines))
+		}
+		har := func(value string) string {
+			text, err := json.Marshal(value)
+			if err != nil {
+				w.Fatal(err)
+			}
+			return `{"log": {"entries": [{"response": {"headers": [{"name": "Set-Cookie", "value": ` + string(text) + `}]}}]}}`
+		}
+		for name, stdin := range map[string]string{
+			"joined with commas":       "Set-Cookie: " + strings.Join(lines, ", "),
+			"commas without spaces":    "Set-Cookie: " + strings.Join(lines, ","),
+			"joined with spaces":       "Set-Cookie: " + strings.Join(lines, " "),
+			"joined with semicolons":   "Set-Cookie: " + strings.Join(lines, "; "),
+			"line breaks lost":         "Set-Cookie: " + strings.Join(lines, "Set-Cookie: "),
+			"joined, Path last":        strings.ReplaceAll("Set-Cookie: "+strings.Join(lines, "; Path=/, "), "SameSite=Lax; ", ""),
+			"a Cookie header":          "Set-Cookie: " + b.header(),
+			"HAR, joined with commas":  har(strings.Join(lines, ", ")),
+			"the rest without a name":  "Set-Cookie: " + lines[0][:2000] + "; " + lines[0][2000:],
+			"the rest instead of Path": "Set-Cookie: " + strings.Replace(lines[0], "; Path=/", "; Path="+lines[1], 1),
+		} {
+			for _, args := range [][]string{nil, {"-env", "KEYS"}, {"-json"}, {"-json", "-env", "KEYS"}} {
+				var out bytes.Buffer
+				p := program{strings.NewReader(stdin), &out, &out, func(name string) (string, bool) { v, ok := w.env[name]; return v, ok }}
+				p.run(append([]string{"inspect"}, args...)) // what it makes of them doesn't matter
+				if !strings.Contains(out.String(), "(no attribute, not shown)") {
+					w.Errorf("%s, %q: got %s", name, args, out.String())
+				}
+				for _, line := range lines {
+					_, value, _ := strings.Cut(line, "=")
+					value, _, _ = strings.Cut(value, ";")
+					for i := 1; i+12 <= len(value); i += 6 {
+						if strings.Contains(out.String(), value[i:i+12]) {
+							w.Fatalf("%s, %q: a part of a token is printed: %s", name, args, out.String())
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestShownAttributes(t *testing.T) {
+	const hidden = "(no attribute, not shown)"
+	for _, test := range []struct{ attributes, want string }{
+		{"", ""},
+		{"Path=/; HttpOnly; Secure; SameSite=Lax", "Path=/; HttpOnly; Secure; SameSite=Lax"},
+		{"path=/a/b;domain=.A-1.example;MAX-AGE=-1", "path=/a/b; domain=.A-1.example; MAX-AGE=-1"},
+		{"Expires=Thu, 01-Jan-1970 00:00:00 GMT; Partitioned; Priority=High;", "Expires=Thu, 01-Jan-1970 00:00:00 GMT; Partitioned; Priority=High; "},
+		{"Expires=" + strings.Repeat("a", 40), "Expires=" + strings.Repeat("a", 40)},
+		{"Expires=" + strings.Repeat("a", 41), hidden},
+		{"Path=/a b; Path=/a,b; Path=/a=b", hidden + "; " + hidden + "; " + hidden},
+		{"Secure=1; Max-Age=; Max-Age=1s; SameSite=Lax1; Domain=a_b; a=1; a", strings.Repeat(hidden+"; ", 6) + hidden},
+	} {
+		if got := (&cookie{attributes: test.attributes}).shownAttributes(); got != test.want {
+			t.Errorf("%q: got %q, want %q", test.attributes, got, test.want)
+		}
+	}
+}
+
 // The cookies of a request come to the same however they are copied.
 func TestInspectCopies(t *testing.T) {
 	inWorld(t, func(w world) {
