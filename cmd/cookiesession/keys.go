@@ -22,7 +22,7 @@ func newSecret() keyfile.Secret {
 
 func (p *program) keysNew(flags *flag.FlagSet, args []string) error {
 	path := flags.String("file", "", "write a key file called `name`, which must not exist")
-	label := flags.String("label", "", "call the key `label` (default: the month, such as 2026-11)")
+	label := flags.String("label", "", "call the key `label` (default: in a file the month, such as 2026-11;\nwithout -file it is printed without a label)")
 	err := p.parse(flags, args, `
 Makes a first key. With -file it is written to a new key file with mode 0600, to be
 opened with cookiesession.OpenKeyFile and rotated with "cookiesession keys rotate".
