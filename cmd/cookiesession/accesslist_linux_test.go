@@ -45,6 +45,37 @@ func TestAccessListStays(t *testing.T) {
 	}
 }
 
+// In a directory of somebody else the new file's name may lead elsewhere by now, to a file that only root can change.
+func TestAccessListGoesToNoOtherFile(t *testing.T) {
+	for name, list := range map[string][]byte{"given": listOf(0, 4, 4), "taken": nil} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w world) {
+				w.write("keys.json", "old")
+				w.write("victim", "")
+				if err := os.Chmod("keys.json", 0o640); err != nil {
+					w.Fatal(err)
+				}
+				w.setList("keys.json", accessList, list)
+				want := listOf(4, 0, 4)
+				w.setList("victim", accessList, want)
+				_, err := changeFile("keys.json", func([]byte) ([]byte, error) {
+					return []byte("new"), errors.Join(os.Rename("keys.json.new", "moved"), os.Symlink("victim", "keys.json.new"))
+				})
+				if err != nil {
+					w.Fatal(err)
+				}
+				for file, want := range map[string][]byte{"victim": want, "moved": list} {
+					got := make([]byte, 100)
+					n, err := syscall.Getxattr(file, accessList, got)
+					if n = max(n, 0); !bytes.Equal(got[:n], want) {
+						w.Errorf("%s: got list %x, %v, want %x", file, got[:n], err, want)
+					}
+				}
+			})
+		})
+	}
+}
+
 // setList sets an access control list, unless it is nil.
 func (w world) setList(name, attribute string, list []byte) {
 	w.Helper()
