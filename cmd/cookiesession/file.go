@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,20 +13,36 @@ import (
 // lockWait is how long to wait for another process that changes the same file. A variable, because tests are impatient.
 var lockWait = 5 * time.Second
 
-// readFile reads a key file of at most 1 MiB, the library's limit.
+// readFile reads a key file.
 func readFile(path string) ([]byte, error) {
+	file, text, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	file.Close()
+	return text, nil
+}
+
+// openFile opens a key file of at most 1 MiB, the library's limit, and reads it, at once as the library does.
+func openFile(path string) (*os.File, []byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, nil, fileError(path, err)
 	}
-	if !info.Mode().IsRegular() || info.Size() > 1<<20 {
-		return nil, fileError(path, errors.New("it is no regular file of at most 1 MiB"))
+	if !info.Mode().IsRegular() || info.Size() > 1<<20 { // opening a pipe would wait for a writer
+		return nil, nil, fileError(path, errors.New("it is no regular file of at most 1 MiB"))
 	}
-	text, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, nil, fileError(path, err)
 	}
-	return text, nil
+	var text bytes.Buffer
+	text.Grow(int(info.Size()) + bytes.MinRead)
+	if _, err := text.ReadFrom(file); err != nil {
+		file.Close()
+		return nil, nil, fileError(path, err)
+	}
+	return file, text.Bytes(), nil
 }
 
 // fileError says what is wrong with a key file. It names the file if there is one: what isn't there may be a secret in
@@ -80,15 +97,16 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 		if now, err := filepath.EvalSymlinks(path); err != nil || now != target { // while this waited for the lock
 			return fmt.Errorf("key file %s: it has been replaced by another file; try again", path)
 		}
-		old, err := readFile(target)
+		old, text, err := openFile(target)
 		if err != nil {
 			return err
 		}
-		content, err := change(old)
+		defer old.Close()
+		content, err := change(text)
 		if err != nil {
 			return err
 		}
-		info, err := os.Stat(target)
+		info, err := old.Stat() // of the file that was read: by its name may go another, with other readers
 		if err != nil {
 			return fileError(path, err)
 		}
@@ -97,7 +115,7 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 		}
 		if info.Mode().Perm()&0o077 == 0o040 { // a group was let in on purpose, or somebody by an access control list
 			// Before the mode, or the group could open the file in between, and read it later.
-			if err := keepAccessList(replacement, target); err != nil {
+			if err := keepAccessList(replacement, old); err != nil {
 				return fmt.Errorf("the access control list of %s can't be kept: %w", path, err)
 			}
 			if err := replacement.Chmod(0o640); err != nil {

@@ -89,6 +89,27 @@ func TestLinkChangesDuringRotation(t *testing.T) {
 	})
 }
 
+// Who may read the new file is what the file said whose secrets are in it, not one that has its name by now.
+func TestFileChangesDuringRotation(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.write("file", "old")
+		w.write("other", "other")
+		if err := os.Chmod("other", 0o640); err != nil {
+			w.Fatal(err)
+		}
+		_, err := changeFile("file", func(old []byte) ([]byte, error) {
+			return append(old, " and new"...), os.Rename("other", "file")
+		})
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.mode("file", 0o600)
+		if got, want := w.read("file"), "old and new"; got != want {
+			w.Errorf("got %s, want %s", got, want)
+		}
+	})
+}
+
 // What an interrupted rotation left is not taken for the file, nor overwritten.
 func TestInterruptedRotation(t *testing.T) {
 	inWorld(t, func(w world) {
