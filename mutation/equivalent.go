@@ -108,10 +108,6 @@ var equivalents = []struct {
 	{"(*derivedRing).named", "the map knows the first, too", []string{"first.id == id → false"}},
 	{"(*Manager).openDevice", "of another kind it has no origin that fits", []string{"o.kind == c.kind → true"}},
 	{"(*Session).keep", "where none came, none is found", []string{"f.isValid → true"}},
-	{"(*buffer).release", "it saves an allocation", []string{
-		"buffers.Put(b) → nothing",
-		"cap(b.session) > keep || cap(b.flash) > keep || cap(b.lines.buf) > keep → true",
-	}},
 	{"(*received).token", "whoever tries the choices stops behind the first", []string{"1 → zero #4"}},
 	{"newState", "what doesn't fit gets memory of its own", []string{
 		"len(first)/4*3 <= len(smallState{}.token) → true",
