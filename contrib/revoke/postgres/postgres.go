@@ -98,7 +98,8 @@ WHERE r.pos < excluded.pos`
 // shown them.
 const read = `
 SELECT pg_is_in_recovery(), (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,
-	coalesce(pg_relation_filenode('cookiesession_revocations')::bigint, 0),
+	coalesce((SELECT pg_relation_filenode(indexrelid)::bigint FROM pg_index
+		WHERE indrelid = 'cookiesession_revocations'::regclass AND indisprimary), 0),
 	pg_snapshot_xmin(pg_current_snapshot())::text, r.key, r.pos, r.before, r.expires
 FROM (SELECT 1) AS one LEFT JOIN cookiesession_revocations AS r ON r.tx >= $1::text::xid8
 	AND r.tx < CASE WHEN $1::text = '0' THEN '18446744073709551615' ELSE pg_snapshot_xmax(pg_current_snapshot()) END`
@@ -191,12 +192,12 @@ func (p *engine) exec(ctx context.Context, statement string, args ...any) error 
 }
 
 // A cursor names the connection, too: what another one shows may have lost something in a crash, so everything is
-// compared. Behind a pooler one connection can lead to several servers, hence the server's start. The table has another
-// file once it is truncated, or dropped and restored: then it lacks what it had, or has rows of transactions that are
-// older than the snapshot.
+// compared. Behind a pooler one connection can lead to several servers, hence the server's start. The primary key has
+// another file once the table is truncated, or dropped and restored: then it lacks what it had, or has rows of
+// transactions that are older than the snapshot.
 type cursor struct {
 	nth         int
-	start, file int64
+	start, file int64  // file of the primary key, 0 if there is none
 	xmin        string // of the last snapshot
 }
 
@@ -251,6 +252,8 @@ func (p *engine) read(ctx context.Context, tx *sql.Tx, since cursor, sink func([
 		switch {
 		case standby:
 			return now, errors.New("postgres: the server is a standby, which doesn't know yet what was revoked")
+		case now.file == 0: // pg_dump's output makes the table, fills it much later perhaps, and adds the key then
+			return now, errors.New("postgres: cookiesession_revocations has no primary key, as while a backup is restored")
 		case since.start != 0 && (since.start != now.start || since.file != now.file):
 			return now, revoke.ErrLost
 		case key == nil:

@@ -7,6 +7,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +58,46 @@ func TestPostgresTableReplaced(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pg_dump's output makes all tables, then fills them, then adds their keys, each for itself. A server that begins between
+// two of these steps knows nothing yet, and must not say that it does: what is filled in is older than its first look.
+func TestPostgresTableBeingRestored(t *testing.T) {
+	server := startPostgres(t)
+	engine, _ := viaPgx(t, server.url(server.addr()))
+	before := open(t, engine)
+	const want = 20
+	for value := range want {
+		must(t, before.End(t.Context(), "user", value))
+	}
+	must(t, before.Close())
+	must(t, execAll(server.admin, "CREATE TABLE backup AS SELECT * FROM cookiesession_revocations", "DROP TABLE cookiesession_revocations"))
+	must(t, execAll(server.admin, "CREATE TABLE cookiesession_revocations (LIKE backup)"))
+
+	l, err := revoke.OpenStale(revoke.Config{
+		Engine: engine, Keys: []string{"user"}, MaxLifetime: time.Hour, Logger: slog.New(slog.DiscardHandler),
+	})
+	must(t, err)
+	defer l.Close()
+	incomplete := func(when string) {
+		t.Helper()
+		eventually(t, 10*time.Second, func() error {
+			if got := l.Stats(); got.Staleness >= 0 || !strings.Contains(got.LastError, "primary key") {
+				return fmt.Errorf("%s: got %+v, want an error about the primary key", when, got)
+			}
+			return nil
+		})
+	}
+	incomplete("the table is made")
+	must(t, execAll(server.admin, "INSERT INTO cookiesession_revocations SELECT * FROM backup"))
+	incomplete("it is filled")
+	must(t, execAll(server.admin, "ALTER TABLE cookiesession_revocations ADD PRIMARY KEY (key)"))
+	eventually(t, 10*time.Second, func() error {
+		if got := l.Stats(); got.Staleness < 0 || got.Entries != want {
+			return fmt.Errorf("got %+v, want %d entries", got, want)
+		}
+		return nil
+	})
 }
 
 // execAll executes statements in one transaction.
