@@ -16,16 +16,18 @@ import (
 )
 
 // File returns an Engine for the processes of one machine, which share the file at path. It is created, with mode 0600,
-// if it isn't there; its directory must be, and be writable. It must be on a local file system, where flock works: Unix
-// only, and neither AIX nor Solaris. Other processes hear of a revocation within about a tenth of a second. It is on the
-// disk when it is acknowledged. Now and then the file is replaced by one without what may be forgotten, with the same
-// owner and mode, and on Linux access control list: by root or that owner. Symbolic links to it are followed; hard links
-// would lead to the old one.
-func File(path string) Engine { return &file{path: path} }
+// if it isn't there; its directory must be, and be readable and writable. It must be on a local file system, where flock
+// works: Unix only, and neither AIX nor Solaris. Other processes hear of a revocation within about a tenth of a second.
+// It is on the disk when it is acknowledged. Now and then the file is replaced by one without what may be forgotten, with
+// the same owner and mode, and on Linux access control list: by root or that owner. Symbolic links to it are followed;
+// hard links would lead to the old one.
+func File(path string) Engine { return &file{path: path, sync: (*os.File).Sync} }
 
 type file struct {
 	path   string
-	failed atomic.Int64 // bytes that the file had when it last could not be compacted
+	sync   func(*os.File) error
+	found  atomic.Uint64 // of the file, by its header, that is sure to be found at the path after a power failure
+	failed atomic.Int64  // bytes that the file had when it last could not be compacted
 }
 
 const (
@@ -130,10 +132,13 @@ func (f *file) append(at *os.File, entries func(last Entry) []Entry) error {
 		_, err = at.WriteAt(added.encoded, end)
 	}
 	if err == nil {
-		err = at.Sync()
+		err = f.sync(at)
 	}
-	if err == nil && end == 0 {
-		err = f.syncDirectory()
+	if err == nil && f.found.Load() != head.Pos {
+		// Whoever has created the file, or compacted it, may not have come so far (fsync(2)).
+		if err = f.syncDirectory(); err == nil {
+			f.found.Store(head.Pos)
+		}
 	}
 	if err != nil {
 		at.Truncate(end) // nobody may find later what wasn't acknowledged
@@ -256,7 +261,7 @@ func (f *file) compact(at *os.File) error {
 		err = giveTo(next, info)
 	}
 	if err == nil {
-		err = next.Sync()
+		err = f.sync(next)
 	}
 	err = errors.Join(err, next.Close())
 	if err == nil {
@@ -282,7 +287,7 @@ func (f *file) syncDirectory() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(f.sync(d), d.Close())
 }
 
 // A fileCursor says how far a file was read.

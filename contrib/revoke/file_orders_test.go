@@ -27,7 +27,7 @@ type stepper struct {
 
 func newStepper(t *testing.T, path string) *stepper {
 	t.Helper()
-	s := &stepper{file: &file{path: path}}
+	s := &stepper{file: File(path).(*file)}
 	var err error
 	s.list, err = newList(Config{Engine: s, Keys: []string{"user"}, MaxLifetime: time.Hour, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -124,7 +124,7 @@ func (w *fileWorld) look(s *stepper) bool {
 
 // held returns what the file holds for who reads it from the beginning.
 func (w *fileWorld) held() (keys []Key) {
-	_, _, err := (&file{path: w.path}).Read(w.t.Context(), "", func(es []Entry) {
+	_, _, err := File(w.path).Read(w.t.Context(), "", func(es []Entry) {
 		for _, e := range es {
 			keys = append(keys, e.Key)
 		}
@@ -307,7 +307,7 @@ func TestFileCompactionWhileLinkChanges(t *testing.T) {
 		}
 	}
 	must(os.Symlink("one", link))
-	f := &file{path: link}
+	f := File(link).(*file)
 	at, err := f.openLocked(t.Context())
 	must(err)
 	defer at.Close()
