@@ -32,6 +32,7 @@ func TestPostgresTableReplaced(t *testing.T) {
 		{"truncated", []string{"TRUNCATE cookiesession_revocations"}, 20},
 		{"truncated, and restored", []string{"TRUNCATE cookiesession_revocations", restored}, 21},
 		{"dropped, and restored", []string{"DROP TABLE cookiesession_revocations", postgres.Schema, restored}, 21},
+		{"copied in, and shown", []string{restored, "UPDATE cookiesession_revocations SET tx = pg_current_xact_id()"}, 21},
 		{"rewritten", []string{"CLUSTER cookiesession_revocations USING cookiesession_revocations_pkey"}, 20},
 	} {
 		t.Run(test.name, func(t *testing.T) {
