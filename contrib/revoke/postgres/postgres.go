@@ -98,6 +98,7 @@ WHERE r.pos < excluded.pos`
 // shown them.
 const read = `
 SELECT pg_is_in_recovery(), (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,
+	coalesce((SELECT min(pid) FROM pg_stat_activity WHERE datid IS NULL AND usesysid IS NULL), 0),
 	coalesce((SELECT pg_relation_filenode(indexrelid)::bigint FROM pg_index
 		WHERE indrelid = 'cookiesession_revocations'::regclass AND indisprimary), 0),
 	pg_snapshot_xmin(pg_current_snapshot())::text, r.key, r.pos, r.before, r.expires
@@ -192,16 +193,25 @@ func (p *engine) exec(ctx context.Context, statement string, args ...any) error 
 }
 
 // A cursor names the connection, too: what another one shows may have lost something in a crash, so everything is
-// compared. Behind a pooler one connection can lead to several servers, hence the server's start. The primary key has
-// another file once the table is truncated, or dropped and restored: then it lacks what it had, or has rows of
-// transactions that are older than the snapshot.
+// compared. Behind a pooler one connection can lead to several servers, and outlive a crash, from which a server recovers
+// by itself: hence its start, and one of its own processes, which all end then. The primary key has another file once the
+// table is truncated, or dropped and restored: then it lacks what it had, or has rows of transactions that are older than
+// the snapshot.
 type cursor struct {
-	nth         int
-	start, file int64  // file of the primary key, 0 if there is none
-	xmin        string // of the last snapshot
+	nth int
+	state
+	xmin string // of the last snapshot
 }
 
-func (c cursor) String() string { return fmt.Sprintf("%d:%d:%d:%s", c.nth, c.start, c.file, c.xmin) }
+// A state changes if the table may have lost something, or got what a snapshot can't tell.
+type state struct {
+	start, process int64
+	file           int64 // of the primary key, 0 if there is none
+}
+
+func (c cursor) String() string {
+	return fmt.Sprintf("%d:%d:%d:%d:%s", c.nth, c.start, c.process, c.file, c.xmin)
+}
 
 func (p *engine) Read(ctx context.Context, from string, sink func([]revoke.Entry)) (next string, more bool, err error) {
 	p.mu.Lock()
@@ -214,7 +224,7 @@ func (p *engine) Read(ctx context.Context, from string, sink func([]revoke.Entry
 	}
 	since := cursor{xmin: "0"}
 	if from != "" {
-		fmt.Sscanf(from, "%d:%d:%d:%s", &since.nth, &since.start, &since.file, &since.xmin)
+		fmt.Sscanf(from, "%d:%d:%d:%d:%s", &since.nth, &since.start, &since.process, &since.file, &since.xmin)
 		if since.nth != p.nth {
 			return "", false, revoke.ErrLost
 		}
@@ -246,7 +256,7 @@ func (p *engine) read(ctx context.Context, tx *sql.Tx, since cursor, sink func([
 		var standby bool
 		var key []byte
 		var pos, before, expires sql.NullInt64
-		if err := rows.Scan(&standby, &now.start, &now.file, &now.xmin, &key, &pos, &before, &expires); err != nil {
+		if err := rows.Scan(&standby, &now.start, &now.process, &now.file, &now.xmin, &key, &pos, &before, &expires); err != nil {
 			return now, err
 		}
 		switch {
@@ -254,7 +264,7 @@ func (p *engine) read(ctx context.Context, tx *sql.Tx, since cursor, sink func([
 			return now, errors.New("postgres: the server is a standby, which doesn't know yet what was revoked")
 		case now.file == 0: // pg_dump's output makes the table, fills it much later perhaps, and adds the key then
 			return now, errors.New("postgres: cookiesession_revocations has no primary key, as while a backup is restored")
-		case since.start != 0 && (since.start != now.start || since.file != now.file):
+		case since.start != 0 && since.state != now.state:
 			return now, revoke.ErrLost
 		case key == nil:
 			continue
