@@ -190,8 +190,9 @@ func (l *List) start(f func()) bool {
 }
 
 // Close stops following and returns when no goroutine of the List is left, which takes as long as the engine's client
-// takes to notice that its context has ended. Contexts of Until end. Revoked goes on by what is known, and returns
-// ErrStale once MaxStale has passed. The error is always nil.
+// takes to notice that its context has ended, and Config.Logger to write a line that it has begun: it must not call Close.
+// Contexts of Until end. Revoked goes on by what is known, and returns ErrStale once MaxStale has passed. The error is
+// always nil.
 func (l *List) Close() error {
 	l.mu.Lock()
 	l.cancel()
