@@ -255,7 +255,7 @@ func (f *file) compact(at *os.File) error {
 	}
 	_, err = next.Write(kept.encoded)
 	if err == nil {
-		err = keepAccessList(next, path) // before the mode, whose group bits may be this list's
+		err = keepAccessList(next, at) // before the mode, whose group bits may be this list's
 	}
 	if err == nil {
 		err = giveTo(next, info)
