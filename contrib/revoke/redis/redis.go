@@ -27,10 +27,10 @@ type Options struct {
 // about two a second, and two for each revocation. do must be safe for concurrent use, and one call that waits must not
 // hold up others.
 //
-// Its args are strings. It returns what the client returns: a string or []byte for a string, []any for an array, nil for nil. An array may
-// hold the client's own errors. A nil reply may come as the client's error for it too, as go-redis has it: XREAD's is
-// told by its having taken as long as it was asked to wait. do should end when ctx does, or Close, and what waits for the
-// engine, take as long as the client's timeouts; these must be above one second.
+// Its args are strings. It returns what the client returns: a string or []byte for a string, []any for an array, nil
+// for nil. An array may hold the client's own errors. A nil reply may come as the client's error for it too, as
+// go-redis has it: XREAD's is told by its having taken as long as it was asked to wait. do should end when ctx does, or
+// Close, and what waits for the engine, take as long as the client's timeouts; these must be above one second.
 //
 // A replica isn't followed: what it doesn't know yet would be taken for never revoked. Nor is a master that refuses
 // writes because it lacks replicas (min-replicas-to-write): there may be another by now.
