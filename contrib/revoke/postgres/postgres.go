@@ -95,10 +95,11 @@ WHERE r.pos < excluded.pos`
 // read returns what was added since a snapshot. Transactions commit in another order than they begin, so that's all of
 // which the transaction was under way then, or began later. There is always a row, since the entry's columns may be NULL.
 // Rows that were restored from another server's may name transactions that are still to come here: the first look has
-// shown them.
+// shown them. Of the server's own processes it returns the one that it was given while that lives: others come and go.
 const read = `
 SELECT pg_is_in_recovery(), (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,
-	coalesce((SELECT min(pid) FROM pg_stat_activity WHERE datid IS NULL AND usesysid IS NULL), 0),
+	coalesce((SELECT coalesce(max(pid) FILTER (WHERE pid = $2), min(pid)) FROM pg_stat_activity
+		WHERE datid IS NULL AND usesysid IS NULL), 0),
 	coalesce((SELECT pg_relation_filenode(indexrelid)::bigint FROM pg_index
 		WHERE indrelid = 'cookiesession_revocations'::regclass AND indisprimary), 0),
 	pg_snapshot_xmin(pg_current_snapshot())::text, r.key, r.pos, r.before, r.expires
@@ -246,7 +247,7 @@ func (p *engine) Read(ctx context.Context, from string, sink func([]revoke.Entry
 
 func (p *engine) read(ctx context.Context, tx *sql.Tx, since cursor, sink func([]revoke.Entry)) (cursor, error) {
 	now := cursor{nth: p.nth}
-	rows, err := tx.QueryContext(ctx, read, since.xmin)
+	rows, err := tx.QueryContext(ctx, read, since.xmin, since.process)
 	if err != nil {
 		return now, err
 	}

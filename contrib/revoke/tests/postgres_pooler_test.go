@@ -6,7 +6,9 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/seed-50e21e88/cookiesession/contrib/revoke"
 	"github.com/seed-50e21e88/cookiesession/contrib/revoke/postgres"
 )
 
@@ -103,5 +106,43 @@ func TestPostgresCrashBehindPooler(t *testing.T) {
 	})
 	if after := began(); after != before {
 		t.Errorf("got a server that began at %s, not at %s", after, before)
+	}
+}
+
+// Of a server's own processes others come and go, under lower numbers too: as long as the one lives that was there at the
+// last look, the server hasn't recovered from a crash, and not all must be read again.
+func TestPostgresProcess(t *testing.T) {
+	server := startPostgres(t)
+	engine := postgres.New(server.admin, postgres.Options{})
+	var lasting, ended int
+	must(t, server.admin.QueryRow("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'").Scan(&lasting))
+	must(t, server.admin.QueryRow("SELECT pg_backend_pid()").Scan(&ended))
+	done := errors.New("done")
+	err := engine.Follow(t.Context(), func(ctx context.Context) (string, error) {
+		read := func(from string) (string, error) {
+			next, _, err := engine.Read(ctx, from, func([]revoke.Entry) {})
+			return next, err
+		}
+		cursor, err := read("")
+		must(t, err)
+		fields := strings.Split(cursor, ":")
+		for _, test := range []struct {
+			name    string
+			process int
+			want    error
+		}{
+			{"another, which lives", lasting, nil},
+			{"one that isn't the server's own", ended, revoke.ErrLost},
+		} {
+			fields[2] = fmt.Sprint(test.process)
+			state := strings.Join(fields[:4], ":") + ":"
+			if next, err := read(state + fields[4]); err != test.want || err == nil && !strings.HasPrefix(next, state) {
+				t.Errorf("%s: got %s, %v, want %s, %v", test.name, next, err, state, test.want)
+			}
+		}
+		return cursor, done
+	})
+	if err != done {
+		t.Error(err)
 	}
 }
