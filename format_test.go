@@ -135,6 +135,15 @@ func packBin(b []byte) []byte { return append([]byte{0xc4, byte(len(b))}, b...) 
 // packTime needs a time that takes 32 bits.
 func packTime(t int64) []byte { return binary.BigEndian.AppendUint32([]byte{0xce}, uint32(t)) }
 
+// csrfToken returns a token of a CSRF secret (FORMAT.md, 6.6).
+func csrfToken(secret []byte) string {
+	token := unhex("0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+	for i, mask := range token {
+		token = append(token, mask^secret[i])
+	}
+	return textEncoding.EncodeToString(token)
+}
+
 // unhex decodes hexadecimal digits, ignoring spaces.
 func unhex(digits string) []byte {
 	b, err := hex.DecodeString(strings.ReplaceAll(digits, " ", ""))

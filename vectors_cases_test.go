@@ -1,18 +1,21 @@
 package cookiesession_test
 
 import (
-	"fmt"
-	"maps"
-	"math"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
-	"time"
 )
 
 // The values that cases have that are about something else.
 const oneValue = "81 a161 01"
 
 var oneDecoded = map[string]any{"a": 1}
+
+var (
+	otherID       = unhex("b0b1b2b3b4b5b6b7 b8b9babbbcbdbebf") // of another session
+	exampleSecret = unhex("00112233445566778899aabbccddeeff")  // for CSRF tokens
+)
 
 // cookieCases are about FORMAT.md, 2 and 5: names, texts, splitting, joining.
 func cookieCases() []vectorCase {
@@ -399,9 +402,6 @@ func tokenCase(name, about, reason string, i int) vectorCase {
 	}}
 }
 
-// otherID is the ID of another session.
-var otherID = unhex("b0b1b2b3b4b5b6b7 b8b9babbbcbdbebf")
-
 // rivalCases are about FORMAT.md, 5.3 and 7.1: sessions that open beside another, but aren't valid.
 func rivalCases() []vectorCase {
 	const idle = 1800
@@ -508,6 +508,7 @@ func rivalCases() []vectorCase {
 func validityCases() []vectorCase {
 	const idle = 1800
 	origin := exampleID[:8]
+	dotsOrigin := unhex("fbefbefbefbefbef") // its tag is "..........8"
 	at := func(m *vectorMaker, change func(p *sessionPayload)) *sessionPayload {
 		p := example(oneValue)
 		change(p)
@@ -601,8 +602,7 @@ func validityCases() []vectorCase {
 		}),
 		opensAt("lease-quoted", "A lease in quotes.", func(m *vectorMaker, p *sessionPayload) {
 			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle
-			payload := slices.Concat([]byte{0x92}, packBin(exampleID), packTime(m.v.Now))
-			m.add(quoted(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)...)
+			m.add(quoted(m.leaseCookies(leasePayload(exampleID, m.v.Now))...)...)
 		}),
 		opensAt("lease-ahead", "A lease that is 60 s ahead.", func(m *vectorMaker, p *sessionPayload) {
 			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle
@@ -618,15 +618,14 @@ func validityCases() []vectorCase {
 		}),
 		opensAt("lease-malformed", "A lease that breaks the format only makes the session look older.", func(m *vectorMaker, p *sessionPayload) {
 			m.v.Now, m.v.IdleTimeout = p.sealed+idle, idle
-			payload := slices.Concat([]byte{0x92}, packBin(exampleID), packTime(m.v.Now), []byte{0})
-			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)
+			m.add(m.leaseCookies(append(leasePayload(exampleID, m.v.Now), 0))...)
 			m.v.Expect.Lease = "malformed"
 		}),
 		opensAt("lease-malformed-before-torn", "A lease that breaks the format, and another that is torn.", func(m *vectorMaker, p *sessionPayload) {
 			m.v.IdleTimeout = idle
-			payload := slices.Concat([]byte{0x92}, packBin(exampleID), packTime(m.v.Now), []byte{0})
-			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)
-			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload), 28)[0])
+			payload := append(leasePayload(exampleID, m.v.Now), 0)
+			m.add(m.leaseCookies(payload)...)
+			m.add(m.leaseCookies(payload, 28)[0])
 			m.v.Expect.Lease = "malformed"
 		}),
 		opensAt("lease-older", "A lease from before the session was sealed doesn't make it older.", func(m *vectorMaker, p *sessionPayload) {
@@ -643,25 +642,25 @@ func validityCases() []vectorCase {
 		}),
 		opensAt("lease-32-numbered", "The 32nd of 34 numbered cookies is the lease's.", func(m *vectorMaker, p *sessionPayload) {
 			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle
-			c := leaseCookies(m, m.v.Now, 28)
+			c := m.leaseCookies(leasePayload(exampleID, m.v.Now), 28)
 			m.add(slices.Repeat([]string{m.v.Name + ".lease.8=x"}, 31)...)
 			m.add(c[1], m.v.Name+".lease.8=x", m.v.Name+".lease.8=x", c[0])
 		}),
 		opensAt("lease-combinations", "Two cookies 1 and three cookies 2 with the tag: part 1 changes first, so the fourth of six candidates is the lease.", func(m *vectorMaker, p *sessionPayload) {
 			m.v.Now, m.v.IdleTimeout = p.sealed+2*idle, idle
-			c := leaseCookies(m, m.v.Now, 28, 8)
+			c := m.leaseCookies(leasePayload(exampleID, m.v.Now), 28, 8)
 			m.add(c[0], c[1]+"AAAA", c[1], c[2]+"AAAA", c[2], c[2]+"BBBB")
 		}),
 		opensAt("lease-malformed-time", "A lease seen at 2^61.", func(m *vectorMaker, p *sessionPayload) {
 			m.v.IdleTimeout = idle
 			payload := slices.Concat([]byte{0x92}, packBin(exampleID), unhex("cf2000000000000000"))
-			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)
+			m.add(m.leaseCookies(payload)...)
 			m.v.Expect.Lease = "malformed"
 		}),
 		opensAt("lease-malformed-three", "A lease of three elements.", func(m *vectorMaker, p *sessionPayload) {
 			m.v.IdleTimeout = idle
 			payload := slices.Concat([]byte{0x93}, packBin(exampleID), packTime(m.v.Now), []byte{0})
-			m.add(splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload))...)
+			m.add(m.leaseCookies(payload)...)
 			m.v.Expect.Lease = "malformed"
 		}),
 		opensAt("csrf", "A token of the session's CSRF secret, and the token with another last bit.", func(m *vectorMaker, p *sessionPayload) {
@@ -689,26 +688,6 @@ func validityCases() []vectorCase {
 			m.v.Expect.CSRFRefused = token[:42] + string(token[42]+1)
 		}),
 	}
-}
-
-// leaseCookies seals a lease of the example's session, and splits it. The cookies aren't added.
-func leaseCookies(m *vectorMaker, seen int64, cuts ...int) []string {
-	payload := slices.Concat([]byte{0x92}, packBin(exampleID), packTime(seen))
-	return splitToken(m.v.Name+".lease", m.token(currentKey, "lease", payload), cuts...)
-}
-
-// dotsOrigin is an origin whose tag is "..........8".
-var dotsOrigin = unhex("fbefbefbefbefbef")
-
-var exampleSecret = unhex("00112233445566778899aabbccddeeff")
-
-// csrfToken returns a token of a CSRF secret (FORMAT.md, 6.6).
-func csrfToken(secret []byte) string {
-	token := unhex("0f1e2d3c4b5a69788796a5b4c3d2e1f0")
-	for i, mask := range token {
-		token = append(token, mask^secret[i])
-	}
-	return textEncoding.EncodeToString(token)
 }
 
 // flashCases are about FORMAT.md, 6.2 and 7.2.
@@ -781,195 +760,135 @@ func flashCases() []vectorCase {
 	}
 }
 
-// payloadCases are about the fields of a session payload (FORMAT.md, 6 and 6.1) and about values that a reader must
-// refuse (6.5). All open.
-func payloadCases() []vectorCase {
-	var cases []vectorCase
-	for _, c := range []struct {
-		name, about string
-		field       int
-		digits      string
-	}{
-		{"map", "A map instead of an array.", 0, "87"},
-		{"six", "An array of six, and a field more.", 0, "96"},
-		{"eight", "An array of eight, and a field less.", 0, "98"},
-		{"id-short", "An ID of 15 bytes.", 1, "c40f a0a1a2a3a4a5a6a7a8a9aaabacadae"},
-		{"id-string", "An ID that is a string.", 1, "b0 a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"},
-		{"time-signed", "A time in a signed form.", 2, "d26955b900"},
-		{"time-negative", "A negative time.", 2, "ff"},
-		{"time-float", "A time that is a float.", 3, "cb41da556e4f000000"},
-		{"time-large", "A time of 2^61.", 4, "cf2000000000000000"},
-		{"mode", "Mode 3.", 5, "03"},
-		{"csrf-short", "A CSRF secret of 15 bytes.", 6, "c40f a0a1a2a3a4a5a6a7a8a9aaabacadae"},
-		{"csrf-nil", "A CSRF secret that is nil.", 6, "c0"},
-		{"values-list", "Values in a list.", 7, "91 01"},
-		{"values-nil", "Values that are nil.", 7, "c0"},
-		{"values-missing", "No values.", 7, ""},
-		{"values-truncated", "A map of two with one pair.", 7, "82 a161 01"},
-		{"trailing", "A byte after the end.", 7, "81 a161 01 c0"},
-		{"keys-descending", "Keys in descending order.", 7, "82 a162 01 a161 01"},
-		{"keys-twice", "A key twice.", 7, "82 a161 01 a161 01"},
-		{"keys-by-length", "A longer key before its prefix.", 7, "82 a26161 01 a161 01"},
-		{"keys-utf-16", "Keys in the order of UTF-16 code units.", 7, "82 a4f09f9880 01 a3efbd9e 01"},
-		{"keys-nested", "Keys in a nested map in descending order.", 7, "81 a161 82 a162 01 a161 01"},
-		{"keys-nested-twice", "A key twice in a nested map.", 7, "81 a161 82 a162 01 a162 01"},
-		{"key-bytes", "A key that is a byte string.", 7, "81 c40161 01"},
-		{"key-integer", "A key of a nested map that is an integer.", 7, "81 a161 81 01 01"},
-		{"code-c1", "The code c1.", 7, "81 a161 c1"},
-		{"extension", "An extension of another type.", 7, "81 a161 d6 01 00000000"},
-		{"extension-length", "A timestamp of one byte.", 7, "81 a161 d4 ff 00"},
-		{"extension-16", "A timestamp of 16 bytes.", 7, "81 a161 d8 ff 00000000 00000000 00000000 00000000"},
-		{"nanoseconds", "A timestamp with 10^9 nanoseconds.", 7, "81 a161 c7 0c ff 3b9aca00 0000000000000000"},
-		{"nanoseconds-34", "A timestamp of 8 bytes with 10^9 nanoseconds.", 7, "81 a161 d7 ff ee6b280000000000"},
-		{"depth", "33 levels, the map of values included.", 7, "81 a161" + lists(32)},
-		{"depth-maps", "33 levels, all of them maps.", 7, strings.Repeat("81 a161", 32) + "80"},
-		{"string-length", "A string that is longer than what is left.", 7, "81 a161 dbffffffff 61"},
-		{"bytes-length", "A byte string that is longer than what is left.", 7, "81 a161 c6ffffffff 61"},
-		{"list-count", "A list of 2^32 - 1 elements in few bytes.", 7, "81 a161 ddffffffff 00"},
-		{"map-count", "A map of 2^32 - 1 pairs in few bytes.", 7, "dfffffffff a161 00"},
-	} {
-		cases = append(cases, vectorCase{"malformed-payload-" + c.name, c.about, func(m *vectorMaker) {
-			m.session(replaceField(c.field, c.digits))
-			m.refused("malformed")
-		}})
+// deviceCases are those of FORMAT.md, 11.
+func deviceCases() []vectorCase {
+	const proofTime = 600
+	origin := exampleID[:8]
+	later := slices.Concat(origin, unhex("c0c1c2c3c4c5c6c7")) // another ID of the origin
+	foreign := unhex("b0b1b2b3b4b5b6b7b8b9babbbcbdbebf")
+	key := unhex("036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296")
+	other := unhex("027cf27b188d034f7e8a52380304b51ac3c08969e277f21b35a60b48fc47669978")
+	device := func(id, key []byte, more ...byte) []byte {
+		code := byte(0x93)
+		if len(more) > 0 {
+			code = 0x94
+		}
+		return slices.Concat([]byte{code}, packBin(id), packTime(exampleNow-60), packBin(key), more)
 	}
-	return append(cases,
-		vectorCase{"malformed-payload-empty", "An empty payload that authenticates.", func(m *vectorMaker) {
-			m.add(m.cookies(nil)...)
-			m.refused("malformed")
-		}},
-		vectorCase{"payload-long-forms", "Every field in a longer encoding than needed.", func(m *vectorMaker) {
-			m.session(unhex("dd 00000007 c6 00000010 a0a1a2a3a4a5a6a7a8a9aaabacadaeaf cf 000000006955b900 cf 000000006955b93c cf 0000000069570a80" +
-				"cd 0000 c5 0000 df 00000001 db 00000001 61 cf 0000000000000001"))
-			m.opens(example(), oneDecoded)
-		}},
-		vectorCase{"payload-long-array", "An array whose count has 16 bits.", func(m *vectorMaker) {
-			m.session(replaceField(0, "dc 0007"))
-			m.opens(example(), oneDecoded)
-		}},
-		vectorCase{"payload-largest-time", "It expires at 2^61 - 1.", func(m *vectorMaker) {
-			m.session(replaceField(4, "cf1fffffffffffffff"))
-			p := example()
-			p.expires = 1<<61 - 1
-			m.opens(p, oneDecoded)
-		}},
-	)
-}
-
-// valueCases are values that a reader must accept (FORMAT.md, 6.5). What write writes is canonical.
-func valueCases() []vectorCase {
-	written := func(name, about string, values map[string]any) vectorCase {
-		return vectorCase{"values-" + name, about, func(m *vectorMaker) { m.write(example(), values) }}
+	proof := func(origin, key []byte, expires int64) []byte {
+		hash := sha256.Sum256(key)
+		return slices.Concat([]byte{0x93}, packBin(origin), packBin(hash[:16]), packTime(expires))
 	}
-	read := func(name, about, digits string, values map[string]any) vectorCase {
-		return vectorCase{"values-" + name, about, func(m *vectorMaker) {
-			m.session(example(digits).encode())
-			m.opens(example(), values)
+	add := func(m *vectorMaker, purpose string, origin, payload []byte) {
+		m.add(splitToken(m.v.Name+"."+purpose+"."+textEncoding.EncodeToString(origin), m.token(m.v.Keys[0], purpose, payload))...)
+	}
+	// bound is the example's session, device-aware, and what make adds.
+	bound := func(name, about, reason string, make func(m *vectorMaker)) vectorCase {
+		return vectorCase{name, about, func(m *vectorMaker) {
+			m.v.DeviceProof = proofTime
+			p := example(oneValue)
+			m.v.Payload = hex.EncodeToString(p.encode())
+			m.add(splitToken(m.v.Name, m.token(m.v.Keys[0], "bound", p.encode()))...)
+			if reason == "" || reason == "proven" {
+				m.opens(p, oneDecoded)
+				m.v.Expect.Proven = reason == "proven"
+			} else {
+				m.v.Payload = ""
+				m.refused(reason)
+			}
+			make(m)
 		}}
 	}
-	integers := make(map[string]any)
-	for _, n := range []int64{
-		0, 127, 128, 255, 256, 65535, 65536, 1<<32 - 1, 1 << 32, 1<<53 - 1, 1 << 53, math.MaxInt64,
-		-1, -32, -33, -128, -129, -32768, -32769, math.MinInt32, math.MinInt32 - 1, -1<<53 + 1, -1 << 53, math.MinInt64,
-	} {
-		integers[fmt.Sprint(n)] = n
-	}
-	integers["9223372036854775808"] = uint64(1 << 63)
-	integers["18446744073709551615"] = uint64(math.MaxUint64)
-
-	lengths := make(map[string]any)
-	bytes := make(map[string]any)
-	for _, n := range []int{0, 1, 31, 32, 255, 256} {
-		lengths[fmt.Sprint(n)] = strings.Repeat("x", n)
-		bytes[fmt.Sprint(n)] = []byte(strings.Repeat("\x00\xff", n)[:n])
-	}
-
-	times := make(map[string]any)
-	for name, t := range map[string][2]int64{
-		"1970":                 {0, 0},
-		"1970, 1 ns":           {0, 1},
-		"a second before 1970": {-1, 0},
-		"1 ns before 1970":     {-1, 999999999},
-		"2026":                 {exampleCreated, 0},
-		"2026, 123456789 ns":   {exampleCreated, 123456789},
-		"2^32 - 1":             {1<<32 - 1, 0},
-		"2^32":                 {1 << 32, 0},
-		"2^34 - 1, last ns":    {1<<34 - 1, 999999999},
-		"2^34":                 {1 << 34, 0},
-		"year 1":               {-62135596800, 0},
-		"9999, last ns":        {253402300799, 999999999},
-		"10^13":                {1e13, 0},
-		"-10^13":               {-1e13, 0},
-	} {
-		times[name] = time.Unix(t[0], t[1]).UTC()
-	}
-
-	list := make([]any, 16)
-	for i := range list {
-		list[i] = i - 8
-	}
-	nestedValues := map[string]any{
-		"empty": []any{map[string]any{}, []any{}, "", []byte{}, nil},
-		"cart": []any{
-			map[string]any{"name": "Tea", "price": 4.5, "count": 2},
-			map[string]any{"name": "Kettle", "price": 39.0, "count": 1, "tags": []any{"steel", "1.7 l"}},
-		},
-		"list of 16": list,
-		"map of 16":  manyKeys(16),
-	}
-
-	notUTF8 := map[string]any{"0": "\xff", "1": "a\xc3", "2": "\xed\xa0\x80", "3": "\x00"}
-	longForms := map[string]any{
-		"a": 5, "b": 5, "c": -1, "d": -1, "e": "x", "f": "x", "g": []byte("x"), "h": []any{nil}, "i": map[string]any{"k": true},
-		"j": time.Unix(1, 0).UTC(), "k": time.Unix(1, 0).UTC(), "l": time.Unix(1, 0).UTC(), "m": time.Unix(1, 0).UTC(), "n": 7,
-	}
-	nan := math.Float64frombits(0xfff0000000000001)
+	const ends = exampleNow + proofTime + 60
 	return []vectorCase{
-		read("none", "No values.", "80", map[string]any{}),
-		written("scalars", "One of each plain type.", map[string]any{
-			"nil": nil, "true": true, "false": false, "integer": 42, "float": 1.5, "string": "Ada", "bytes": []byte{0, 1, 2},
+		bound("device-none", "A device-aware session alone.", "unproven", func(*vectorMaker) {}),
+		bound("device-off", "A device-aware session alone, for a reader without a proof time.", "", func(m *vectorMaker) { m.v.DeviceProof = 0 }),
+		bound("device-permit", "With a permit.", "", func(m *vectorMaker) { add(m, "device", origin, device(exampleID, nil)) }),
+		bound("device-permit-previous", "With a permit for another ID and this one.", "", func(m *vectorMaker) {
+			add(m, "device", origin, device(later, nil, packBin(exampleID)...))
 		}),
-		written("integers", "The ends of every width.", integers),
-		written("floats", "Floats of 64 bits; one that is a whole number, too.", map[string]any{
-			"0": 0.0, "-0": math.Copysign(0, -1), "3": 3.0, "0.1": 0.1, "largest": math.MaxFloat64, "smallest": math.SmallestNonzeroFloat64,
-			"infinity": math.Inf(1), "-infinity": math.Inf(-1), "nan": nan,
+		bound("device-permit-with-previous", "With a permit for this ID and another one.", "", func(m *vectorMaker) {
+			add(m, "device", origin, device(exampleID, nil, packBin(later)...))
 		}),
-		{"values-floats-32", "Floats of 32 bits.", func(m *vectorMaker) {
-			m.write(example(), map[string]any{
-				"0.5": float32(0.5), "0.1": float32(0.1), "largest": float32(math.MaxFloat32), "infinity": float32(math.Inf(-1)), "nan": float32(nan),
-			})
-			m.v.Canonical = false // where 32 bits aren't what they came from
+		bound("device-permit-previous-foreign", "With a permit for another session, and for this one as the ID before.", "unproven", func(m *vectorMaker) {
+			add(m, "device", origin, device(foreign, nil, packBin(exampleID)...))
+		}),
+		bound("device-permit-other-id", "With a permit for another ID of the origin.", "unproven", func(m *vectorMaker) {
+			add(m, "device", origin, device(later, nil))
+		}),
+		bound("device-permit-foreign", "With a permit for another session under this one's tag.", "unproven", func(m *vectorMaker) {
+			add(m, "device", origin, device(foreign, nil))
+		}),
+		bound("device-permit-tag", "With its permit under another tag.", "unproven", func(m *vectorMaker) {
+			add(m, "device", foreign[:8], device(exampleID, nil))
+		}),
+		bound("device-permit-session", "A permit that was sealed for the purpose of sessions.", "unproven", func(m *vectorMaker) {
+			m.add(splitToken(m.v.Name+".device."+textEncoding.EncodeToString(origin), m.token(m.v.Keys[0], "session", device(exampleID, nil)))...)
+		}),
+		bound("device-key", "With a key, and a proof by it.", "proven", func(m *vectorMaker) {
+			add(m, "device", origin, device(exampleID, key))
+			add(m, "proof", origin, proof(origin, key, ends))
+		}),
+		bound("device-key-regenerated", "With a key that was registered for an earlier ID.", "proven", func(m *vectorMaker) {
+			add(m, "device", origin, device(later, key))
+			add(m, "proof", origin, proof(origin, key, ends))
+		}),
+		bound("device-key-foreign", "With a key of another session under this one's tag, and a proof by it.", "unproven", func(m *vectorMaker) {
+			add(m, "device", origin, device(foreign, key))
+			add(m, "proof", origin, proof(origin, key, ends))
+		}),
+		bound("device-key-no-proof", "With a key, and no proof.", "unproven", func(m *vectorMaker) { add(m, "device", origin, device(exampleID, key)) }),
+		bound("device-proof-last-second", "The proof expires a second later.", "proven", func(m *vectorMaker) {
+			add(m, "device", origin, device(exampleID, key))
+			add(m, "proof", origin, proof(origin, key, exampleNow+1))
+		}),
+		bound("device-proof-expired", "The proof expires now.", "unproven", func(m *vectorMaker) {
+			add(m, "device", origin, device(exampleID, key))
+			add(m, "proof", origin, proof(origin, key, exampleNow))
+		}),
+		bound("device-proof-other-key", "A proof by another key.", "unproven", func(m *vectorMaker) {
+			add(m, "device", origin, device(exampleID, key))
+			add(m, "proof", origin, proof(origin, other, ends))
+		}),
+		bound("device-proof-foreign", "A proof for another session by the same key.", "unproven", func(m *vectorMaker) {
+			add(m, "device", origin, device(exampleID, key))
+			add(m, "proof", origin, proof(foreign[:8], key, ends))
+		}),
+		bound("device-proof-no-key", "A proof without its key.", "unproven", func(m *vectorMaker) { add(m, "proof", origin, proof(origin, key, ends)) }),
+		bound("device-malformed-key", "A key of 32 bytes.", "unproven", func(m *vectorMaker) {
+			add(m, "device", origin, device(exampleID, key[1:]))
+			add(m, "proof", origin, proof(origin, key[1:], ends))
+		}),
+		bound("device-malformed-key-zeros", "A key of 33 zeros, which makes it no permit.", "unproven", func(m *vectorMaker) {
+			add(m, "device", origin, device(exampleID, make([]byte, 33)))
+		}),
+		bound("device-malformed-previous-zeros", "A permit with a second ID of zeros.", "unproven", func(m *vectorMaker) {
+			add(m, "device", origin, device(exampleID, nil, packBin(make([]byte, 16))...))
+		}),
+		bound("device-malformed-previous", "A key with a second ID.", "unproven", func(m *vectorMaker) {
+			add(m, "device", origin, device(exampleID, key, packBin(later)...))
+			add(m, "proof", origin, proof(origin, key, ends))
+		}),
+		bound("device-two", "Two keys of one tag, the second of which is proven.", "proven", func(m *vectorMaker) {
+			add(m, "device", origin, device(exampleID, other))
+			add(m, "device", origin, device(exampleID, key))
+			add(m, "proof", origin, proof(origin, key, ends))
+		}),
+		bound("device-fourth", "The fourth key of one tag is proven, by the fourth proof.", "proven", func(m *vectorMaker) {
+			for _, k := range [][]byte{other, other, other, key} {
+				add(m, "device", origin, device(exampleID, k))
+			}
+			for _, expires := range []int64{exampleNow - 2, exampleNow - 1, exampleNow, ends} {
+				add(m, "proof", origin, proof(origin, key, expires))
+			}
+		}),
+		bound("device-idle", "Idle, and not proven: the first check counts.", "idle", func(m *vectorMaker) { m.v.IdleTimeout = 1 }),
+		bound("device-expired", "Expired, and not proven: the first check counts.", "expired", func(m *vectorMaker) { m.v.Now = 1767312000 }),
+		{"device-unaware", "A session that isn't device-aware, under a proof time.", func(m *vectorMaker) {
+			m.v.DeviceProof = proofTime
+			p := example(oneValue)
+			m.session(p.encode())
+			m.opens(p, oneDecoded)
 		}},
-		read("nans", "NaNs of other bits than a writer writes.", "83 a161 cbfff0000000000001 a162 cb7fffffffffffffff a163 caff800001",
-			map[string]any{"a": math.NaN(), "b": math.NaN(), "c": math.NaN()}),
-		written("strings", "Strings around the lengths where the code changes.", lengths),
-		written("text", "Text beyond ASCII.", map[string]any{
-			"": "the empty key", "ä": "größer ≥ 店 😀", "__proto__": "a key like others", "a\u0000b": "\u0000\r\n\"\\;=,",
-		}),
-		written("not-utf-8", "Strings that aren't UTF-8.", notUTF8),
-		{"values-key-not-utf-8", "Keys that aren't UTF-8. What they hold isn't said: JSON can't.", func(m *vectorMaker) {
-			m.write(example(), map[string]any{"\xff": 1, "\xfe": 2, "a": 3})
-			m.v.Expect.Values, m.v.Canonical = nil, false
-		}},
-		written("bytes", "Byte strings around the lengths where the code changes.", bytes),
-		written("times", "Times around the seconds where the form changes, before 1970, and beyond what some languages hold.", times),
-		written("nested", "Lists and maps in each other.", nestedValues),
-		written("lists-of-15", "The longest list with a short header.", map[string]any{"15": list[:15], "16": list}),
-		written("map-of-15", "The largest map with a short header.", manyKeys(15)),
-		written("map-of-16", "The smallest map with a 16-bit header.", manyKeys(16)),
-		written("map-of-300", "A large map.", manyKeys(300)),
-		written("order", "Keys in the order of their bytes, which isn't that of UTF-16, of length, or of the alphabet.", map[string]any{
-			"😀": 1, "～": 2, "é": 3, "z": 4, "Z": 5, "a": 6, "aa": 7, "": 8, "10": 9, "9": 10,
-		}),
-		written("depth-32", "32 levels, the map of values included.", map[string]any{"a": nested(31)}),
-		read("depth-32-maps", "32 levels, all of them maps.", strings.Repeat("81 a161", 31)+"80", map[string]any{"a": nestedMaps(31)}),
-		read("times-long-forms", "Times of 8 bytes whose length is told in 1, 2 and 4 bytes, and one of 12 in 4.",
-			"84 a161 c708ff0000000400000001 a162 c80008ff0000000400000001 a163 c900000008ff0000000400000001 a164 c90000000cff00000001 0000000000000001",
-			map[string]any{"a": time.Unix(1, 1).UTC(), "b": time.Unix(1, 1).UTC(), "c": time.Unix(1, 1).UTC(), "d": time.Unix(1, 1).UTC()}),
-		read("long-forms", "Values in longer encodings than needed.", "8e"+
-			"a161 cc05 a162 cf0000000000000005 a163 d0ff a164 d3ffffffffffffffff"+
-			"a165 d90178 a166 db0000000178 a167 c6 00000001 78 a168 dd 00000001 c0 a169 df 00000001 da0001 6b c3"+
-			"a16a d7ff0000000000000001 a16b c70cff00000000 0000000000000001 a16c c8000cff00000000 0000000000000001 a16d c900000004ff00000001"+
-			"a16e d30000000000000007", maps.Clone(longForms)),
 	}
 }
