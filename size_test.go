@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-50e21e88/cookiesession"
@@ -418,4 +419,43 @@ func TestSizeWithoutWhatIsTooLate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBytesOnTheWire logs what the promises cost: Set-Cookie lines with their line ends, and the Cookie header of the
+// next requests. The session holds one short value, the name is the default.
+func TestBytesOnTheWire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVisitor(t, newManager(t, withIdle(30*time.Minute)))
+		bytes := func(lines []string) (n int) {
+			for _, line := range lines {
+				n += len("Set-Cookie: ") + len(line) + len("\r\n")
+			}
+			return n
+		}
+		was := 0
+		log := func(what string, want int, lines []string) {
+			now := len(v.header())
+			t.Logf("%-40s %d lines, %4d bytes of the response; each later request %+d bytes, %d in all", what, len(lines), bytes(lines), now-was, now)
+			was = now
+			if bytes(lines) != want {
+				t.Errorf("%s: %d bytes, want %d", what, bytes(lines), want)
+			}
+		}
+		log("login, one short value", 209, v.visit(login))
+		log("a read", 0, v.visit(touched))
+		time.Sleep(2 * time.Minute)
+		log("a touch", 198, v.visit(touched))
+		log("a change", 213, v.visit(put("n", 1)))
+		log("a flash of 18 bytes", 209, v.visit(flash("notice", "Your cart is empty")))
+		log("reading it", 125, v.visit(asked))
+		log("logout, with a lease", 358, v.visit(destroy))
+		log("a login afterwards", 209, v.visit(login))
+		time.Sleep(11 * time.Minute)
+		log("a touch that deletes the marker", 335, v.visit(touched))
+		plain := newVisitor(t, newManager(t, nil))
+		plain.visit(login)
+		was = len(plain.header())
+		v = plain
+		log("logout, without a lease", 233, v.visit(destroy))
+	})
 }
