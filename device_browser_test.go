@@ -192,13 +192,10 @@ func (b *deviceBrowser) register() {
 		if m == nil {
 			b.t.Fatalf("got invitation %q", in.field)
 		}
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			b.t.Fatal(err)
-		}
 		if !b.maySign() {
 			continue
 		}
+		key := newDeviceKey(b.t)
 		rec := b.exchange(asking(m[1], "", sign(b.t, key, m[2], true)), in.elsewhere)
 		b.did = append(b.did, fmt.Sprint("register ", rec.Code))
 		if s := b.instructions(rec, key); s != nil {
@@ -255,6 +252,22 @@ func asking(path, identifier, proof string) *http.Request {
 		r.Header.Set("Secure-Session-Response", proof)
 	}
 	return r
+}
+
+// askWith sends a request to the endpoint with a header of its own.
+func (b *deviceBrowser) askWith(set func(h http.Header)) *recorder {
+	b.t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "https://shop.example"+devicePath, nil)
+	set(r.Header)
+	return b.exchange(r, false)
+}
+
+// withCookie adds a cookie to each request, behind the others.
+func withCookie(next http.Handler, cookie string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("Cookie", r.Header.Get("Cookie")+"; "+cookie)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // maySign notes a signature, if there may be one.
@@ -391,6 +404,15 @@ func sign(t testing.TB, key *ecdsa.PrivateKey, challenge string, registers bool)
 		t.Fatal(err)
 	}
 	return signed + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
+}
+
+func newDeviceKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func jwkOf(t testing.TB, key *ecdsa.PrivateKey) string {

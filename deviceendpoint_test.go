@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -55,15 +53,6 @@ func newCaller(t *testing.T, change func(*cookiesession.Config)) *caller {
 		t.Fatalf("got %d invitations, want one", len(c.b.invited))
 	}
 	return c
-}
-
-func newDeviceKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }
 
 // challenge returns that of the last invitation.
@@ -388,14 +377,6 @@ func TestDeviceMaxAgeWithoutCookies(t *testing.T) {
 			t.Errorf("Lifetime %v, MaxRemember %v: got %s, want %s", row.lifetime, row.remember, line, row.want)
 		}
 	}
-}
-
-// askWith sends a request to the endpoint with a header of its own.
-func (b *deviceBrowser) askWith(set func(h http.Header)) *recorder {
-	b.t.Helper()
-	r := httptest.NewRequest(http.MethodPost, "https://shop.example"+devicePath, nil)
-	set(r.Header)
-	return b.exchange(r, false)
 }
 
 // TestDeviceRefresh has every row of what may happen when a browser renews.
@@ -766,14 +747,6 @@ func TestDeviceTellsWhich(t *testing.T) {
 
 // unsigned replaces a proof's signature by zeros.
 func unsigned(proof string) string { return proof[:len(proof)-86] + strings.Repeat("A", 86) }
-
-// withCookie adds a cookie to each request, behind the others.
-func withCookie(next http.Handler, cookie string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Header.Set("Cookie", r.Header.Get("Cookie")+"; "+cookie)
-		next.ServeHTTP(w, r)
-	})
-}
 
 // TestDeviceHosts sees that browsers are told from which other hosts' pages they may renew.
 func TestDeviceHosts(t *testing.T) {
