@@ -539,9 +539,7 @@ func TestUncheckedSessionIsARival(t *testing.T) {
 	})
 }
 
-type revokedFunc = func(ctx context.Context, s *cookiesession.Session) (bool, error)
-
-func withRevoked(f revokedFunc) func(*cookiesession.Config) {
+func withRevoked(f func(context.Context, *cookiesession.Session) (bool, error)) func(*cookiesession.Config) {
 	return func(c *cookiesession.Config) { c.Revoked = f }
 }
 

@@ -339,9 +339,6 @@ func describe(v any) any {
 		}
 		return map[string]any{"int": strconv.FormatInt(v, 10)}
 	case uint64:
-		if v <= math.MaxInt64 {
-			return describe(int64(v))
-		}
 		return map[string]any{"int": strconv.FormatUint(v, 10)}
 	case float32:
 		return describe(float64(v))
