@@ -30,6 +30,12 @@ var equivalents = []struct {
 	{"value.skipUnsized", "skipLong says the same, more slowly", []string{
 		"c&0xf0 == 0x90 → false", "c == 0xd9 && at+1 < len(b) → false",
 	}},
+	{"value.readInt", "no code of an integer lies in between", []string{
+		"b[0] < 0xe0 → b[0] < 0xe0-1", "b[0] >= 0xe0 → b[0] >= 0xe0-1",
+	}},
+	{"value.readInt", "what is cut off is zero, and stays it", []string{"ok → true #2"}},
+	{"value.readTime", "no payload is as long as the number that would be read", []string{"b[0] >= 0xc7 → b[0] >= 0xc7-1"}},
+	{"value.readTime", "what is cut off is refused by its type, too", []string{"!ok → false"}},
 	{"value.Entries", "it saves an allocation", []string{"cap(storage) < 2*count → cap(storage) <= 2*count"}},
 	{"value.skipEntries", "ascending says the same, more slowly", []string{"start < before → false", "start <= before → true"}},
 	{"value.shortKey", "no position is negative", []string{"at >= 0 → true", "at >= 0 → at >= 0-1"}},
@@ -129,6 +135,7 @@ var equivalents = []struct {
 	{"(*Session).needsFlash", "it is opened once", []string{"!f.isOpened → true"}},
 	{"(*Session).setState", "it saves an allocation", []string{"st.values.changes = st.changes[:0] → nothing"}},
 	{"(*values).all", "nobody stops before the end", []string{"!yield(v.entry(i)) → false"}},
+	{"(*Manager).decodeCandidates", "nobody looks at a candidate that was taken back", []string{"continue → nothing"}},
 	{"(*Manager).choose", "only the first refusal is looked at, and it says for whom it is", []string{
 		"reason == ReasonUnproven → true",
 	}},

@@ -235,6 +235,35 @@ func TestReadersRefuseOtherKinds(t *testing.T) {
 	}
 }
 
+// The values of a payload were scanned when it was received; that isn't asked of what readInt and readTime get.
+func TestReadersOfIntegersAndTimesRefuseWhatIsCutOff(t *testing.T) {
+	for _, digits := range []string{"05", "cd 0102", "d0 00", "d1 ff00", "d2 80000000", "d3 8000000000000000", "e0"} {
+		b := unhex(t, digits)
+		for n := range len(b) {
+			if _, _, _, ok := readInt(b[:n]); ok {
+				t.Errorf("%d bytes of the integer %s are accepted", n, digits)
+			}
+		}
+		if _, negative, n, ok := readInt(b); !ok || n != len(b) || negative != (b[0] > 0xd0) {
+			t.Errorf("integer %s: got negative %t, %d bytes, %t", digits, negative, n, ok)
+		}
+	}
+	for _, digits := range []string{"d6 ff 00000001", "d7 ff 0000000000000001", "c7 0c ff 000000000000000000000001"} {
+		b := unhex(t, digits)
+		for n := range len(b) {
+			if _, _, _, ok := readTime(b[:n]); ok {
+				t.Errorf("%d bytes of the timestamp %s are accepted", n, digits)
+			}
+		}
+		if sec, _, n, ok := readTime(b); sec != 1 || n != len(b) || !ok {
+			t.Errorf("timestamp %s: got %d s, %d bytes, %t", digits, sec, n, ok)
+		}
+	}
+	if _, _, _, ok := readTime(unhex(t, "c6 0000000c ff 000000000000000000000001")); ok {
+		t.Error("a byte string is accepted as a timestamp")
+	}
+}
+
 func TestReadersHoldLengthsAgainstTheRest(t *testing.T) {
 	for _, test := range []struct {
 		name, digits string
