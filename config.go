@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Config says how a Manager keeps sessions. Except for Keys, the zero value of every field is its safest setting.
+// Config says how a Manager keeps sessions. Except for Keys, the zero value of every field is safe.
 type Config struct {
 	// Keys seal and open the cookies. Required.
 	Keys *Keyring
@@ -24,8 +24,9 @@ type Config struct {
 	// in a cookie's name, also if a minus at the beginning of Name follows that of the prefix.
 	Name string
 
-	// Scope separates applications and environments that share keys: a cookie of one scope doesn't open in another. On
-	// one host they need different Names, too, or replace each other's cookies. At most 65,535 bytes.
+	// Scope separates applications and environments that share keys: a cookie of one scope doesn't open in another. At
+	// most 65,535 bytes. On one host, whatever their ports (RFC 6265, 8.5), applications need different Names, too, or
+	// replace each other's cookies.
 	Scope string
 
 	// Domain makes the cookies go to all hosts of a domain, every one of which can then replace them. Empty, the
@@ -57,7 +58,8 @@ type Config struct {
 	Lifetime time.Duration
 
 	// IdleTimeout ends a session that hasn't been used for that long. Zero means never; otherwise at least a second and
-	// at most Lifetime. Its resolution is a second; use is recorded with one of min(IdleTimeout/10, one minute).
+	// at most Lifetime. Times are whole seconds, and use is noted once in min(IdleTimeout/10, one minute), so a session may
+	// end that much early. A WebSocket or event stream is used when it begins.
 	IdleTimeout time.Duration
 
 	// Persistent keeps the session when the browser is closed. Without it browsers that restore their windows at the
