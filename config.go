@@ -44,8 +44,8 @@ type Config struct {
 	// ProtectCSRF stands between the session and what other sites send.
 	SameSite http.SameSite
 
-	// Partitioned gives an embedded page a session for each site that embeds it (CHIPS), if SameSite is None: else it has
-	// none there. MaxSize is then at most 9,600.
+	// Partitioned, beside SameSite None, gives an embedded page a session for each site that embeds it (CHIPS). MaxSize is
+	// then at most 9,600.
 	Partitioned bool
 
 	// Insecure drops the Secure attribute and the name's prefix. It is for plain HTTP, where browsers silently drop
