@@ -129,9 +129,9 @@ type Config struct {
 	// has those cookies.
 	ImportCookies []string
 
-	// OnReject, if set, is called for every session, lease or flash cookie that is refused. Session and lease are opened
-	// when the session is first used; flash messages when one is asked for, unless by Revoked, or when the session is
-	// saved or destroyed. Neither Load nor Get works with the request.
+	// OnReject, if set, is called for every session, lease or flash cookie that is refused: session and lease when the
+	// session is first used, flash messages when one is asked for (but not by Revoked) or the session is saved or
+	// destroyed. Neither Load nor Get works with the request.
 	OnReject func(r *http.Request, err *RejectError)
 
 	// ErrorHandler, if set, answers a request whose session could not be saved, and has to log that, since the library
