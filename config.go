@@ -59,7 +59,7 @@ type Config struct {
 
 	// IdleTimeout ends a session that hasn't been used for that long. Zero means never; otherwise at least a second and
 	// at most Lifetime. Times are whole seconds, and use is noted once in min(IdleTimeout/10, one minute), so a session may
-	// end that much early. A WebSocket or event stream is used when it begins.
+	// end that much early. An open WebSocket or event stream doesn't count as use.
 	IdleTimeout time.Duration
 
 	// Persistent keeps the session when the browser is closed. Without it browsers that restore their windows at the
