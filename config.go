@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Config says how a Manager keeps sessions. Except for Keys, the zero value of every field is its safest setting.
+// Config says how a Manager keeps sessions. Except for Keys, the zero value of every field is safe.
 type Config struct {
 	// Keys seal and open the cookies. Required.
 	Keys *Keyring
@@ -24,8 +24,9 @@ type Config struct {
 	// in a cookie's name, also if a minus at the beginning of Name follows that of the prefix.
 	Name string
 
-	// Scope separates applications and environments that share keys: a cookie of one scope doesn't open in another. On
-	// one host they need different Names, too, or replace each other's cookies. At most 65,535 bytes.
+	// Scope separates applications and environments that share keys: a cookie of one scope doesn't open in another. At
+	// most 65,535 bytes. On one host, whatever their ports (RFC 6265, 8.5), applications need different Names, too, or
+	// replace each other's cookies.
 	Scope string
 
 	// Domain makes the cookies go to all hosts of a domain, every one of which can then replace them. Empty, the
@@ -43,8 +44,8 @@ type Config struct {
 	// ProtectCSRF stands between the session and what other sites send.
 	SameSite http.SameSite
 
-	// Partitioned gives an embedded page a session for each site that embeds it (CHIPS), if SameSite is None: else it has
-	// none there. MaxSize is then at most 9,600.
+	// Partitioned, beside SameSite None, gives an embedded page a session for each site that embeds it (CHIPS). MaxSize is
+	// then at most 9,600.
 	Partitioned bool
 
 	// Insecure drops the Secure attribute and the name's prefix. It is for plain HTTP, where browsers silently drop
@@ -57,7 +58,8 @@ type Config struct {
 	Lifetime time.Duration
 
 	// IdleTimeout ends a session that hasn't been used for that long. Zero means never; otherwise at least a second and
-	// at most Lifetime. Its resolution is a second; use is recorded with one of min(IdleTimeout/10, one minute).
+	// at most Lifetime. Times are whole seconds, and use is noted once in min(IdleTimeout/10, one minute), so a session may
+	// end that much early. An open WebSocket or event stream doesn't count as use.
 	IdleTimeout time.Duration
 
 	// Persistent keeps the session when the browser is closed. Without it browsers that restore their windows at the
@@ -127,9 +129,9 @@ type Config struct {
 	// has those cookies.
 	ImportCookies []string
 
-	// OnReject, if set, is called for every session, lease or flash cookie that is refused. Session and lease are opened
-	// when the session is first used; flash messages when one is asked for, unless by Revoked, or when the session is
-	// saved or destroyed. Neither Load nor Get works with the request.
+	// OnReject, if set, is called for every session, lease or flash cookie that is refused: session and lease when the
+	// session is first used, flash messages when one is asked for (but not by Revoked) or the session is saved or
+	// destroyed. Neither Load nor Get works with the request.
 	OnReject func(r *http.Request, err *RejectError)
 
 	// ErrorHandler, if set, answers a request whose session could not be saved, and has to log that, since the library

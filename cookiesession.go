@@ -104,10 +104,10 @@ func (m *Manager) Load(r *http.Request) (*Session, error) {
 // Save, and in any case the Vary and Cache-Control of a response that depends on the session. It may be called again
 // after further changes.
 //
-// The error is that of [Session.Err] if a value couldn't be stored; a [*SizeError]; that of Revoked or Import if s
-// would replace a session that couldn't be checked; or says that no key is active. Then Save writes only the cookies by
-// which Destroy ends a session, removes those of an earlier Save, and the browser keeps what it has. An s that is nil
-// or another Manager's is also an error, and leaves h alone.
+// The error is that of [Session.Err]; a [*SizeError]; that of Revoked or Import if s would replace a session that
+// couldn't be checked; or says that no key is active. Then Save writes only the cookies by which Destroy ends a session,
+// removes those of an earlier Save, and the browser keeps what it has. An s that is nil or another Manager's is also an
+// error, and leaves h alone.
 func (m *Manager) Save(h http.Header, s *Session) error {
 	if s == nil || s.manager != m {
 		return errors.New("cookiesession: Save of no session, or of another Manager's")

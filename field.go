@@ -11,7 +11,8 @@ import (
 //
 //	const views = cookiesession.Field[int]("views")
 //
-// T may be any type that [Session.Put] takes. If T is an interface type with methods, only a time.Time or nil can be
+// T may be any type that [Session.Put] takes. A struct may gain and lose fields while sessions live: what a stored value
+// lacks is zero, and what T lacks is ignored. If T is an interface type with methods, only a time.Time or nil can be
 // stored: nothing else could be read back.
 type Field[T any] string
 

@@ -63,7 +63,7 @@ func (m *Manager) writeLease(b *buffer, s *Session, now time.Time) error {
 
 // IdleAt returns when Config.IdleTimeout ends the session if no request comes after this one, in UTC, to the second;
 // the zero Time if nothing but its lifetime ends it. A page can warn in time: the session ends at the earlier of this
-// and ExpiresAt. Use is recorded with a resolution of min(IdleTimeout/10, one minute).
+// and ExpiresAt.
 func (s *Session) IdleAt() time.Time {
 	s.lock()
 	defer s.unlock()

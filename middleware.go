@@ -14,8 +14,8 @@ import (
 
 // Handler wraps next so that each request has a session, which [Manager.Get] returns. The session's cookies are written
 // into the response header exactly once, the commit: before the first byte of the final response header, or when next
-// returns. A panic in next commits nothing, and what a goroutine writes after it neither. Informational responses (1xx
-// except 101) pass through.
+// returns. After a panic in next nothing commits, whatever a goroutine still writes. Informational responses (1xx except
+// 101) pass through.
 //
 // If the session can't be saved, Config.ErrorHandler answers instead of next, whose further output is discarded. A
 // change after the commit is refused with [ErrCommitted], logged and counted. A session that is first used after the

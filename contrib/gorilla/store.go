@@ -87,7 +87,7 @@ func NewCookieStore(text string, takeOver ...sessions.Store) *Store {
 	return s
 }
 
-// New returns a Store. Session names take the place of c.Name. An inconsistent c is an error.
+// New returns a Store. Session names take the place of c.Name, which must be empty. An inconsistent c is an error.
 //
 // The stores to take over are asked in turn for the session of a visitor who has none here. It lives on from the first
 // Save, which deletes the old store's cookie. A session with a key that isn't a string, or with a value that package gob
