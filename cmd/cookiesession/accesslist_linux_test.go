@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 )
@@ -76,6 +77,30 @@ func TestAccessListOfNoOtherFile(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Some file systems refuse any change of owner and mode, though these are what they should be: that isn't asked for.
+func TestOwnerAndModeAlreadyKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	const pathOnly = 0x200000 // O_PATH (open(2)): what is open so refuses all changes
+	file, err := os.OpenFile(path, pathOnly, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Chmod(0o600); err == nil {
+		t.Fatal("the file can be changed")
+	}
+	if err := errors.Join(keepOwner(file, info), setMode(file, info.Mode().Perm())); err != nil {
+		t.Error(err)
 	}
 }
 

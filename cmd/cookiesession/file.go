@@ -118,7 +118,7 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 			if err := keepAccessList(replacement, old); err != nil {
 				return fmt.Errorf("the access control list of %s can't be kept: %w", path, err)
 			}
-			if err := replacement.Chmod(0o640); err != nil {
+			if err := setMode(replacement, 0o640); err != nil {
 				return fileError(path, err)
 			}
 		}
@@ -136,6 +136,14 @@ func changeFile(path string, change func([]byte) ([]byte, error)) (notes []strin
 		return nil
 	})
 	return notes, err
+}
+
+// setMode gives file that mode. As with keepOwner, what is so already isn't asked for.
+func setMode(file *os.File, mode os.FileMode) error {
+	if is, err := file.Stat(); err != nil || is.Mode().Perm() == mode {
+		return err
+	}
+	return file.Chmod(mode)
 }
 
 // openToAll returns a note if everybody may read the file at path, as in file systems that give all files one mode.

@@ -10,12 +10,17 @@ import (
 // modesCount says whether a file's mode tells who may read it.
 const modesCount = true
 
-// keepOwner gives file the owner that old has.
+// keepOwner gives file owner and group of old. What is so already isn't asked for: some file systems refuse any change.
 func keepOwner(file *os.File, old os.FileInfo) error {
-	if owner, ok := old.Sys().(*syscall.Stat_t); ok {
-		return file.Chown(int(owner.Uid), int(owner.Gid))
+	is, err := file.Stat()
+	if err != nil {
+		return err
 	}
-	return nil
+	before, now := old.Sys().(*syscall.Stat_t), is.Sys().(*syscall.Stat_t)
+	if before.Uid == now.Uid && before.Gid == now.Gid {
+		return nil
+	}
+	return file.Chown(int(before.Uid), int(before.Gid))
 }
 
 // syncDir makes a rename in dir last.

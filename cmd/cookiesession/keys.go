@@ -162,7 +162,9 @@ time wait for one another.
 			_, err = change(old)
 		}
 	} else {
-		done.Notes, err = changeFile(*path, change)
+		var notes []string
+		notes, err = changeFile(*path, change)
+		done.Notes = append(done.Notes, notes...)
 	}
 	if err != nil {
 		return err

@@ -245,6 +245,9 @@ func TestKeysRotateJSON(t *testing.T) {
   "notes": []
 }
 `, "keys", "rotate", "-file", "keys.json", "-label", "b", "-in", "0", "-dry-run", "-json")
+		if got, _ := w.run(exitOK, "", "keys", "rotate", "-file", "keys.json", "-in", "0", "-json"); !strings.Contains(got, `"notes": []`) {
+			w.Errorf("written: got %s", got)
+		}
 	})
 }
 

@@ -100,8 +100,8 @@ const read = `
 SELECT pg_is_in_recovery(), (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,
 	coalesce((SELECT coalesce(max(pid) FILTER (WHERE pid = $2), min(pid)) FROM pg_stat_activity
 		WHERE datid IS NULL AND usesysid IS NULL), 0),
-	coalesce((SELECT pg_relation_filenode(indexrelid)::bigint FROM pg_index
-		WHERE indrelid = 'cookiesession_revocations'::regclass AND indisprimary), 0),
+	coalesce((SELECT pg_relation_filepath(indexrelid) FROM pg_index
+		WHERE indrelid = 'cookiesession_revocations'::regclass AND indisprimary), ''),
 	pg_snapshot_xmin(pg_current_snapshot())::text, r.key, r.pos, r.before, r.expires
 FROM (SELECT 1) AS one LEFT JOIN cookiesession_revocations AS r ON r.tx >= $1::text::xid8
 	AND r.tx < CASE WHEN $1::text = '0' THEN '18446744073709551615' ELSE pg_snapshot_xmax(pg_current_snapshot()) END`
@@ -196,8 +196,8 @@ func (p *engine) exec(ctx context.Context, statement string, args ...any) error 
 // A cursor names the connection, too: what another one shows may have lost something in a crash, so everything is
 // compared. Behind a pooler one connection can lead to several servers, and outlive a crash, from which a server recovers
 // by itself: hence its start, and one of its own processes, which all end then. The primary key has another file once the
-// table is truncated, or dropped and restored: then it lacks what it had, or has rows of transactions that are older than
-// the snapshot.
+// table is truncated, or dropped and restored, or another database has taken the name of this one: then it lacks what it
+// had, or has rows of transactions that are older than the snapshot.
 type cursor struct {
 	nth int
 	state
@@ -207,11 +207,11 @@ type cursor struct {
 // A state changes if the table may have lost something, or got what a snapshot can't tell.
 type state struct {
 	start, process int64
-	file           int64 // of the primary key, 0 if there is none
+	file           string // path of the primary key's, with the number of the database; empty if there is none
 }
 
 func (c cursor) String() string {
-	return fmt.Sprintf("%d:%d:%d:%d:%s", c.nth, c.start, c.process, c.file, c.xmin)
+	return fmt.Sprintf("%d %d %d %s %s", c.nth, c.start, c.process, c.file, c.xmin)
 }
 
 func (p *engine) Read(ctx context.Context, from string, sink func([]revoke.Entry)) (next string, more bool, err error) {
@@ -225,7 +225,7 @@ func (p *engine) Read(ctx context.Context, from string, sink func([]revoke.Entry
 	}
 	since := cursor{xmin: "0"}
 	if from != "" {
-		fmt.Sscanf(from, "%d:%d:%d:%d:%s", &since.nth, &since.start, &since.process, &since.file, &since.xmin)
+		fmt.Sscan(from, &since.nth, &since.start, &since.process, &since.file, &since.xmin)
 		if since.nth != p.nth {
 			return "", false, revoke.ErrLost
 		}
@@ -263,8 +263,8 @@ func (p *engine) read(ctx context.Context, tx *sql.Tx, since cursor, sink func([
 		switch {
 		case standby:
 			return now, errors.New("postgres: the server is a standby, which doesn't know yet what was revoked")
-		case now.file == 0: // pg_dump's output makes the table, fills it much later perhaps, and adds the key then
-			return now, errors.New("postgres: cookiesession_revocations has no primary key, as while a backup is restored")
+		case now.file == "": // pg_dump's output makes the table, fills it much later perhaps, and adds the key then
+			return now, errors.New("postgres: cookiesession_revocations is no plain table with a primary key, or not yet, as while a backup is restored")
 		case since.start != 0 && since.state != now.state:
 			return now, revoke.ErrLost
 		case key == nil:

@@ -109,6 +109,41 @@ func TestPostgresCrashBehindPooler(t *testing.T) {
 	}
 }
 
+// A database can be replaced by a copy of itself (CREATE DATABASE … TEMPLATE, and two renames): its files have the numbers
+// of those that they replace, and behind a pooler nobody's connection breaks.
+func TestPostgresDatabaseReplacedBehindPooler(t *testing.T) {
+	server := startPostgres(t)
+	alone := func(statement string) { // which nobody may be connected to the database for, as the pooler soon is again
+		t.Helper()
+		eventually(t, 10*time.Second, func() error {
+			_, ended := server.admin.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'app'")
+			_, err := server.admin.Exec(statement)
+			return errors.Join(ended, err)
+		})
+	}
+	alone("CREATE DATABASE app")
+	config, err := pgx.ParseConfig(server.url(server.addr()))
+	must(t, err)
+	config.Database = "app"
+	db := sql.OpenDB(pooler{stdlib.GetConnector(*config)})
+	defer db.Close()
+	_, err = db.Exec(postgres.Schema)
+	must(t, err)
+	alone("CREATE DATABASE copy TEMPLATE app")
+	l := open(t, postgres.New(db, postgres.Options{}))
+	must(t, l.End(t.Context(), "user", 1))
+	must(t, l.Sync(t.Context()))
+	alone("ALTER DATABASE app RENAME TO replaced")
+	alone("ALTER DATABASE copy RENAME TO app")
+	eventually(t, 10*time.Second, func() error {
+		rows := 0
+		if err := db.QueryRow("SELECT count(*) FROM cookiesession_revocations").Scan(&rows); err != nil || rows != 1 {
+			return fmt.Errorf("got %d rows, %v, want 1; %+v", rows, err, l.Stats())
+		}
+		return nil
+	})
+}
+
 // Of a server's own processes others come and go, under lower numbers too: as long as the one lives that was there at the
 // last look, the server hasn't recovered from a crash, and not all must be read again.
 func TestPostgresProcess(t *testing.T) {
@@ -125,7 +160,7 @@ func TestPostgresProcess(t *testing.T) {
 		}
 		cursor, err := read("")
 		must(t, err)
-		fields := strings.Split(cursor, ":")
+		fields := strings.Fields(cursor)
 		for _, test := range []struct {
 			name    string
 			process int
@@ -135,7 +170,7 @@ func TestPostgresProcess(t *testing.T) {
 			{"one that isn't the server's own", ended, revoke.ErrLost},
 		} {
 			fields[2] = fmt.Sprint(test.process)
-			state := strings.Join(fields[:4], ":") + ":"
+			state := strings.Join(fields[:4], " ") + " "
 			if next, err := read(state + fields[4]); err != test.want || err == nil && !strings.HasPrefix(next, state) {
 				t.Errorf("%s: got %s, %v, want %s, %v", test.name, next, err, state, test.want)
 			}
