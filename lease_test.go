@@ -133,8 +133,9 @@ func TestNoLease(t *testing.T) {
 				time.Sleep(5 * time.Minute)
 				lines, _ := v.try(test.visit)
 				got := v.wrote(lines)
-				if i := strings.Index(got, ".ended."); i >= 0 {
-					got = got[:i] + "ended]"
+				if before, marker, ok := strings.Cut(got, ".ended."); ok {
+					_, after, _ := strings.Cut(marker, "]")
+					got = before + "ended]" + after
 				}
 				if got != test.want {
 					t.Errorf("got %s, want %s", got, test.want)

@@ -133,7 +133,6 @@ var equivalents = []struct {
 	}},
 	{"(*reader).bin", "nothing has the length of nothing", []string{"ok → true"}},
 	{"(*Session).needsFlash", "it is opened once", []string{"!f.isOpened → true"}},
-	{"(*Session).setState", "it saves an allocation", []string{"st.values.changes = st.changes[:0] → nothing"}},
 	{"(*values).all", "nobody stops before the end", []string{"!yield(v.entry(i)) → false"}},
 	{"(*Manager).decodeCandidates", "nobody looks at a candidate that was taken back", []string{"continue → nothing"}},
 	{"(*Manager).choose", "only the first refusal is looked at, and it says for whom it is", []string{
