@@ -424,6 +424,16 @@ func TestVary(t *testing.T) {
 	}
 }
 
+// A handler's slice may be one that all responses share.
+func TestVaryIsNotWrittenInto(t *testing.T) {
+	shared := append(make([]string, 0, 2), "Accept")
+	h := http.Header{"Vary": shared}
+	saveInto(t, newManager(t, nil), h, put("n", 1))
+	if rest := shared[:2][1]; rest != "" || len(h["Vary"]) != 2 {
+		t.Errorf("got %q behind the handler's Vary, want nothing, and Vary %q", rest, h["Vary"])
+	}
+}
+
 // TestCacheControl has every way in which a response that sets cookies might be kept for others (Flask CVE-2026-27205).
 func TestCacheControl(t *testing.T) {
 	for _, test := range []struct {
