@@ -770,7 +770,7 @@ func TestUsedSessionMakesResponsePrivate(t *testing.T) {
 var cdnSpellings = func() (spellings []func(h http.Header, value string)) {
 	for _, name := range []string{
 		"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Netlify-CDN-Cache-Control", "Vercel-CDN-Cache-Control",
-		"Akamai-Cache-Control", "Fastly-Cache-Control", "Souin-Cache-Control", "Surrogate-Control",
+		"Akamai-Cache-Control", "Fastly-Cache-Control", "Souin-Cache-Control", "-Cache-Control", "Surrogate-Control",
 		"X-Accel-Expires", "X-LiteSpeed-Cache-Control", "Edge-Control",
 	} {
 		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name), http.CanonicalHeaderKey(name)} {
