@@ -775,6 +775,7 @@ type receivedText struct {
 	expires   int64
 	n         string // value of the key n, which tells the texts apart
 	hasToken  bool   // it has a CSRF secret
+	isBound   bool   // it is sealed as one that is bound to a device
 	revoked   string // what Revoked says of it: "", "revoked" or "fails"
 	fromAhead bool
 }
@@ -785,6 +786,7 @@ type verdict struct {
 	unchecked bool
 	n         string // of the session in use
 	hasToken  bool   // likewise
+	isBound   bool   // likewise
 	ends      string // the origins that Destroy ends, sorted
 	ambiguous string // those that Regenerate ends
 }
@@ -840,7 +842,7 @@ func judge(texts []receivedText, ended string, now int64) (v verdict) {
 	case fails:
 		v.refused, v.unchecked = "revoked", true
 	case len(eligible) == 1:
-		v.refused, v.n, v.hasToken = "", eligible[0].n, eligible[0].hasToken
+		v.refused, v.n, v.hasToken, v.isBound = "", eligible[0].n, eligible[0].hasToken, eligible[0].isBound
 	}
 	var origins []string
 	for _, s := range sessions {
@@ -870,6 +872,7 @@ func TestChoiceAgreesWithRules(t *testing.T) {
 			}
 		})
 		stranger := newManager(t, withKeys(newRing(t, playKey(1)))) // whose key m doesn't know
+		purposes := map[bool]string{false: "session", true: "bound"}
 		now := time.Now().Unix()
 		ids := []string{"origin01half0001", "origin01half0002", "origin02half0001", "origin03half0001"}
 		seen := make(map[string]int)
@@ -892,6 +895,7 @@ func TestChoiceAgreesWithRules(t *testing.T) {
 				case 4:
 					text.revoked = []string{"revoked", "fails"}[rnd.IntN(2)]
 				}
+				text.isBound = rnd.IntN(2) == 0
 				var csrf []byte
 				if text.hasToken = rnd.IntN(2) == 0; text.hasToken {
 					csrf = bytes.Repeat([]byte{byte(i + 1)}, 16)
@@ -901,11 +905,11 @@ func TestChoiceAgreesWithRules(t *testing.T) {
 					values = append(values, 0)
 				}
 				payload := pack(packArray(7), packBytes([]byte(text.id)), packTimes(now-10, text.sealed, text.expires), rnd.IntN(2), packBytes(csrf), values)
-				if text.header = m.SealPayload("session", payload); text.refused == "forged" {
+				if text.header = m.SealPayload(purposes[text.isBound], payload); text.refused == "forged" {
 					last := len(text.header) - 9
 					text.header = text.header[:last] + string(text.header[last]^1|1) + text.header[last+1:]
 					if rnd.IntN(2) == 0 {
-						text.header, text.refused = stranger.SealPayload("session", payload), "unknown-key"
+						text.header, text.refused = stranger.SealPayload(purposes[text.isBound], payload), "unknown-key"
 					} else if rejected(m, text.header) != "forged" {
 						text.header, text.refused = cookieName+"=1", "malformed"
 					}
@@ -934,6 +938,10 @@ func TestChoiceAgreesWithRules(t *testing.T) {
 			}
 			s.CSRFToken()
 			got.hasToken = !s.Changed() // or it would have drawn a secret
+			h := http.Header{}
+			if s.Put("v", 1); got.n != "" && m.Save(h, s) == nil {
+				got.isBound = m.Inspect(cookieHeader(h["Set-Cookie"]))[0].DeviceAware
+			}
 			endedBy := func(end func(*cookiesession.Session)) string {
 				h, _ := bySave.answer(m, requestWith(headers...), end)
 				var origins []string

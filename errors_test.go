@@ -299,7 +299,7 @@ func describeBody(h http.Header) {
 	for _, name := range []string{
 		"Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Location",
 		"Content-Range", "Etag", "Expires", "Last-Modified", "Location", "Refresh", "Repr-Digest", "Trailer", "X-Accel-Redirect",
-		"X-Litespeed-Location", "X-Sendfile",
+		"X-Lighttpd-Send-File", "X-Litespeed-Location", "X-Reproxy-Url", "X-Sendfile", "X-Sendfile-Temporary", "X-Sendfile2",
 	} {
 		h.Set(name, "wrong")
 		h[strings.ToLower(name)] = []string{"wrong"} // net/http sends it as it is spelled
@@ -604,7 +604,8 @@ func TestErrorPageHasWhatWasSetOutside(t *testing.T) {
 	for _, name := range []string{
 		"Accept-Ranges", "Cache-Control", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
 		"Content-Length", "Content-Location", "Content-Range", "Content-Type", "Etag", "Expires", "Last-Modified", "Location",
-		"Refresh", "Repr-Digest", "Trailer", "X-Accel-Redirect", "X-Litespeed-Location", "X-Sendfile",
+		"Refresh", "Repr-Digest", "Trailer", "X-Accel-Redirect", "X-Lighttpd-Send-File", "X-Litespeed-Location", "X-Reproxy-Url",
+		"X-Sendfile", "X-Sendfile-Temporary", "X-Sendfile2",
 	} {
 		for _, test := range []struct {
 			name            string

@@ -61,7 +61,7 @@ func Join(lines []string, name string) (token []byte, ok bool) {
 // SealPayload returns a Cookie header that holds payload, whatever it is, sealed for the compartment of the given
 // purpose.
 func (m *Manager) SealPayload(purpose string, payload []byte) string {
-	c := map[string]*compartment{purposeSession: m.session, purposeFlash: m.flash, purposeLease: m.lease}[purpose]
+	c := map[string]*compartment{purposeSession: m.session, purposeBound: m.bound, purposeFlash: m.flash, purposeLease: m.lease}[purpose]
 	var l lines
 	if err := c.write(&l, m.now(), append(withHeader(nil), payload...), untilBrowserCloses, 0); err != nil {
 		panic(err)

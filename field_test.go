@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"reflect"
 	"strings"
 	"sync"
@@ -337,36 +338,64 @@ func TestPushIsAtomic(t *testing.T) {
 	}
 }
 
-// What may be called at once, is, for the race detector to see.
+// What may be called at once, is, for the race detector to see: every method, all at once, and each beside each other,
+// since what both of them lock tells the race detector that they follow each other, even if only a third needs it.
 func TestConcurrentUse(t *testing.T) {
 	v := newVisitor(t, newManager(t, nil))
 	v.visit(both([]any{1}, "x"))
+	uses := map[string]func(s *cookiesession.Session){
+		"Get":                 func(s *cookiesession.Session) { s.Get("v") },
+		"Put":                 put("w", 1),
+		"Push":                func(s *cookiesession.Session) { s.Push("v", 1) },
+		"Increment":           func(s *cookiesession.Session) { s.Increment("n", 1) },
+		"Pull":                func(s *cookiesession.Session) { s.Pull("w") },
+		"Has":                 func(s *cookiesession.Session) { s.Has("w") },
+		"Delete":              func(s *cookiesession.Session) { s.Delete("w") },
+		"Clear":               func(s *cookiesession.Session) { s.Clear() },
+		"Keys":                func(s *cookiesession.Session) { s.Keys() },
+		"All":                 func(s *cookiesession.Session) { s.All() },
+		"Size":                func(s *cookiesession.Session) { s.Size() },
+		"Changed":             func(s *cookiesession.Session) { s.Changed() },
+		"IsEmpty":             func(s *cookiesession.Session) { s.IsEmpty() },
+		"IsNew":               func(s *cookiesession.Session) { s.IsNew() },
+		"Err":                 func(s *cookiesession.Session) { s.Err() },
+		"ID":                  func(s *cookiesession.Session) { s.ID() },
+		"CreatedAt":           func(s *cookiesession.Session) { s.CreatedAt() },
+		"ExpiresAt":           func(s *cookiesession.Session) { s.ExpiresAt() },
+		"IdleAt":              func(s *cookiesession.Session) { s.IdleAt() },
+		"Passive":             func(s *cookiesession.Session) { s.Passive() },
+		"Rejected":            func(s *cookiesession.Session) { s.Rejected() },
+		"Format":              func(s *cookiesession.Session) { _ = fmt.Sprint(s) },
+		"Flash":               flash("f", 1),
+		"FlashNow":            func(s *cookiesession.Session) { s.FlashNow("g", 1) },
+		"Flashed":             func(s *cookiesession.Session) { s.Flashed("f") },
+		"Flashes":             asked,
+		"Keep":                func(s *cookiesession.Session) { s.Keep("f") },
+		"Reflash":             func(s *cookiesession.Session) { s.Reflash() },
+		"CSRFToken":           func(s *cookiesession.Session) { s.CSRFToken() },
+		"VerifyCSRFToken":     func(s *cookiesession.Session) { s.VerifyCSRFToken(strings.Repeat("A", 43)) },
+		"RegenerateCSRFToken": func(s *cookiesession.Session) { s.RegenerateCSRFToken() },
+		"Regenerate":          func(s *cookiesession.Session) { s.Regenerate() },
+		"Remember":            func(s *cookiesession.Session) { s.Remember(time.Hour) },
+		"Remembered":          func(s *cookiesession.Session) { s.Remembered() },
+		"ExpireIn":            func(s *cookiesession.Session) { s.ExpireIn(time.Hour) },
+		"Persist":             func(s *cookiesession.Session) { s.Persist(true) },
+		"DeviceProven":        func(s *cookiesession.Session) { s.DeviceProven() },
+		"Destroy":             destroy,
+	}
+	for methods, i := reflect.TypeFor[*cookiesession.Session](), 0; i < methods.NumMethod(); i++ {
+		if name := methods.Method(i).Name; uses[name] == nil {
+			t.Errorf("%s isn't called", name)
+		}
+	}
+	uses["Save"] = func(s *cookiesession.Session) { _ = v.m.Save(map[string][]string{}, s) }
+	uses["Field.Get"] = func(s *cookiesession.Session) { cookiesession.Field[[]int]("v").Get(s) }
+	uses["Field.Update"] = func(s *cookiesession.Session) {
+		cookiesession.Field[int]("n").Update(s, func(n int) int { return n + 1 })
+	}
+
 	s := v.load()
 	s2 := load(v.m, v.header()) // opened by whoever comes first
-	uses := []func(s *cookiesession.Session){
-		func(s *cookiesession.Session) { s.Get("v") },
-		put("w", 1),
-		func(s *cookiesession.Session) { s.Push("v", 1) },
-		func(s *cookiesession.Session) { s.Increment("n", 1) },
-		func(s *cookiesession.Session) { s.Pull("w"); s.Has("w"); s.Delete("w") },
-		func(s *cookiesession.Session) {
-			s.Keys()
-			s.All()
-			s.Size()
-			s.Changed()
-			s.IsEmpty()
-			s.IsNew()
-		},
-		func(s *cookiesession.Session) { s.Err(); s.ID(); s.CreatedAt(); s.ExpiresAt(); s.Rejected() },
-		func(s *cookiesession.Session) { s.Flash("f", 1); s.FlashNow("g", 1) },
-		func(s *cookiesession.Session) { s.Flashed("f"); s.Flashes(); s.Keep("f"); s.Reflash() },
-		func(s *cookiesession.Session) { s.VerifyCSRFToken(s.CSRFToken()); s.RegenerateCSRFToken() },
-		func(s *cookiesession.Session) { s.Regenerate(); s.Remember(time.Hour) },
-		func(s *cookiesession.Session) { s.Clear() },
-		destroy,
-		func(s *cookiesession.Session) { _ = v.m.Save(map[string][]string{}, s) },
-		func(s *cookiesession.Session) { cookiesession.Field[[]int]("v").Get(s) },
-	}
 	var group sync.WaitGroup
 	for _, use := range uses {
 		for _, s := range []*cookiesession.Session{s, s2} {
@@ -380,5 +409,23 @@ func TestConcurrentUse(t *testing.T) {
 	group.Wait()
 	if _, err := v.answer(s); err != nil {
 		t.Error(err)
+	}
+
+	header := v.header()
+	for name, use := range uses {
+		for other, beside := range uses {
+			if name > other {
+				continue
+			}
+			s := load(v.m, header)
+			s.CSRFToken() // for Verify- and RegenerateCSRFToken
+			var two sync.WaitGroup
+			two.Go(func() { use(s) })
+			two.Go(func() { beside(s) })
+			two.Wait()
+			if err := v.m.Save(http.Header{}, s); err != nil {
+				t.Errorf("%s beside %s: %v", name, other, err)
+			}
+		}
 	}
 }

@@ -150,6 +150,35 @@ func onShare(t *testing.T) (ring *cookiesession.Keyring, f *shareFile, request f
 	}
 }
 
+// Another server has the new key file already: what it seals opens here at the first request, for whatever purpose.
+func TestUnknownKeyOfEveryPurpose(t *testing.T) {
+	for purpose, change := range map[string]func(s *cookiesession.Session){
+		"session": func(*cookiesession.Session) {},
+		"bound":   func(s *cookiesession.Session) { s.Regenerate() },
+		"flash":   func(s *cookiesession.Session) { s.Destroy(); s.Flash("n", 1) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			captureLog(t)
+			server := func(ring *cookiesession.Keyring) *cookiesession.Manager {
+				return newManager(t, func(c *cookiesession.Config) { c.Keys, c.DeviceProof = ring, 10*time.Minute })
+			}
+			ring, path := ringOfFile(t)
+			here := server(ring)
+			v := newVisitor(t, server(parsedRing(t, "b="+secretB+",a="+secretA)))
+			v.visit(func(s *cookiesession.Session) { s.Put("n", 1); change(s) })
+			writeKeys(t, path, "a="+secretA+",b="+secretB)
+			s := load(here, v.header())
+			got := s.Get("n")
+			if purpose == "flash" {
+				got = s.Flashed("n")
+			}
+			if got != int64(1) {
+				t.Errorf("%s: got %v, and %v", purpose, got, s.Rejected())
+			}
+		})
+	}
+}
+
 // While the file hangs, whoever has it read, a request with an unknown key goes on after a second at most, and those
 // that come when the read has taken a second don't wait.
 func TestHangingKeyFileDelaysNoRequestForLong(t *testing.T) {

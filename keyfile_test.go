@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -422,6 +424,38 @@ func TestReplaceText(t *testing.T) {
 	same := parsedRing(t, file(`"not_before": "2026-01-01T00:00:00Z", `))
 	if ring.Fingerprint() != same.Fingerprint() {
 		t.Error("ReplaceText left the not_before of an earlier text, or forgot RefuseBefore's")
+	}
+}
+
+// Replace takes over the not-before that is in force when it puts its keys into force: one that comes with other keys
+// meanwhile isn't lost.
+func TestReplaceTextMeanwhile(t *testing.T) {
+	ring := newRing(t, parsedKey(t, "a", secretA))
+	text := `{"not_before": "2026-11-21T14:10:00Z", "keys": [{"label": "a", "secret": "` + secretA + `"}]}`
+	var other sync.WaitGroup
+	var begun, done atomic.Bool
+	ring.SetClock(func() time.Time { // asked for by Replace between reading and storing
+		if begun.CompareAndSwap(false, true) {
+			other.Go(func() {
+				if err := ring.ReplaceText(text); err != nil {
+					t.Error(err)
+				}
+				done.Store(true)
+			})
+			for range 100000 { // it has to wait until Replace has ended, and would be done otherwise
+				if !done.Load() {
+					runtime.Gosched()
+				}
+			}
+		}
+		return time.Now()
+	})
+	if err := ring.Replace(parsedKey(t, "a", secretA)); err != nil {
+		t.Fatal(err)
+	}
+	other.Wait()
+	if got, want := ring.Fingerprint(), parsedRing(t, text).Fingerprint(); got != want {
+		t.Errorf("got ring %s, want %s, with the text's not_before", got, want)
 	}
 }
 

@@ -191,14 +191,15 @@ func (m *Manager) answerUnsaved(w http.ResponseWriter, r *http.Request, status i
 
 // describesEntity reports whether a header field, in any spelling, describes the body that a handler meant to send, or
 // leads to another one: with an error page it would be wrong. In its place nginx, whatever the status is, sends the file
-// that X-Accel-Redirect names; other servers have other names for it. Fields that were set outside Handler keep their
-// values from there: a compressor's, for instance, fit the error page, which it will compress too.
+// that X-Accel-Redirect names; other servers have other names for it (X-Sendfile in Apache and lighttpd, X-Reproxy-URL in
+// H2O). Fields that were set outside Handler keep their values from there: a compressor's, for instance, fit the error
+// page, which it will compress too.
 func describesEntity(name string) bool {
 	switch http.CanonicalHeaderKey(name) {
 	case "Accept-Ranges", "Cache-Control", "Content-Digest", "Content-Disposition", "Content-Encoding",
 		"Content-Language", "Content-Length", "Content-Location", "Content-Range", "Content-Type", "Etag", "Expires",
-		"Last-Modified", "Location", "Refresh", "Repr-Digest", "Trailer", "X-Accel-Redirect", "X-Litespeed-Location",
-		"X-Sendfile":
+		"Last-Modified", "Location", "Refresh", "Repr-Digest", "Trailer", "X-Accel-Redirect", "X-Lighttpd-Send-File",
+		"X-Litespeed-Location", "X-Reproxy-Url", "X-Sendfile", "X-Sendfile-Temporary", "X-Sendfile2":
 		return true
 	}
 	return false

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -638,27 +639,80 @@ func TestGoroutineOutlivesHandler(t *testing.T) {
 	})
 }
 
-// TestFirstUseAtTheEnd has another goroutine open the session while the handler returns: its change is sent, or
-// refused.
+// TestFirstUseAtTheEnd has another goroutine open the session while the handler returns, or takes over the connection:
+// its change is sent, or refused.
 func TestFirstUseAtTheEnd(t *testing.T) {
-	m := newWeb(t, nil)
-	sender := newVisitor(t, m.Manager)
-	sender.visit(put("n", 1))
-	for range 200 {
+	m := newManager(t, nil)
+	for round := range 20000 {
 		w := httptest.NewRecorder()
 		var wg sync.WaitGroup
 		var changeErr error
-		m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s := m.Get(r)
 			wg.Go(func() {
 				s.Put("n", 2)
 				changeErr = s.Err()
 			})
-		})).ServeHTTP(w, requestWith(sender.header()))
+			for range round % 5 { // the change comes before the end, or after it, or meanwhile
+				runtime.Gosched()
+			}
+			if round%2 > 0 {
+				w.(http.Hijacker).Hijack()
+			}
+		})).ServeHTTP(hijackable{w}, requestWith())
 		wg.Wait()
 		sent := cookieNames(w.Header())
 		if refused := errors.Is(changeErr, cookiesession.ErrCommitted); refused != (sent == "") {
 			t.Fatalf("got %v and cookies %q", changeErr, sent)
 		}
+	}
+}
+
+// TestFirstUseAtOnce has goroutines open the session at once: none sees one that isn't open yet.
+func TestFirstUseAtOnce(t *testing.T) {
+	m := newManager(t, nil)
+	sender := newVisitor(t, m)
+	sender.visit(put("n", 1))
+	for header, want := range map[string]any{"": nil, cookieName + "=1forged": nil, sender.header(): int64(1)} {
+		for range 1000 {
+			inHandler(m, requestWith(header), func(_ http.ResponseWriter, r *http.Request) {
+				var wg sync.WaitGroup
+				for range 4 {
+					wg.Go(func() {
+						s := m.Get(r)
+						if until, n := time.Until(s.ExpiresAt()), s.Get("n"); until < time.Hour || n != want {
+							t.Errorf("got a session for %v with n = %v, want a day and %v", until, n, want)
+						}
+					})
+				}
+				runtime.Gosched()
+				wg.Wait()
+			})
+		}
+	}
+}
+
+// TestLateChangesAtOnce has goroutines change the session after the commit: all are told, and the log has one line.
+func TestLateChangesAtOnce(t *testing.T) {
+	const workers, rounds = 8, 1000
+	m := newWeb(t, nil)
+	for range rounds {
+		inHandler(m.Manager, requestWith(), func(w http.ResponseWriter, r *http.Request) {
+			s := m.Get(r)
+			s.Has("n")
+			w.WriteHeader(http.StatusOK)
+			var wg sync.WaitGroup
+			for i := range workers {
+				wg.Go(func() {
+					if s.Put("n", i); !errors.Is(s.Err(), cookiesession.ErrCommitted) {
+						t.Errorf("got %v, want ErrCommitted", s.Err())
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+	if got := strings.Count(m.log.String(), "\n"); got != rounds || m.Stats().Late != workers*rounds {
+		t.Errorf("got %d lines logged and Late %d, want %d and %d", got, m.Stats().Late, rounds, workers*rounds)
 	}
 }

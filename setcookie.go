@@ -132,23 +132,26 @@ func defaultToPrivate(h http.Header, storage *[1]string) bool {
 	return true
 }
 
-const cdnCaching = "CDN-Cache-Control"
+// targetedCaching is how the names end of fields that mean some caches only (RFC 9213, 2.4).
+const targetedCaching = "-Cache-Control"
 
-// stopSharedCaching disarms header fields that shared caches prefer to Cache-Control. It removes CDN-Cache-Control (RFC
-// 9213), those that caches have called after it (Cloudflare-CDN-Cache-Control, Netlify-, Vercel-), and
-// Surrogate-Control, their forerunner. nginx's and LiteSpeed's own fields it makes forbid caching, where they are: who
-// uses them may have told the server to ignore Cache-Control. It does so in any spelling: if a handler writes
-// "CDN-Cache-Control" into the map, net/http sends it like that.
+// stopSharedCaching disarms header fields that shared caches prefer to Cache-Control. It removes those of RFC 9213,
+// CDN-Cache-Control and what caches have called after it (Cloudflare-CDN-Cache-Control, Akamai-, Fastly-, Souin-; some
+// let their operator choose a name), and Surrogate-Control, their forerunner. nginx's, LiteSpeed's and Akamai's own
+// fields it makes forbid caching, where they are: who uses them may have told the server to ignore Cache-Control. It
+// does so in any spelling: if a handler writes "CDN-Cache-Control" into the map, net/http sends it like that.
 func stopSharedCaching(h http.Header) {
 	for name := range h {
-		start := len(name) - len(cdnCaching)
+		start := len(name) - len(targetedCaching)
 		switch {
-		case start >= 0 && strings.EqualFold(name[start:], cdnCaching), strings.EqualFold(name, "Surrogate-Control"):
-			delete(h, name)
 		case strings.EqualFold(name, "X-Accel-Expires"):
 			h[name] = []string{"0"}
 		case strings.EqualFold(name, "X-LiteSpeed-Cache-Control"):
 			h[name] = []string{"no-cache"}
+		case strings.EqualFold(name, "Edge-Control"):
+			h[name] = []string{"no-store"}
+		case start >= 0 && strings.EqualFold(name[start:], targetedCaching), strings.EqualFold(name, "Surrogate-Control"):
+			delete(h, name)
 		}
 	}
 }

@@ -424,6 +424,16 @@ func TestVary(t *testing.T) {
 	}
 }
 
+// A handler's slice may be one that all responses share.
+func TestVaryIsNotWrittenInto(t *testing.T) {
+	shared := append(make([]string, 0, 2), "Accept")
+	h := http.Header{"Vary": shared}
+	saveInto(t, newManager(t, nil), h, put("n", 1))
+	if rest := shared[:2][1]; rest != "" || len(h["Vary"]) != 2 {
+		t.Errorf("got %q behind the handler's Vary, want nothing, and Vary %q", rest, h["Vary"])
+	}
+}
+
 // TestCacheControl has every way in which a response that sets cookies might be kept for others (Flask CVE-2026-27205).
 func TestCacheControl(t *testing.T) {
 	for _, test := range []struct {
@@ -759,8 +769,9 @@ func TestUsedSessionMakesResponsePrivate(t *testing.T) {
 // cdnSpellings are the ways in which a handler may come to a header that shared caches put above Cache-Control.
 var cdnSpellings = func() (spellings []func(h http.Header, value string)) {
 	for _, name := range []string{
-		"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Netlify-CDN-Cache-Control", "Vercel-CDN-Cache-Control", "Surrogate-Control",
-		"X-Accel-Expires", "X-LiteSpeed-Cache-Control",
+		"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Netlify-CDN-Cache-Control", "Vercel-CDN-Cache-Control",
+		"Akamai-Cache-Control", "Fastly-Cache-Control", "Souin-Cache-Control", "-Cache-Control", "Surrogate-Control",
+		"X-Accel-Expires", "X-LiteSpeed-Cache-Control", "Edge-Control",
 	} {
 		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name), http.CanonicalHeaderKey(name)} {
 			spellings = append(spellings,
@@ -773,7 +784,7 @@ var cdnSpellings = func() (spellings []func(h http.Header, value string)) {
 }()
 
 // neighboursOfCDN are header fields with similar names, in which an application may keep what it likes.
-var neighboursOfCDN = []string{"Dn-Cache-Control", "X-Cache-Control", "CDN-Cache-Control-Info", "X-Surrogate-Control", "Surrogate-Key"}
+var neighboursOfCDN = []string{"Cdncache-Control", "CDN-Cache-Control-Info", "X-Surrogate-Control", "Surrogate-Key", "X-Edge-Control", "Control"}
 
 // A shared cache goes by what is meant for it alone rather than by Cache-Control (RFC 9213). So that goes where cookies
 // are written, however it is spelled, and from an error page; what only reads leaves it to the handler.
@@ -835,11 +846,11 @@ func TestCDNCachingGoesWithCookies(t *testing.T) {
 	}
 }
 
-// nginx and LiteSpeed go by fields of their own, and may have been told to ignore Cache-Control: so these aren't removed,
-// which could turn "0" into the time that nginx's file says, but forbid caching.
+// nginx, LiteSpeed and Akamai go by fields of their own, and may have been told to ignore Cache-Control: so these aren't
+// removed, which could turn "0" into the time that nginx's file says, but forbid caching.
 func TestServersOwnCachingIsForbidden(t *testing.T) {
 	m := newManager(t, nil)
-	for name, forbids := range map[string]string{"X-Accel-Expires": "0", "X-LiteSpeed-Cache-Control": "no-cache"} {
+	for name, forbids := range map[string]string{"X-Accel-Expires": "0", "X-LiteSpeed-Cache-Control": "no-cache", "Edge-Control": "no-store"} {
 		for _, spelled := range []string{http.CanonicalHeaderKey(name), strings.ToLower(name)} {
 			for do, want := range map[string]string{"written": forbids, "can't be saved": forbids, "read": "60", "absent": ""} {
 				rec := httptest.NewRecorder()

@@ -47,6 +47,7 @@ func TestWritesThatDoNotGrowPassLoweredMaxSize(t *testing.T) {
 		{"read", session(2000), touched, true},
 
 		{"a larger value", session(2000), put("v", random(2001)), false},
+		{"a value larger by a byte, which takes one of text", session(2001), put("v", random(2002)), false},
 		{"another value", session(2000), put("w", 1), false},
 		{"a CSRF token", session(2000), func(s *cookiesession.Session) { s.CSRFToken() }, false},
 		{"a message", session(2000), flash("f", 1), false},
