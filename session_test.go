@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -668,13 +669,23 @@ func TestFirstUseAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestFirstUseAtOnce has goroutines open the session at once: none sees one that isn't open yet.
+// TestFirstUseAtOnce has goroutines open the session at once: one of them does, and none sees one that isn't open yet.
 func TestFirstUseAtOnce(t *testing.T) {
-	m := newManager(t, nil)
+	const rounds = 1000
+	var asked atomic.Int64
+	m := newManager(t, func(c *cookiesession.Config) {
+		c.Revoked = func(context.Context, *cookiesession.Session) (bool, error) {
+			asked.Add(1)
+			for range 10 { // the others come meanwhile
+				runtime.Gosched()
+			}
+			return false, nil
+		}
+	})
 	sender := newVisitor(t, m)
 	sender.visit(put("n", 1))
 	for header, want := range map[string]any{"": nil, cookieName + "=1forged": nil, sender.header(): int64(1)} {
-		for range 1000 {
+		for range rounds {
 			inHandler(m, requestWith(header), func(_ http.ResponseWriter, r *http.Request) {
 				var wg sync.WaitGroup
 				for range 4 {
@@ -689,6 +700,9 @@ func TestFirstUseAtOnce(t *testing.T) {
 				wg.Wait()
 			})
 		}
+	}
+	if got := asked.Load(); got != rounds {
+		t.Errorf("Revoked was asked %d times, want %d", got, rounds)
 	}
 }
 
